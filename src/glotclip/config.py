@@ -1,0 +1,89 @@
+"""Typed settings that are loud about typos, and recipes that say only what differs from the defaults."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glotclip.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of every group of settings: immutable, and an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def settings_from(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
+    """Build settings of ``kind``; raise :class:`ConfigError` with "did you mean" for an unknown name.
+
+    Args:
+        kind: the settings class.
+        values: names and values, as read from a recipe or from ``--set``.
+        where: what the error calls the place the values came from.
+    """
+    known = list(kind.model_fields)
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(
+                f"unknown setting {name!r} in {where}", hint=f"{guess}known: {', '.join(sorted(known))}"
+            )
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise ConfigError(
+            f"setting {name!r} in {where}: {first['msg']} (got {first['input']!r})", hint="correct the value"
+        ) from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Parse ``name=value`` strings (``--set``); values are read as YAML, so ``3``, ``true``, ``1e-4`` work."""
+    values: dict[str, Any] = {}
+    for text in assignments:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise ConfigError(f"cannot read the setting {text!r}", hint="write --set name=value, e.g. --set steps=50")
+        values[name.strip()] = _scalar(value.strip())
+    return values
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read a recipe: a YAML mapping of setting names to values."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"recipe {path} does not exist", hint="check the path; recipes/ has examples") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"recipe {path} is not valid YAML: {error}", hint="correct the file") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"recipe {path} is not a list of 'name: value' lines", hint="see recipes/ for examples")
+    return {key: _scalar(value) if isinstance(value, str) else value for key, value in content.items()}
+
+
+def _scalar(text: str) -> Any:
+    """Read one value as YAML 1.2 would: YAML 1.1 takes ``1e-4`` for a string and ``no`` for False."""
+    import yaml
+
+    if text.lower() in {"no", "yes", "on", "off"}:
+        return text
+    try:
+        return float(text) if any(sign in text for sign in "eE.") else yaml.safe_load(text)
+    except ValueError:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"cannot read the value {text!r}", hint="quote it, or write plain YAML") from error

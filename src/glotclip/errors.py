@@ -1,0 +1,81 @@
+"""Every error glotclip raises on purpose: what happened, and what to do next.
+
+The library raises these and prints nothing; the command line turns them into one plain message and an
+exit code. Each class is one family of causes, so that a caller can tell a wrong file from a wrong setting.
+"""
+
+from __future__ import annotations
+
+
+class GlotclipError(Exception):
+    """Base of all errors raised by this library.
+
+    ``message`` says what happened; ``hint`` says what to do about it and is never empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}"
+
+
+class ConfigError(GlotclipError):
+    """A setting, recipe or argument is unknown, contradictory or out of range."""
+
+    exit_code = 2
+
+
+class LanguageError(GlotclipError):
+    """A language code is malformed, unknown, or not installed."""
+
+    exit_code = 2
+
+
+class DataError(GlotclipError):
+    """A caption file, folder or dataset cannot be used as it is."""
+
+
+class ImageError(GlotclipError):
+    """One picture cannot be read. Bulk readers count and skip these; single loads raise them."""
+
+
+class CheckpointError(GlotclipError):
+    """A model file is missing, damaged, of an unknown layout, or unsafe to open."""
+
+
+class PackError(GlotclipError):
+    """A language pack is damaged, of a newer format, or inconsistent with its manifest."""
+
+
+class FingerprintError(PackError):
+    """A language pack belongs to another base model."""
+
+
+class StorageError(GlotclipError):
+    """The disk refused: no space, no permission, or another process holds the folder."""
+
+
+class MissingExtraError(GlotclipError, ImportError):
+    """An optional package is needed for what was asked."""
+
+
+class InterruptedRunError(GlotclipError):
+    """A folder holds an unfinished run that does not match what is asked now."""
+
+
+def require(module: str, *, extra: str, purpose: str) -> object:
+    """Import ``module`` or raise :class:`MissingExtraError` naming the extra that brings it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{purpose} needs the package {module.split('.')[0]!r}, which is not installed",
+            hint=f"pip install 'glotclip[{extra}]'",
+        ) from error

@@ -1,0 +1,64 @@
+"""Language codes: one spelling for each language, and errors that help.
+
+Codes are BCP-47 (``de``, ``zh-Hant``). Data sets of the field write some languages their own way; the
+aliases below are those, and nothing else is guessed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from glotclip.errors import LanguageError
+
+# Spellings found in the field's data sets that are not language codes (XTD10 writes jp, Multi30K forks cz).
+FIELD_ALIASES = {"jp": "ja", "cz": "cs", "kr": "ko", "gr": "el", "dk": "da"}
+
+# CLDR holds that Norwegian without further word is Bokmål; CLL-CLIP's corpora say ``no``. Both stay as written.
+
+
+def normalise(code: str) -> str:
+    """Return the canonical BCP-47 spelling of ``code`` (``jp`` → ``ja``, ``ZH_hant`` → ``zh-Hant``).
+
+    Raises:
+        LanguageError: if the code is malformed or no such language is registered.
+    """
+    import langcodes
+
+    text = code.strip().replace("_", "-")
+    text = FIELD_ALIASES.get(text.lower(), text)
+    try:
+        valid = langcodes.tag_is_valid(text)
+    except (ValueError, langcodes.LanguageTagError):
+        valid = False
+    if not text or not valid:
+        raise LanguageError(
+            f"unknown language code {code!r}",
+            hint="use a BCP-47 code such as 'de', 'pt-BR' or 'zh-Hant' (a code, not the language's name)",
+        )
+    return str(langcodes.standardize_tag(text))
+
+
+def normalise_all(codes: Iterable[str]) -> list[str]:
+    """Normalise several codes, keeping their order; a code given twice is an error."""
+    seen: list[str] = []
+    for code in codes:
+        normal = normalise(code)
+        if normal in seen:
+            raise LanguageError(f"language {normal!r} is given twice", hint="name each language once")
+        seen.append(normal)
+    return seen
+
+
+def check_installed(code: str, installed: Iterable[str]) -> str:
+    """Return the normalised code if it is installed, else raise an error that names the installed ones."""
+    normal = normalise(code)
+    have = list(installed)
+    if normal in have:
+        return normal
+    close = difflib.get_close_matches(normal, have, n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    raise LanguageError(
+        f"language {normal!r} is not installed",
+        hint=f"{guess}installed: {', '.join(have) or 'none'}; add one with `glotclip extend … --lang {normal}`",
+    )

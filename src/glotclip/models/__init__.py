@@ -1,0 +1,1 @@
+"""Frozen towers in plain torch, their tokenizers, and the checkpoints they are read from."""
