@@ -21,29 +21,35 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
+def check_names(names: Iterable[str], known: Iterable[str], *, where: str) -> None:
+    """Raise :class:`ConfigError` with "did you mean" for the first name that is not known."""
+    accepted = sorted(known)
+    for name in names:
+        if name not in accepted:
+            close = difflib.get_close_matches(name, accepted, n=1)
+            guess = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(f"unknown setting {name!r} in {where}", hint=f"{guess}known: {', '.join(accepted)}")
+
+
 def settings_from(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
-    """Build settings of ``kind``; raise :class:`ConfigError` with "did you mean" for an unknown name.
+    """Build settings of ``kind``; an unknown name or a wrong value is a :class:`ConfigError`.
 
     Args:
         kind: the settings class.
         values: names and values, as read from a recipe or from ``--set``.
         where: what the error calls the place the values came from.
     """
-    known = list(kind.model_fields)
-    for name in values:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            guess = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(
-                f"unknown setting {name!r} in {where}", hint=f"{guess}known: {', '.join(sorted(known))}"
-            )
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            check_names([name], kind.model_fields, where=where)
+        said = first["msg"].removeprefix("Value error, ")
+        got = f" (got {first['input']!r})" if name else ""
         raise ConfigError(
-            f"setting {name!r} in {where}: {first['msg']} (got {first['input']!r})", hint="correct the value"
+            f"{f'setting {name!r}' if name else 'settings'} in {where}: {said}{got}", hint="correct the value"
         ) from error
 
 

@@ -7,9 +7,10 @@ aliases below are those, and nothing else is guessed.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from glotclip.errors import LanguageError
+from glotclip.errors import LanguageError, require
 
 # Spellings found in the field's data sets that are not language codes (XTD10 writes jp, Multi30K forks cz).
 FIELD_ALIASES = {"jp": "ja", "cz": "cs", "kr": "ko", "gr": "el", "dk": "da"}
@@ -62,3 +63,24 @@ def check_installed(code: str, installed: Iterable[str]) -> str:
         f"language {normal!r} is not installed",
         hint=f"{guess}installed: {', '.join(have) or 'none'}; add one with `glotclip extend … --lang {normal}`",
     )
+
+
+def detect(texts: Sequence[str], candidates: Sequence[str]) -> list[str]:
+    """Guess the language of each text among ``candidates``; with a single candidate there is nothing to guess.
+
+    Guesses on one or two words are weak where candidates share a script: say the language where you know it.
+
+    Raises:
+        MissingExtraError: if py3langid is not installed.
+    """
+    if len(candidates) == 1:
+        return [candidates[0]] * len(texts)
+    langid: Any = require("py3langid", extra="search", purpose="guessing a text's language")
+    by_primary: dict[str, str] = {}
+    for code in candidates:
+        by_primary.setdefault(code.split("-")[0], code)
+    guesses = []
+    for text in texts:
+        ranked = [by_primary[label] for label, _ in langid.rank(text) if label in by_primary]
+        guesses.append(ranked[0] if ranked else candidates[0])
+    return guesses

@@ -1,0 +1,126 @@
+"""Methods: a name, its settings, and the ingredients they stand for. The registry is the last thing here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from glotclip.config import Settings
+from glotclip.errors import ConfigError
+from glotclip.methods.lesson import Ingredient
+from glotclip.methods.lexicon import LexiconIngredient
+from glotclip.methods.objective import Alignment
+
+Isolation = Literal["shared", "per-language"]
+
+
+class MethodSettings(Settings):
+    """Settings every method has: who shares weights, and which losses pull."""
+
+    isolation: Isolation = Field(
+        "per-language",
+        description="'shared': all languages change the same weights (the papers' setting, forgets); "
+        "'per-language': a language cannot touch any other",
+    )
+    cross_lingual: float = Field(1.0, ge=0, description="weight of the MSE to the English feature (γ_cl)")
+    cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with pictures (γ_cm)")
+    temperature: float = Field(0.07, gt=0, le=0.5, description="initial temperature of the contrastive loss")
+    learn_temperature: bool = Field(True, description="whether the temperature trains")
+
+    @model_validator(mode="after")
+    def _some_loss(self) -> MethodSettings:
+        if self.cross_lingual == 0 and self.cross_modal == 0:
+            raise ValueError("cross_lingual and cross_modal are both 0: nothing would be learnt")
+        return self
+
+    def objective(self) -> Alignment:
+        """The loss of a fresh lesson (the temperature starts anew with every task, CLL-CLIP §2.3)."""
+        return Alignment(self.cross_lingual, self.cross_modal, self.temperature, self.learn_temperature)
+
+
+class LexiconSettings(MethodSettings):
+    """CLL-CLIP: rows of the token table, with TEIR's three pieces."""
+
+    vocabulary: int = Field(10_000, ge=0, description="size of the byte-level BPE learnt per task; 0 adds no tokens")
+    splitting: Literal["clip", "marks"] = Field(
+        "marks", description="'marks' keeps combining marks with their letters; 'clip' splits at them, as CLIP does"
+    )
+    teir_init: bool = Field(True, description="draw new rows from the distribution of the table's entries")
+    teir_gradient: bool = Field(True, description="divide a row's gradient by the number of languages that use it")
+    teir_decay: bool = Field(True, description="divide a row's weight decay likewise, and spare rows not in use")
+    init_std: float = Field(0.02, ge=0, description="standard deviation of new rows without teir_init")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _teir_at_once(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """``teir: false`` switches all three pieces."""
+        if "teir" not in values:
+            return values
+        every = bool(values["teir"])
+        pieces = {"teir_init": every, "teir_gradient": every, "teir_decay": every}
+        return {**pieces, **{name: value for name, value in values.items() if name != "teir"}}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to teach a language.
+
+    Args:
+        name: what the command line calls it.
+        summary: one line on what it does.
+        settings: its settings class.
+        ingredients: what it adds to the tower under given settings.
+        shorthands: names accepted among the settings that stand for several of them.
+        covers_base: whether a shared pack also becomes the path of the base's own languages.
+    """
+
+    name: str
+    summary: str
+    settings: type[MethodSettings]
+    ingredients: Callable[[Any], Sequence[Ingredient]]
+    shorthands: tuple[str, ...] = ()
+    covers_base: bool = False
+
+    def setting_names(self) -> set[str]:
+        """Every name that may appear in a recipe for this method."""
+        return {*self.settings.model_fields, *self.shorthands}
+
+
+def _lexicon(settings: LexiconSettings) -> list[Ingredient]:
+    return [
+        LexiconIngredient(
+            shared=settings.isolation == "shared",
+            vocabulary=settings.vocabulary,
+            splitting=settings.splitting,
+            teir_init=settings.teir_init,
+            teir_gradient=settings.teir_gradient,
+            teir_decay=settings.teir_decay,
+            init_std=settings.init_std,
+        )
+    ]
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            "lexicon",
+            "new and updated rows of the token table (CLL-CLIP, with TEIR)",
+            LexiconSettings,
+            _lexicon,
+            shorthands=("teir",),
+            covers_base=True,
+        ),
+    )
+}
+
+
+def method_named(name: str) -> Method:
+    """Look a method up by name; an unknown one is a :class:`ConfigError` that lists them."""
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise ConfigError(f"unknown method {name!r}", hint=f"methods: {', '.join(sorted(METHODS))}") from None

@@ -1,0 +1,1 @@
+"""Language packs on disk and in memory, and the polyglot: a base with packs."""

@@ -1,0 +1,227 @@
+"""A language pack: ``pack.safetensors``, ``manifest.json``, ``tokenizer.json``, ``README.md``. No pickle.
+
+Loading believes nothing: format, base fingerprint, checksum, and every tensor's name, shape and dtype are
+checked, and each disagreement is an error of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from glotclip import __version__
+from glotclip.errors import DataError, FingerprintError, PackError
+from glotclip.methods.lexicon import Lexicon
+from glotclip.methods.part import PackState, Part
+from glotclip.models.bpe import Vocabulary, check_splitting
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
+from glotclip.packs.card import model_card
+from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
+from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
+
+WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
+PARTS: dict[str, type[Part]] = {part.kind: part for part in (Lexicon,)}
+
+
+@dataclass(frozen=True)
+class LanguagePack:
+    """A pack, opened: its manifest, and its state ready to encode."""
+
+    manifest: Manifest
+    state: PackState
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The pack's name: its language's code, or ``shared``."""
+        return self.manifest.name
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that take their way through this pack."""
+        return self.manifest.languages
+
+    @classmethod
+    def load(cls, folder: Path | str, base: DualEncoder) -> LanguagePack:
+        """Open a pack folder for ``base``.
+
+        Raises:
+            FingerprintError: if the pack was made for another base.
+            PackError: if anything in the folder is missing, damaged, or of a newer format.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        if manifest.base.fingerprint != base.fingerprint:
+            raise FingerprintError(
+                f"the pack {manifest.name!r} belongs to the base {manifest.base.name} "
+                f"({manifest.base.fingerprint}), not to {base.name} ({base.fingerprint})",
+                hint=f"load {manifest.base.name}, or learn the language on {base.name} with `glotclip extend`",
+            )
+        tensors = read_weights(folder, manifest)
+        return cls(
+            manifest, PackState(manifest.languages, _tokenizer(folder, base), _parts(manifest, tensors, base)), folder
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
+    try:
+        content = read_json(folder / MANIFEST)
+    except DataError as error:
+        raise PackError(
+            f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
+        ) from error
+    number = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(number, int):
+        raise PackError(f"{folder / MANIFEST} has no format number", hint="get the pack again")
+    if number > FORMAT:
+        raise PackError(
+            f"the pack in {folder} has format {number}; this glotclip reads up to {FORMAT}",
+            hint="pip install -U glotclip",
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
+
+
+def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
+    """Read the tensors, and check checksum, names, shapes and dtypes against the manifest."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise PackError(f"{path} is missing", hint="get the pack again")
+    if (size := path.stat().st_size) != manifest.bytes:
+        raise PackError(
+            f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced",
+            hint="get the pack again",
+        )
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise PackError(f"{path} is not a whole safetensors file: {error}", hint="get the pack again") from error
+    if missing := sorted(set(manifest.tensors) - set(tensors)):
+        raise PackError(f"{path} lacks the tensors {missing}", hint="get the pack again")
+    if extra := sorted(set(tensors) - set(manifest.tensors)):
+        raise PackError(f"{path} holds tensors that the manifest does not name: {extra}", hint="get the pack again")
+    for name, entry in manifest.tensors.items():
+        found = TensorEntry(shape=tuple(tensors[name].shape), dtype=_dtype(tensors[name]))
+        if found != entry:
+            raise PackError(
+                f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}",
+                hint="get the pack again",
+            )
+    if file_sha256(path) != manifest.sha256:
+        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+    return tensors
+
+
+def write_pack(
+    folder: Path,
+    state: PackState,
+    *,
+    name: str,
+    method: str,
+    learnt: Iterable[str],
+    base: DualEncoder,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    scores: Mapping[str, Any],
+) -> Manifest:
+    """Write a new pack folder, whole or not at all; ``folder`` must not exist yet."""
+    tensors = {
+        f"{scope}.{part.kind}.{key}": tensor.cpu()
+        for scope, parts in state.parts.items()
+        for part in parts
+        for key, tensor in part.tensors().items()
+    }
+    vocabulary = added_vocabulary(state.tokenizer, base)
+    with writing_folder(folder) as aside:
+        write_tensors(aside / WEIGHTS, tensors)
+        manifest = Manifest(
+            name=name,
+            method=method,
+            languages=state.languages,
+            learnt=tuple(learnt),
+            base=BaseReference(name=base.name, fingerprint=base.fingerprint),
+            parts=tuple(
+                PartEntry(scope=scope, kind=part.kind, description=part.description())
+                for scope, parts in state.parts.items()
+                for part in parts
+            ),
+            tensors={key: TensorEntry(shape=tuple(t.shape), dtype=_dtype(t)) for key, t in tensors.items()},
+            sha256=file_sha256(aside / WEIGHTS),
+            parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
+            bytes=(aside / WEIGHTS).stat().st_size,
+            added_tokens=len(vocabulary.tokens) if vocabulary else 0,
+            vocab_size=state.tokenizer.vocab_size,
+            settings=dict(settings),
+            data=dict(data),
+            scores=dict(scores),
+            glotclip=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        if vocabulary:
+            content = {
+                "splitting": vocabulary.splitting,
+                "tokens": vocabulary.tokens,
+                "merges": [f"{left} {right}" for left, right in vocabulary.merges],
+            }
+            write_json(aside / TOKENIZER, content)
+        write_json(aside / MANIFEST, manifest.model_dump(mode="json"))
+        write_text(aside / CARD, model_card(manifest))
+    return manifest
+
+
+def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | None:
+    """What a pack's tokenizer has beyond the base's, or None where they are the same."""
+    if tokenizer.identity == base.tokenizer.identity:
+        return None
+    if not (isinstance(tokenizer, ClipTokenizer) and isinstance(base.tokenizer, ClipTokenizer)):
+        raise PackError("only byte-level BPE vocabularies can be extended", hint="use the base's own tokenizer")
+    return tokenizer.added(base.tokenizer)
+
+
+def _tokenizer(folder: Path, base: DualEncoder) -> Tokenizer:
+    path = folder / TOKENIZER
+    if not path.exists():
+        return base.tokenizer
+    content = read_json(path)
+    try:
+        merges = tuple(tuple(pair.split(" ")) for pair in content["merges"])
+        vocabulary = Vocabulary(tuple(content["tokens"]), merges, check_splitting(content["splitting"]))  # type: ignore[arg-type]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PackError(f"{path} is damaged: {error!r}", hint="get the pack again") from error
+    if not isinstance(base.tokenizer, ClipTokenizer):
+        raise PackError(f"{base.name} cannot take the tokens of {path}", hint="use the base the pack was made for")
+    return base.tokenizer.extended(vocabulary)
+
+
+def _parts(manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder) -> dict[str, tuple[Part, ...]]:
+    parts: dict[str, tuple[Part, ...]] = {}
+    for entry in manifest.parts:
+        kind = PARTS.get(entry.kind)
+        if kind is None:
+            raise PackError(
+                f"the pack {manifest.name!r} has a part of unknown kind {entry.kind!r}",
+                hint="pip install -U glotclip",
+            )
+        prefix = f"{entry.scope}.{entry.kind}."
+        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        parts[entry.scope] = (*parts.get(entry.scope, ()), kind.restore(base, own, entry.description))
+    return parts
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,220 @@
+"""The loop. There is one: languages, bases and every method train here.
+
+It knows nothing of methods. A *learner* encodes a batch and turns the features of the whole global batch into
+a loss; a *source* gives the batch of a step as a pure function of the step's number. So a run that is killed
+and resumed sees the same batches and ends in the same weights, without any random state to restore.
+
+Shapes: B batch, E embedding.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from glotclip.errors import ConfigError, InterruptedRunError
+from glotclip.methods.lesson import ParameterGroup
+from glotclip.methods.objective import Targets
+from glotclip.training import checkpoint
+from glotclip.training.optim import Optimizer
+from glotclip.training.parallel import World, average_gradients, gather
+from glotclip.training.settings import TrainSettings
+
+GROWTH_INTERVAL = 2000  # fp16: steps without overflow before the loss scale doubles
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's share of a step: token ids (B, T), lengths (B,), and what the captions are pulled towards."""
+
+    ids: torch.Tensor
+    lengths: torch.Tensor
+    language: str
+    targets: Targets
+
+
+class Learner(Protocol):
+    """What the loop trains."""
+
+    def groups(self) -> Sequence[ParameterGroup]:
+        """Every weight that trains, the objective's own included."""
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """Raw text features (B, E) of this process's share, with gradients."""
+
+    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss, and its parts to be logged, from the features (B, E) of the global batch."""
+
+
+Source = Callable[[int], Sequence[Batch]]  # step → micro-batches of this process
+Log = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class FitResult:
+    """What a run did: steps taken, seconds of this process's life spent in it, and its last logged values."""
+
+    steps: int
+    seconds: float
+    decay: float
+    resumed_at: int = 0
+    best_step: int | None = None
+    best_score: float | None = None
+    last: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Progress:
+    """What must survive a kill besides the optimiser."""
+
+    step: int = 0
+    scale: float = 1.0
+    clean_steps: int = 0
+    best_score: float | None = None
+    best_step: int | None = None
+    stale: int = 0
+
+    def saw(self, score: float, step: int) -> bool:
+        """Note a validation score; true if it is the best so far."""
+        better = self.best_score is None or score > self.best_score
+        if better:
+            self.best_score, self.best_step, self.stale = score, step, 0
+        else:
+            self.stale += 1
+        return better
+
+
+def fit(
+    learner: Learner,
+    source: Source,
+    total: int,
+    settings: TrainSettings,
+    *,
+    precision: str = "fp32",
+    world: World | None = None,
+    resume_from: Path | None = None,
+    identity: str = "",
+    log: Log | None = None,
+    validate: Callable[[], float] | None = None,
+) -> FitResult:
+    """Train for ``total`` steps, going on from ``resume_from`` if that checkpoint exists.
+
+    Args:
+        learner: what trains.
+        source: batches by step.
+        total: optimiser steps.
+        settings: optimiser, schedule, checkpoints, validation.
+        precision: what the learner computes in; "fp16" switches loss scaling on.
+        world: the processes that train together.
+        resume_from: the checkpoint file, written by the leading process every ``checkpoint_seconds``.
+        identity: of learner, data and settings; a checkpoint of another identity is refused.
+        log: called after every step with its numbers.
+        validate: a score, higher is better, called every ``evaluate_every`` steps; the best weights are kept.
+
+    Raises:
+        ConfigError: if the loss stops being finite.
+        InterruptedRunError: if the checkpoint belongs to another run.
+    """
+    world = world or World()
+    start = time.monotonic()
+    optimizer = Optimizer(learner.groups(), settings)
+    progress = _Progress(scale=2.0**16 if precision == "fp16" else 1.0)
+    best: dict[str, torch.Tensor] = {}
+    if resume_from is not None and (stored := checkpoint.load(resume_from)):
+        best = _resume(stored, optimizer, progress, identity, resume_from)
+    resumed_at, saved_at, last = progress.step, time.monotonic(), dict[str, float]()
+    while progress.step < total:
+        last = _step(learner, source, optimizer, progress, settings, total, precision, world)
+        if log is not None:
+            log({"step": progress.step, "total": total, **last})
+        if validate and settings.evaluate_every and progress.step % settings.evaluate_every == 0:
+            if progress.saw(validate(), progress.step):
+                best = {f"best.{i}": p.detach().clone() for i, p in enumerate(optimizer.parameters)}
+            if settings.patience and progress.stale >= settings.patience:
+                break
+        due = time.monotonic() - saved_at >= settings.checkpoint_seconds
+        if resume_from is not None and world.leads and due and progress.step < total:
+            checkpoint.save(resume_from, {**optimizer.state(), **best}, {**vars(progress), "identity": identity})
+            saved_at = time.monotonic()
+    for i, parameter in enumerate(optimizer.parameters if best else ()):
+        with torch.no_grad():
+            parameter.copy_(best[f"best.{i}"])
+    seconds = time.monotonic() - start
+    return FitResult(
+        progress.step, seconds, optimizer.decay, resumed_at, progress.best_step, progress.best_score, last
+    )
+
+
+def _resume(
+    stored: tuple[dict[str, torch.Tensor], dict[str, Any]],
+    optimizer: Optimizer,
+    progress: _Progress,
+    identity: str,
+    path: Path,
+) -> dict[str, torch.Tensor]:
+    """Put a checkpoint back into optimiser and progress; return the best weights it holds."""
+    tensors, facts = stored
+    if facts.pop("identity", "") != identity:
+        raise InterruptedRunError(
+            f"{path} belongs to a run with other settings or data",
+            hint="repeat that run's command to finish it, or delete the file to start anew",
+        )
+    optimizer.restore({name: tensor for name, tensor in tensors.items() if not name.startswith("best.")})
+    for name, value in facts.items():
+        setattr(progress, name, value)
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
+
+
+def _step(
+    learner: Learner,
+    source: Source,
+    optimizer: Optimizer,
+    progress: _Progress,
+    settings: TrainSettings,
+    total: int,
+    precision: str,
+    world: World,
+) -> dict[str, float]:
+    """One optimiser step: micro-batches, gathering, averaging, update. Returns its numbers."""
+    batches = source(progress.step)
+    losses: list[torch.Tensor] = []
+    parts: dict[str, torch.Tensor] = {}
+    for batch in batches:
+        features = gather(learner.encode(batch).float(), world)
+        loss, parts = learner.objective(features, _gather_targets(batch.targets, world))
+        (loss * (progress.scale / len(batches))).backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    if progress.scale != 1.0:
+        for parameter in optimizer.parameters:
+            if parameter.grad is not None:
+                parameter.grad /= progress.scale
+    average_gradients(optimizer.parameters, world)
+    factor = settings.lr_factor(progress.step, total)
+    norm = optimizer.step(factor)
+    progress.step += 1
+    loss_value = float(torch.stack(losses).mean())
+    if precision == "fp16" and not math.isfinite(norm):
+        progress.scale, progress.clean_steps = max(progress.scale / 2, 1.0), 0
+    elif not (math.isfinite(norm) and math.isfinite(loss_value)):
+        raise ConfigError(
+            f"the loss is no longer finite at step {progress.step} (loss {loss_value}, gradient norm {norm})",
+            hint="lower the learning rate (--set lr=…) or use --set precision=fp32",
+        )
+    elif precision == "fp16":
+        progress.clean_steps += 1
+        if progress.clean_steps % GROWTH_INTERVAL == 0:
+            progress.scale *= 2
+    numbers = {name: float(value) for name, value in parts.items()}
+    return {"loss": loss_value, **numbers, "lr": settings.lr * factor, "gradient_norm": norm}
+
+
+def _gather_targets(targets: Targets, world: World) -> Targets:
+    if world.size == 1:
+        return targets
+    return Targets(**{name: gather(value, world) for name, value in vars(targets).items()})

@@ -1,0 +1,110 @@
+"""AdamW with a factor for each row of a parameter, on its gradient and on its decay.
+
+Shapes: K rows, W width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from glotclip.methods.lesson import ParameterGroup
+from glotclip.training.settings import TrainSettings
+
+
+class Optimizer:
+    """Torch's AdamW over parameter groups, with global clipping and row factors.
+
+    The order within a step is CLL-CLIP's (§3.2): clip by the global norm, scale the rows' gradients, decay
+    the rows, update Adam's moments from the scaled gradients. Adam divides by the root of the second moment,
+    so a factor on the gradient acts through ε only; scaling the update instead would be another method.
+    """
+
+    def __init__(self, groups: Sequence[ParameterGroup], settings: TrainSettings) -> None:
+        self.settings = settings
+        self.groups = [group for group in groups if any(p.requires_grad for p in group.parameters)]
+        self.parameters = [p for group in self.groups for p in group.parameters if p.requires_grad]
+        self.decay = 1.0  # Π(1 − η·weight decay) so far, for rows that were left out of the sub-table
+        self._factors = [self._row_factors(group) for group in self.groups]
+        self._adam = torch.optim.AdamW(
+            [
+                {
+                    "params": [p for p in group.parameters if p.requires_grad],
+                    "weight_decay": settings.weight_decay if group.weight_decay and not self._by_row(group) else 0.0,
+                }
+                for group in self.groups
+            ],
+            lr=settings.lr,
+            betas=settings.betas,
+            eps=settings.eps,
+        )
+
+    @staticmethod
+    def _by_row(group: ParameterGroup) -> bool:
+        return group.decay_scale is not None or group.gradient_scale is not None
+
+    def _row_factors(self, group: ParameterGroup) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        device = group.parameters[0].device
+        columns = [
+            None if scale is None else scale.to(device)[:, None]
+            for scale in (group.gradient_scale, group.decay_scale)
+        ]
+        return columns[0], columns[1]
+
+    def step(self, factor: float) -> float:
+        """Take one step at ``factor`` times the peak learning rate; return the gradient norm before clipping.
+
+        If the norm is not finite, nothing changes and the gradients are dropped: the caller decides.
+        """
+        present = [p for p in self.parameters if p.grad is not None]
+        limit = self.settings.clip_norm or float("inf")
+        norm = float(nn.utils.clip_grad_norm_(present, limit))
+        if not math.isfinite(norm):
+            self._adam.zero_grad(set_to_none=True)
+            return norm
+        lr = self.settings.lr * factor
+        for group, adam, (gradient, decay) in zip(self.groups, self._adam.param_groups, self._factors, strict=True):
+            adam["lr"] = lr * group.lr_scale
+            if not self._by_row(group):
+                continue
+            shrink = lr * group.lr_scale * self.settings.weight_decay if group.weight_decay else 0.0
+            for parameter in group.parameters:
+                with torch.no_grad():
+                    if shrink:
+                        parameter.mul_(1 - shrink * decay if decay is not None else 1 - shrink)
+                if gradient is not None and parameter.grad is not None:
+                    parameter.grad.mul_(gradient)
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+        self.decay *= 1 - lr * self.settings.weight_decay
+        return norm
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Parameters and moments by position, as tensors that safetensors can hold."""
+        tensors: dict[str, torch.Tensor] = {"decay": torch.tensor(self.decay, dtype=torch.float64)}
+        for i, parameter in enumerate(self.parameters):
+            tensors[f"{i}.value"] = parameter.detach()
+            for name, value in self._adam.state.get(parameter, {}).items():
+                tensors[f"{i}.{name}"] = value
+        return tensors
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Put back what :meth:`state` gave; the groups must be those it was taken from."""
+        self.decay = float(tensors["decay"])
+        for i, parameter in enumerate(self.parameters):
+            with torch.no_grad():
+                parameter.copy_(tensors[f"{i}.value"])
+            prefix = f"{i}."
+            moments = {
+                name.removeprefix(prefix): value
+                for name, value in tensors.items()
+                if name.startswith(prefix) and not name.endswith(".value")
+            }
+            if moments:
+                self._adam.state[parameter] = {
+                    name: value.clone() if name == "step" else value.to(parameter.device).clone()
+                    for name, value in moments.items()
+                }

@@ -1,0 +1,88 @@
+"""Several processes training as one (``torchrun``): same batch, same loss, same gradients.
+
+Each process encodes its share of the global batch; features are gathered, so that every process computes the
+loss over *all* negatives. Gradients are averaged by hand once per optimiser step: the pathway is a few
+megabytes, and ``DistributedDataParallel`` would have to wrap a module whose route changes with the language.
+
+Shapes: B this process's share of the batch, R processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import distributed
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's place among all."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """True for the one process that writes files and speaks."""
+        return self.rank == 0
+
+
+def join_world() -> World:
+    """Join the processes that ``torchrun`` started; alone, without torchrun, there is nothing to join."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return World()
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return World(distributed.get_rank(), distributed.get_world_size())
+
+
+def wait_for_all(world: World) -> None:
+    """Hold until every process is here."""
+    if world.size > 1:
+        distributed.barrier()
+
+
+class _Gather(torch.autograd.Function):
+    """Concatenate all processes' rows; the gradient of this process's own rows comes back, times R.
+
+    Every process computes the whole loss, so its own rows' gradient is complete without communication. The
+    factor R undoes the averaging of the parameters' gradients that follows, where their sum is wanted;
+    parameters of the loss itself (the temperature) see equal gradients everywhere and keep the average.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, rank: int, size: int) -> torch.Tensor:
+        ctx.place, ctx.size = slice(rank * len(rows), (rank + 1) * len(rows)), size
+        pieces = [torch.empty_like(rows) for _ in range(size)]
+        distributed.all_gather(pieces, rows.contiguous())
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradients[0][ctx.place] * ctx.size, None, None
+
+
+def gather(rows: torch.Tensor, world: World) -> torch.Tensor:
+    """All processes' rows (R·B, …) in the order of their ranks; differentiable in this process's own."""
+    if world.size == 1:
+        return rows
+    if rows.dtype == torch.bool:  # gloo has no booleans
+        return gather(rows.to(torch.uint8), world).bool()
+    gathered: torch.Tensor = _Gather.apply(rows, world.rank, world.size)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+def average_gradients(parameters: Iterable[torch.nn.Parameter], world: World) -> None:
+    """Replace every gradient by its mean over the processes, in one transfer."""
+    if world.size == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= world.size
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))

@@ -1,0 +1,49 @@
+"""Settings of the training loop, the same for every method."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from glotclip.config import Settings
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class TrainSettings(Settings):
+    """How long, how fast and how carefully a lesson is trained. Defaults are CLL-CLIP's (§4.3)."""
+
+    steps: int | None = Field(None, ge=1, description="optimiser steps per task; overrides epochs")
+    epochs: float = Field(3, gt=0, description="passes over the task's captions, where steps is not given")
+    batch_size: int = Field(128, ge=2, description="captions per optimiser step, over all processes")
+    accumulate: int = Field(1, ge=1, description="split each batch into so many parts; negatives stay within a part")
+    lr: float = Field(5e-5, gt=0, description="peak learning rate")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a linearly growing learning rate")
+    weight_decay: float = Field(0.05, ge=0, description="AdamW's decoupled decay; not for biases and scalars")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
+    eps: float = Field(1e-6, gt=0, description="Adam's ε; TEIR's gradient damping acts through it")
+    clip_norm: float = Field(1.0, ge=0, description="global gradient norm; 0 does not clip")
+    precision: Precision = Field("auto", description="'auto': bf16 where the hardware has it, else fp32")
+    seed: int = Field(0, ge=0, description="fixes initialisation and data order")
+    checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")
+    evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: none")
+    patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
+
+    def total_steps(self, examples: int) -> int:
+        """Steps for a task of so many captions; the last partial batch of an epoch is dropped."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round(self.epochs * max(1, examples // self.batch_size)))
+
+    def lr_factor(self, step: int, total: int) -> float:
+        """Learning-rate multiplier at ``step`` (from 0) of ``total``."""
+        import math
+
+        warmup = round(self.warmup * total)
+        if step < warmup:
+            return (step + 1) / warmup
+        if self.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
