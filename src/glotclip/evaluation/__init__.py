@@ -1,0 +1,1 @@
+"""Measuring: retrieval, what languages forget, and the report about it."""

@@ -1,0 +1,258 @@
+"""Retrieval between images and texts, language by language, as one self-describing JSON.
+
+Shapes: N images of the benchmark, n images that were read, M captions of a language, E embedding.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from glotclip import __version__
+from glotclip.errors import DataError, LanguageError
+from glotclip.evaluation import metrics
+from glotclip.languages import normalise_all
+
+if TYPE_CHECKING:
+    from glotclip.data.benchmark import Benchmark
+
+FORMAT = 1
+DIRECTIONS = ("text_to_image", "image_to_text")
+REFERENCE = "en"
+
+
+class TextEncoder(Protocol):
+    """What evaluation needs of a model."""
+
+    def encode_text(self, texts: Sequence[str], lang: str) -> ArrayLike:
+        """Return features (M, E) of texts in one language: a numpy array or a tensor on the CPU."""
+        ...
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How the bootstrap intervals are made; ``draws=0`` leaves them out."""
+
+    draws: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Queries:
+    """Ranks of one direction, and the benchmark's image index of each query."""
+
+    ranks: NDArray[np.int64]
+    image: NDArray[np.int64]
+
+    def within(self, mask: NDArray[np.bool_]) -> _Queries:
+        chosen = mask[self.image]
+        return _Queries(self.ranks[chosen], self.image[chosen])
+
+
+def evaluate(
+    encoder: TextEncoder,
+    benchmark: Benchmark,
+    langs: Sequence[str] | None = None,
+    *,
+    image_features: ArrayLike,
+    image_rows: ArrayLike | None = None,
+    model: str = "",
+    interval: Interval = Interval(),
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Score retrieval in both directions for every language, over the whole gallery and per subset of queries.
+
+    The gallery of text→image is every readable image of the benchmark, that of image→text every caption of the
+    language whose image is readable. A subset restricts the queries (the captions of its images, its
+    images), never the gallery. Both sides are normalised here, so raw features may be given.
+
+    Args:
+        encoder: encodes the captions.
+        benchmark: images, captions, subsets, protocol.
+        langs: which languages, all of the benchmark by default.
+        image_features: (n, E), for example ``Features.array`` of the feature cache.
+        image_rows: (N,) the row of each image in ``image_features``, −1 for an image that could not be read
+            (``Features.rows``); by default row i is image i. Unreadable images leave the gallery and the
+            queries, and are listed in the result.
+        model: the model's name for the record.
+        interval: settings of the bootstrap intervals of R@1.
+        progress: called with each language's code before it is encoded.
+
+    Returns:
+        A JSON-ready dictionary. R@K, MRR and mean recall are in percent, ``median_rank`` counts from 1, all are
+        rounded to four decimals. ``languages.<code>.text_to_image."r@1"`` is a score; ``subsets`` of a
+        language holds the same keys for each subset (one without queries is left out).
+
+    Raises:
+        LanguageError: for a language the benchmark has no captions in.
+        DataError: for features that are not finite or do not fit the benchmark.
+    """
+    codes = _languages(benchmark, langs)
+    rows = _image_rows(benchmark, image_features, image_rows)
+    readable = np.flatnonzero(rows >= 0)
+    if readable.size == 0:
+        raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
+    images = metrics.normalised(np.asarray(image_features)[rows[readable]], what=f"images of {benchmark.name}")
+    languages: dict[str, dict[str, Any]] = {}
+    for code in codes:
+        if progress is not None:
+            progress(code)
+        directions = _ranks(encoder, benchmark, code, images, readable)
+        languages[code] = _scores(directions, interval)
+        subsets: dict[str, Any] = {}
+        for name, mask in benchmark.subsets.items():
+            chosen = [queries.within(np.asarray(mask, dtype=bool)) for queries in directions]
+            if all(queries.ranks.size for queries in chosen):
+                subsets[name] = _scores(chosen, interval)
+        languages[code]["subsets"] = subsets
+    return {
+        "format": FORMAT,
+        "benchmark": benchmark.name,
+        "protocol": benchmark.protocol,
+        "model": model,
+        "gallery_images": int(readable.size),
+        "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
+        "languages": languages,
+        "average": _average(languages),
+        "disparity": _disparity(languages),
+        "interval": {"draws": interval.draws, "seed": interval.seed, "level": 95, "unit": "image"},
+        "environment": environment(),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, threads and date: what a reader needs to trust a figure or to repeat it."""
+    torch = sys.modules.get("torch")
+    return {
+        "glotclip": __version__,
+        "torch": importlib.metadata.version("torch"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        # A model that was loaded runs with torch's threads; without torch there is nothing to count but cores.
+        "threads": int(torch.get_num_threads()) if torch is not None else (os.cpu_count() or 1),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _languages(benchmark: Benchmark, langs: Sequence[str] | None) -> list[str]:
+    codes = list(benchmark.captions) if langs is None else normalise_all(langs)
+    for code in codes:
+        if not benchmark.captions.get(code):
+            raise LanguageError(
+                f"benchmark {benchmark.name!r} has no captions in {code!r}",
+                hint=f"it has: {', '.join(benchmark.captions) or 'none'}",
+            )
+    if not codes:
+        raise LanguageError(f"no language of {benchmark.name!r} to evaluate", hint="name at least one language")
+    return codes
+
+
+def _image_rows(benchmark: Benchmark, features: ArrayLike, rows: ArrayLike | None) -> NDArray[np.int64]:
+    """Return the feature row of each image (N,), −1 where there is none."""
+    count = len(np.asarray(features))
+    if rows is None and count != len(benchmark.images):
+        raise DataError(
+            f"{count} image features for the {len(benchmark.images)} images of {benchmark.name!r}",
+            hint="give image_rows, the feature row of each image, if some could not be read",
+        )
+    array = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
+    if array.shape != (len(benchmark.images),) or (array.size and (array.min() < -1 or array.max() >= count)):
+        raise DataError(
+            f"image_rows does not fit {len(benchmark.images)} images and {count} features",
+            hint="give one row number for each image, or -1",
+        )
+    return array
+
+
+def _ranks(
+    encoder: TextEncoder,
+    benchmark: Benchmark,
+    code: str,
+    images: NDArray[np.floating],
+    readable: NDArray[np.int64],
+) -> list[_Queries]:
+    """Encode one language's captions and rank both directions, in the order of ``DIRECTIONS``."""
+    place = np.full(len(benchmark.images), -1)
+    place[readable] = np.arange(len(readable))
+    captions = [caption for caption in benchmark.captions[code] if place[caption.image] >= 0]
+    if not captions:
+        raise DataError(
+            f"no image with a caption in {code!r} could be read", hint=f"check the images of {benchmark.name!r}"
+        )
+    owner = place[[caption.image for caption in captions]]
+    texts = metrics.normalised(
+        np.asarray(encoder.encode_text([caption.text for caption in captions], code)), what=f"texts in {code!r}"
+    )
+    if len(texts) != len(captions):
+        raise DataError(
+            f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
+            hint="encode_text must return one row for each text",
+        )
+    return [
+        _Queries(metrics.text_to_image_ranks(texts, images, owner), readable[owner]),
+        _Queries(metrics.image_to_text_ranks(texts, images, owner), readable[np.unique(owner)]),
+    ]
+
+
+def _scores(directions: Sequence[_Queries], interval: Interval) -> dict[str, Any]:
+    scores: dict[str, Any] = {}
+    for direction, queries in zip(DIRECTIONS, directions, strict=True):
+        entry: dict[str, Any] = {f"r@{k}": _round(metrics.recall_at(queries.ranks, k)) for k in metrics.RECALLS}
+        entry["median_rank"] = _round(metrics.median_rank(queries.ranks))
+        entry["mrr"] = _round(metrics.mean_reciprocal_rank(queries.ranks))
+        entry["n_queries"] = int(queries.ranks.size)
+        if interval.draws:
+            hits = 100.0 * (queries.ranks < 1)
+            bounds = metrics.bootstrap_interval(hits, queries.image, draws=interval.draws, seed=interval.seed)
+            entry["ci95"] = {"r@1": [_round(bound) for bound in bounds]}
+        scores[direction] = entry
+    scores["mean_recall"] = _round(metrics.mean_recall(*(queries.ranks for queries in directions)))
+    return scores
+
+
+def _average(languages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Average every score over the languages, and over those that have the subset for each subset."""
+    result = _average_scores(list(languages.values()))
+    names = dict.fromkeys(name for scores in languages.values() for name in scores["subsets"])
+    result["subsets"] = {
+        name: _average_scores([scores["subsets"][name] for scores in languages.values() if name in scores["subsets"]])
+        for name in names
+    }
+    return result
+
+
+def _average_scores(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    keys = [*(f"r@{k}" for k in metrics.RECALLS), "mrr"]
+    result: dict[str, Any] = {
+        direction: {key: _round(float(np.mean([entry[direction][key] for entry in entries]))) for key in keys}
+        for direction in DIRECTIONS
+    }
+    result["mean_recall"] = _round(float(np.mean([entry["mean_recall"] for entry in entries])))
+    return result
+
+
+def _disparity(languages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Disparity measures and the gap to English, of R@1 in each direction and of the mean recall."""
+    tables = {f"{d}.r@1": {code: scores[d]["r@1"] for code, scores in languages.items()} for d in DIRECTIONS}
+    tables["mean_recall"] = {code: scores["mean_recall"] for code, scores in languages.items()}
+    result: dict[str, Any] = {"reference": REFERENCE}
+    for name, table in tables.items():
+        entry: dict[str, Any] = {key: _round(value) for key, value in metrics.disparity(table, REFERENCE).items()}
+        if REFERENCE in table:
+            entry["gaps"] = {code: _round(gap) for code, gap in metrics.gaps(table, REFERENCE).items()}
+        result[name] = entry
+    return result
+
+
+def _round(value: float) -> float:
+    return round(value, 4)
