@@ -116,9 +116,9 @@ def test_what_does_not_fit_is_an_error(queries: Any, gallery: Any, pairs: Any, m
 
 
 def test_normalised_rows_have_length_one_and_zero_rows_are_refused() -> None:
-    rows = metrics.normalised([[3, 4], [1e-20, 0]], what="texts")
+    rows = metrics.normalised([[3.0, 4.0], [1e-20, 0.0]], what="texts")
     assert rows.dtype == np.float32
-    np.testing.assert_allclose(rows, [[0.6, 0.8], [1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [1.0, 0.0]], rtol=1e-6)
     with pytest.raises(DataError, match="texts: row 1 is all zeros"):
         metrics.normalised([[1, 0], [0, 0]], what="texts")
 
@@ -150,7 +150,9 @@ def test_bootstrap_equals_drawing_images_one_by_one(values: list[tuple[int, bool
     for chosen in rng.integers(0, len(images), size=(50, len(images))):
         drawn = [float(hit) for place in chosen for image, hit in values if image == images[place]]
         means.append(sum(drawn) / len(drawn))
-    found = metrics.bootstrap_interval([hit for _, hit in values], [image for image, _ in values], draws=50, seed=seed)
+    found = metrics.bootstrap_interval(
+        [hit for _, hit in values], [image for image, _ in values], draws=50, seed=seed
+    )
     assert found == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
 
 

@@ -33,8 +33,8 @@ REFERENCE = "en"
 class TextEncoder(Protocol):
     """What evaluation needs of a model."""
 
-    def encode_text(self, texts: Sequence[str], lang: str) -> ArrayLike:
-        """Return features (M, E) of texts in one language: a numpy array or a tensor on the CPU."""
+    def encode_text(self, texts: Sequence[str], lang: str) -> Any:
+        """Return features (M, E) of texts in one language: a numpy array, or a torch tensor on any device."""
         ...
 
 
@@ -63,7 +63,7 @@ def evaluate(
     benchmark: Benchmark,
     langs: Sequence[str] | None = None,
     *,
-    image_features: ArrayLike,
+    image_features: Any,
     image_rows: ArrayLike | None = None,
     model: str = "",
     interval: Interval = Interval(),
@@ -79,7 +79,7 @@ def evaluate(
         encoder: encodes the captions.
         benchmark: images, captions, subsets, protocol.
         langs: which languages, all of the benchmark by default.
-        image_features: (n, E), for example ``Features.array`` of the feature cache.
+        image_features: (n, E), array or tensor, for example ``Features.array`` of the feature cache.
         image_rows: (N,) the row of each image in ``image_features``, −1 for an image that could not be read
             (``Features.rows``); by default row i is image i. Unreadable images leave the gallery and the
             queries, and are listed in the result.
@@ -97,11 +97,12 @@ def evaluate(
         DataError: for features that are not finite or do not fit the benchmark.
     """
     codes = _languages(benchmark, langs)
-    rows = _image_rows(benchmark, image_features, image_rows)
+    features = _array(image_features)
+    rows = _image_rows(benchmark, len(features), image_rows)
     readable = np.flatnonzero(rows >= 0)
     if readable.size == 0:
         raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
-    images = metrics.normalised(np.asarray(image_features)[rows[readable]], what=f"images of {benchmark.name}")
+    images = metrics.normalised(features[rows[readable]], what=f"images of {benchmark.name}")
     languages: dict[str, dict[str, Any]] = {}
     for code in codes:
         if progress is not None:
@@ -157,9 +158,13 @@ def _languages(benchmark: Benchmark, langs: Sequence[str] | None) -> list[str]:
     return codes
 
 
-def _image_rows(benchmark: Benchmark, features: ArrayLike, rows: ArrayLike | None) -> NDArray[np.int64]:
+def _array(features: Any) -> NDArray[Any]:
+    """Take features as numpy; a tensor may want gradients, lie on a GPU or be bfloat16, which numpy has not."""
+    return np.asarray(features.detach().cpu().float() if hasattr(features, "detach") else features)
+
+
+def _image_rows(benchmark: Benchmark, count: int, rows: ArrayLike | None) -> NDArray[np.int64]:
     """Return the feature row of each image (N,), −1 where there is none."""
-    count = len(np.asarray(features))
     if rows is None and count != len(benchmark.images):
         raise DataError(
             f"{count} image features for the {len(benchmark.images)} images of {benchmark.name!r}",
@@ -191,7 +196,7 @@ def _ranks(
         )
     owner = place[[caption.image for caption in captions]]
     texts = metrics.normalised(
-        np.asarray(encoder.encode_text([caption.text for caption in captions], code)), what=f"texts in {code!r}"
+        _array(encoder.encode_text([caption.text for caption in captions], code)), what=f"texts in {code!r}"
     )
     if len(texts) != len(captions):
         raise DataError(
