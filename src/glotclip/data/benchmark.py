@@ -1,0 +1,96 @@
+"""What an evaluation needs to know of a dataset: a gallery, the queries of each language, named subsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glotclip.data.schema import BadRow, Caption, Corpus, known_split
+from glotclip.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Benchmark:
+    """A retrieval task over N pictures.
+
+    Attributes:
+        name: what results call it.
+        images: the gallery, N paths.
+        captions: the queries of each language; several may describe one picture.
+        subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
+        protocol: one paragraph that says exactly what is measured, for the result file.
+        bad: what had to be left out.
+        licence: terms of use of pictures and texts.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    captions: Mapping[str, Sequence[Caption]]
+    subsets: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    protocol: str = ""
+    bad: tuple[BadRow, ...] = ()
+    licence: str = "unknown"
+
+    def __post_init__(self) -> None:
+        for lang, captions in self.captions.items():
+            if any(not 0 <= caption.image < len(self.images) for caption in captions):
+                raise DataError(
+                    f"benchmark {self.name}: a {lang} caption points outside the {len(self.images)} pictures",
+                    hint="number the pictures from 0",
+                )
+        for name, mask in self.subsets.items():
+            if mask.shape != (len(self.images),) or mask.dtype != np.bool_:
+                raise DataError(
+                    f"benchmark {self.name}: subset {name!r} is not a mask over its pictures",
+                    hint=f"give bool ({len(self.images)},)",
+                )
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages that have queries."""
+        return list(self.captions)
+
+
+def from_corpus(corpus: Corpus, split: str | None = "test") -> Benchmark:
+    """Make a benchmark of a corpus's rows of ``split`` (``None``: all).
+
+    The gallery holds one picture a group, the first met; a picture under two groups is there once. A row
+    without a picture of its own counts for its group's picture; where there is none it is listed in ``bad``.
+
+    Raises:
+        DataError: if no row of the split has a picture.
+    """
+    rows = corpus.rows if split is None else corpus.select(split=known_split(split)).rows
+    index_of: dict[Path, int] = {}
+    group_index: dict[str, int] = {}
+    further: set[Path] = set()
+    for row in rows:
+        if row.image is None or row.key is None:
+            continue
+        if row.key not in group_index:
+            group_index[row.key] = index_of.setdefault(row.image, len(index_of))
+        elif row.image not in index_of:
+            further.add(row.image)
+    captions: dict[str, list[Caption]] = {}
+    bad = list(corpus.bad)
+    for row in rows:
+        if row.key is None or row.key not in group_index:
+            bad.append(BadRow(corpus.name, None, f"no picture for the {row.lang} caption {row.text!r}"))
+        else:
+            captions.setdefault(row.lang, []).append(Caption(row.text, group_index[row.key]))
+    if not index_of:
+        raise DataError(
+            f"{corpus.name} has no picture in split {split or 'any'}",
+            hint="give the rows an image column, or choose another split",
+        )
+    protocol = f"{corpus.name}, split {split or 'all'}: gallery of {len(index_of)} pictures, one a group"
+    left_out = len(further - index_of.keys())
+    if left_out:
+        protocol += f" ({left_out} further pictures of the same groups are left out)"
+    return Benchmark(
+        corpus.name, tuple(index_of), captions, protocol=protocol, bad=tuple(bad), licence=corpus.licence
+    )

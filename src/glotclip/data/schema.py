@@ -1,0 +1,243 @@
+"""One shape for every caption, whatever file it came from, and the checks each one passes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glotclip.errors import DataError, LanguageError
+from glotclip.languages import normalise
+
+SPLITS = ("train", "validation", "test")
+_SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
+_SPLIT_ALIASES |= {"testing": "test", "eval": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One caption: a text in a language, with the picture or video it describes, if there is one.
+
+    Attributes:
+        text: the caption, without surrounding white space.
+        lang: BCP-47 code of ``text``.
+        image: the picture it describes.
+        video: the video it describes.
+        english: the same caption in English; ``None`` where unknown and for English rows.
+        translations: the same caption in further languages, by code.
+        split: one of :data:`SPLITS`.
+        group: names the picture or concept; rows of one group are positives of each other.
+    """
+
+    text: str
+    lang: str
+    image: Path | None = None
+    video: Path | None = None
+    english: str | None = None
+    translations: Mapping[str, str] = field(default_factory=dict)
+    split: str = "train"
+    group: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """What this row is a positive of: its group, else its picture or video, else nothing."""
+        if self.group is not None:
+            return self.group
+        medium = self.image or self.video
+        return None if medium is None else str(medium)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One thing that could not be used: the file, the line in it (``None``: the file as a whole), and why."""
+
+    where: str
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Checked rows under a name, what had to be left out, and the terms of use."""
+
+    name: str
+    rows: tuple[Row, ...]
+    bad: tuple[BadRow, ...] = ()
+    licence: str = "unknown"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def languages(self) -> list[str]:
+        """Language codes in the order of first appearance."""
+        return list(dict.fromkeys(row.lang for row in self.rows))
+
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        """Row indices by :attr:`Row.key`; rows without group, picture and video are in none."""
+        groups: dict[str, list[int]] = {}
+        for index, row in enumerate(self.rows):
+            if row.key is not None:
+                groups.setdefault(row.key, []).append(index)
+        return groups
+
+    def group_ids(self) -> npt.NDArray[np.int64]:
+        """Return one number a row (len(rows),), equal for positives; a row in no group has its own."""
+        numbers: dict[str | int, int] = {}
+        keys = (index if row.key is None else row.key for index, row in enumerate(self.rows))
+        return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(self.rows))
+
+    def select(self, lang: str | None = None, split: str | None = None) -> Corpus:
+        """Keep the rows of a language and a split; the list of bad rows stays whole.
+
+        Raises:
+            LanguageError: if ``lang`` is not a language code.
+            DataError: if ``split`` is not one of :data:`SPLITS`.
+        """
+        wanted_lang = None if lang is None else known_language(lang)
+        wanted_split = None if split is None else known_split(split)
+        rows = tuple(
+            row for row in self.rows if wanted_lang in (None, row.lang) and wanted_split in (None, row.split)
+        )
+        return replace(self, rows=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One query of a benchmark: a text, and the index of the picture it describes."""
+
+    text: str
+    image: int
+
+
+@cache
+def known_language(code: str) -> str:
+    """Normalise a code, remembering the answer: a file repeats its few codes on every line."""
+    return normalise(code)
+
+
+def known_split(split: str) -> str:
+    """Return the canonical name of a split (``val`` → ``validation``) or raise :class:`DataError`."""
+    name = split.strip().lower()
+    name = _SPLIT_ALIASES.get(name, name)
+    if name not in SPLITS:
+        raise DataError(f"unknown split {split!r}", hint=f"use one of {', '.join(SPLITS)} (or val, valid, dev)")
+    return name
+
+
+def clean_text(text: str) -> str:
+    """Return ``text`` in NFC with every run of white space as one space.
+
+    Raises:
+        DataError: if nothing is left, or the text holds control characters or signs of a wrong decoding.
+    """
+    # Line breaks and tabs inside a quoted CSV field are layout, not damage, and become spaces.
+    cleaned = " ".join(unicodedata.normalize("NFC", text).split())
+    if not cleaned:
+        raise DataError("the text is empty", hint="remove the row or write its caption")
+    if cleaned.isascii() and cleaned.isprintable():
+        return cleaned
+    for sign in cleaned:
+        if unicodedata.category(sign) in ("Cc", "Cs") or sign == "\ufffd":
+            raise DataError(
+                f"the text holds the character U+{ord(sign):04X}", hint="save the file again as clean UTF-8"
+            )
+    return cleaned
+
+
+def check_row(row: Row, *, root: Path | None = None) -> Row:
+    """Return ``row`` in canonical form: clean texts, BCP-47 codes, a known split, absolute existing files.
+
+    Args:
+        row: the row as it was read.
+        root: the folder that relative picture and video paths start from; ``None``: the working folder.
+
+    Raises:
+        DataError: what is wrong with the row, in one sentence.
+    """
+    try:
+        lang = known_language(row.lang)
+        translations = {known_language(code): clean_text(text) for code, text in row.translations.items()}
+    except LanguageError as error:
+        raise DataError(error.message, hint=error.hint) from error
+    english = clean_text(row.english) if row.english and row.english.strip() else translations.get("en")
+    return Row(
+        text=clean_text(row.text),
+        lang=lang,
+        image=_existing(row.image, root, "picture"),
+        video=_existing(row.video, root, "video"),
+        english=None if lang == "en" else english,
+        translations=translations,
+        split=known_split(row.split),
+        group=row.group,
+    )
+
+
+def check_share(corpus: Corpus, limit: float = 0.05) -> None:
+    """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are bad."""
+    bad, total = len(corpus.bad), len(corpus.bad) + len(corpus.rows)
+    if corpus.rows and bad <= limit * total:
+        return
+    first = "; ".join(describe(row) for row in corpus.bad[:3]) or "it holds no rows"
+    raise DataError(
+        f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
+        hint="correct the rows listed, or raise the limit if the rest is what you want",
+    )
+
+
+def write_bad_rows(corpus: Corpus, path: Path) -> None:
+    """Write the rows left out as a TSV file: where, line, reason."""
+    from glotclip.storage import write_text
+
+    lines = ["where\tline\treason"]
+    for row in corpus.bad:
+        reason = row.reason.replace("\t", " ").replace("\n", " ")
+        lines.append(f"{row.where}\t{'' if row.line is None else row.line}\t{reason}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def describe(bad: BadRow) -> str:
+    """Return one line for people: ``captions.csv:7: the text is empty``."""
+    return f"{bad.where}: {bad.reason}" if bad.line is None else f"{bad.where}:{bad.line}: {bad.reason}"
+
+
+def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Give rows in other languages the English caption of their group where they have none.
+
+    The k-th row of a language takes the k-th English row of its group, starting over when they run out: that
+    pairs line-aligned translations, and with one English caption everyone takes that one.
+    """
+    rows = tuple(rows)
+    english: dict[str, list[str]] = {}
+    for row in rows:
+        if row.lang == "en" and row.key is not None:
+            english.setdefault(row.key, []).append(row.text)
+    taken: dict[tuple[str, str], int] = {}
+    filled = []
+    for row in rows:
+        if row.lang != "en" and row.key in english:
+            place = taken.get((row.key, row.lang), 0)
+            taken[row.key, row.lang] = place + 1
+            if row.english is None:
+                row = replace(row, english=english[row.key][place % len(english[row.key])])
+        filled.append(row)
+    return tuple(filled)
+
+
+def _existing(path: Path | None, root: Path | None, what: str) -> Path | None:
+    if path is None:
+        return None
+    full = (root or Path.cwd()) / path
+    try:
+        found = full.is_file()
+    except (OSError, ValueError) as error:  # a name too long for the system, or holding a zero byte
+        raise DataError(f"the {what} {path} has an impossible name", hint="correct the path") from error
+    if not found:
+        raise DataError(f"the {what} {path} does not exist", hint="check the path and the pictures' folder")
+    return full.absolute()
