@@ -28,8 +28,8 @@ _HALVES = ("annotations", "annotationsDerived")
 _PACKAGES = ("cldr-annotations-full", "cldr-annotations-derived-full")
 # Latin American Spanish shares one locale in CLDR's parent table; so does English outside the United States.
 _LATIN_AMERICA = frozenset(
-    ("AR", "BO", "BR", "BZ", "CL", "CO", "CR", "CU", "DO", "EC", "GT")
-    + ("HN", "MX", "NI", "PA", "PE", "PR", "PY", "SV", "US", "UY", "VE")
+    ["AR", "BO", "BR", "BZ", "CL", "CO", "CR", "CU", "DO", "EC", "GT"]  # noqa: RUF005 -- two lines read better
+    + ["HN", "MX", "NI", "PA", "PE", "PR", "PY", "SV", "US", "UY", "VE"]
 )
 _INHERIT = "↑↑↑"  # CLDR's sign for "as in the parent locale"
 
@@ -119,7 +119,8 @@ def _roots(folder: Path) -> list[Path]:
     roots = []
     for half, package in zip(_HALVES, _PACKAGES, strict=True):
         places = [folder / half, folder / "package" / half, folder / "common" / half]
-        for parent in (folder, folder / "node_modules", folder.parent):
+        parents = [folder, folder / "node_modules"] + ([folder.parent] if folder.name == _PACKAGES[0] else [])
+        for parent in parents:
             places += [parent / package / half, parent / package / "package" / half]
         found = next((place for place in places if place.is_dir()), None)
         if found is None and half == "annotations":
@@ -129,7 +130,7 @@ def _roots(folder: Path) -> list[Path]:
     return roots
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=24)
 def _read_locale(root: Path, locale: str) -> dict[str, EmojiNames]:
     """Read one half of one locale; absent files and absent keys give nothing."""
     as_json = root / locale / "annotations.json"
@@ -152,7 +153,7 @@ def _from_json(path: Path, half: str) -> Iterator[tuple[str, list[str], list[str
 
 def _from_xml(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     try:
-        # iterparse reads no external DTD, and the standard library's expat refuses entity bombs.
+        # The DTD that the file names is not fetched, and expat itself refuses entities that grow without bound.
         tree = ElementTree.parse(path)
     except ElementTree.ParseError as error:
         raise DataError(f"{path} is not valid XML: {error}", hint="install unicode-cldr-core anew") from error

@@ -14,7 +14,7 @@ DRAWN_SIZE = 72  # pixels; twemoji's PNG files have the same size
 LICENCES = {
     "twemoji": "twemoji: CC BY 4.0",
     "openmoji": "OpenMoji: CC BY-SA 4.0",
-    "google": "Noto Emoji: Apache-2.0 (tools), OFL-1.1 (font artwork)",
+    "google": "Noto Emoji: Apache-2.0 (pictures), OFL-1.1 (fonts)",
     "apple": "Apple's artwork: proprietary, for local tests only, never redistribute",
     "facebook": "Facebook's artwork: proprietary, for local tests only, never redistribute",
 }

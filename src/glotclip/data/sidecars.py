@@ -1,0 +1,107 @@
+"""A folder of pictures with their captions beside them, one caption a line.
+
+``photo.jpg`` is captioned by ``photo.txt`` (or ``photo.jpg.txt``) in the default language, and by
+``photo.de.txt`` in German. A first folder called ``train``, ``validation`` (``val``, ``dev``) or ``test``
+gives the split. Blank lines are skipped; a picture without captions is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from glotclip.data.readers import Found, collect, finish, read_text
+from glotclip.data.schema import BadRow, Corpus, Row, known_split
+from glotclip.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+
+
+def read_folder(folder: Path, *, default_lang: str | None = None, name: str | None = None) -> Corpus:
+    """Read every caption file below ``folder`` that lies beside its picture.
+
+    Args:
+        folder: searched with all its subfolders; hidden ones are left out.
+        default_lang: language of caption files that do not name theirs.
+        name: what the corpus is called; ``None``: the folder's name.
+
+    Raises:
+        DataError: if there are no caption files, or some need ``default_lang`` and it is not given.
+    """
+    rows: list[Row] = []
+    bad: list[BadRow] = []
+    files = list(_visible_files(folder))
+    pictures = _by_stem(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    captions = [path for path in files if path.suffix.lower() == ".txt"]
+    if not captions:
+        raise DataError(
+            f"{folder} holds no caption files",
+            hint="put photo.txt or photo.de.txt beside photo.jpg, one caption a line; or give a .csv, .tsv or .jsonl",
+        )
+    for path in captions:
+        match = _picture_of(path, pictures)
+        if match is None:
+            bad.append(BadRow(str(path), None, "there is no picture of this name beside it"))
+            continue
+        image, lang = match
+        if lang is None and default_lang is None:
+            raise DataError(
+                f"{path} does not say its language",
+                hint=f"call it {image.stem}.en.txt, or say the language of such files (default_lang)",
+            )
+        try:
+            text = read_text(path)
+        except DataError as error:
+            bad.append(BadRow(str(path), None, error.message))
+            continue
+        shown = image.relative_to(folder)
+        found = _lines(text, image.name, lang, _split_of(shown), group=str(shown))
+        good, wrong = collect(found, where=str(path), default_lang=default_lang, root=image.parent)
+        rows += good
+        bad += wrong
+    return Corpus(name or folder.resolve().name, finish(rows), tuple(bad))
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """Yield all files below ``folder`` in a fixed order, without hidden ones; links to folders are not followed."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from _visible_files(entry)
+        else:
+            yield entry
+
+
+def _by_stem(pictures: Iterator[Path]) -> dict[Path, Path]:
+    """Index pictures by path without suffix, and by the whole path; the first of one name wins."""
+    found: dict[Path, Path] = {}
+    for path in pictures:
+        found.setdefault(path.with_name(path.stem), path)
+        found[path] = path
+    return found
+
+
+def _picture_of(caption: Path, pictures: dict[Path, Path]) -> tuple[Path, str | None] | None:
+    """Return the picture a caption file belongs to, and the language its name gives."""
+    stem = caption.with_name(caption.stem)
+    if stem in pictures:
+        return pictures[stem], None
+    base, dot, lang = caption.stem.rpartition(".")
+    shorter = caption.with_name(base) if dot and base else None
+    return (pictures[shorter], lang) if shorter in pictures and shorter is not None else None
+
+
+def _split_of(shown: Path) -> str:
+    """Return the split that a picture's first folder names; ``train`` if it names none."""
+    try:
+        return known_split(shown.parts[0]) if len(shown.parts) > 1 else "train"
+    except DataError:
+        return "train"
+
+
+def _lines(text: str, image: str, lang: str | None, split: str, *, group: str) -> Iterator[Found]:
+    for line, caption in enumerate(text.split("\n"), start=1):
+        if caption.strip():
+            yield line, {"text": caption, "image": image, "lang": lang, "split": split, "group": group}
