@@ -1,0 +1,274 @@
+"""A run's report: one page to read (``report.html``, nothing to fetch) and one to commit (``report.md``).
+
+:func:`from_run` says what a report of an extend-run holds; :func:`markdown` and :func:`html_page` render any
+:class:`Report`; :func:`write` puts both on the disk.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from glotclip import storage
+from glotclip.errors import DataError
+from glotclip.evaluation import plots, retrieval
+from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.plots import Curves, HeatMap
+from glotclip.evaluation.tables import Cell, Table, escape_markdown
+from glotclip.evaluation.tables import markdown as markdown_table
+
+Part = Table | Curves | HeatMap
+RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment")
+NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
+MEASURES = (
+    "Average: over the languages known by then. Learning accuracy: each language right after it was learnt. "
+    "Forgetting: best earlier score minus the last, so 0 is perfect. Backward transfer: last score minus the one "
+    "right after learning."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence or two, and what is shown under them."""
+
+    title: str
+    parts: tuple[Part, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A title, a paragraph, and sections."""
+
+    title: str
+    sections: tuple[Section, ...]
+    summary: str = ""
+
+
+# --- what a run's report holds -----------------------------------------------------------------------------------
+
+
+def from_run(run: Mapping[str, Any]) -> Report:
+    """Build the report of an extend-run from its JSON.
+
+    Args:
+        run: ``title`` and any of ``summary`` (a paragraph), ``matrices`` ({run name: accuracy matrix as JSON or
+            object}), ``results`` ({name: what :func:`glotclip.evaluation.retrieval.evaluate` gave}), ``rows``
+            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested).
+
+    Raises:
+        DataError: for a key that is none of these, or a matrix that is none.
+    """
+    unknown = sorted(set(run) - set(RUN_KEYS))
+    if unknown:
+        raise DataError(f"unknown part of a report: {', '.join(unknown)}", hint=f"known: {', '.join(RUN_KEYS)}")
+    matrices = {
+        name: matrix if isinstance(matrix, AccuracyMatrix) else AccuracyMatrix.from_json(matrix)
+        for name, matrix in run.get("matrices", {}).items()
+    }
+    sections: list[Section] = []
+    if matrices:
+        sections += _continual(matrices)
+    sections += [_result(name, result) for name, result in run.get("results", {}).items()]
+    if run.get("rows"):
+        sections.append(Section("Measurements", (Table.of(run["rows"]),)))
+    for key in ("settings", "environment"):
+        if run.get(key):
+            sections.append(Section(key.capitalize(), (Table(("name", "value"), tuple(_flat(run[key]))),)))
+    return Report(str(run.get("title", "Run")), tuple(sections), str(run.get("summary", "")))
+
+
+def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
+    """Sections about what was learnt and what was forgotten, one run beside the other."""
+    scores = " and ".join(dict.fromkeys(matrix.score for matrix in matrices.values()))
+    known = list(dict.fromkeys(language for matrix in matrices.values() for language in matrix.known))
+    summary = Table.of([_summary_row(name, matrix, known) for name, matrix in matrices.items()], note=MEASURES)
+    lines = {"Average over the languages known by then": {n: _averages(m) for n, m in matrices.items()}}
+    for language in known:
+        lines[f"Language {language}, known before the first task"] = {
+            name: [row.get(language) for row in matrix.rows] for name, matrix in matrices.items()
+        }
+    longest = max(matrices.values(), key=lambda matrix: matrix.last)
+    # Runs in another order share no names of steps, only their numbers.
+    common = all(longest.labels[: len(matrix.labels)] == matrix.labels for matrix in matrices.values())
+    steps = longest.labels if common else tuple(str(i) for i in range(len(longest.labels)))
+    curves = tuple(
+        Curves(title, steps, {n: _fill(line, len(steps)) for n, line in by_run.items()})
+        for title, by_run in lines.items()
+    )
+    maps = tuple(
+        HeatMap(
+            f"{name}: language after task",
+            matrix.labels,
+            matrix.languages,
+            tuple(tuple(row.get(language) for language in matrix.languages) for row in matrix.rows),
+        )
+        for name, matrix in matrices.items()
+    )
+    return [
+        Section("Learning and forgetting", (summary, _languages(matrices)), f"Scores are {scores}, in percent."),
+        Section("After each task", curves),
+        Section("Every language after every task", maps),
+    ]
+
+
+def _summary_row(name: str, matrix: AccuracyMatrix, known: Sequence[str]) -> dict[str, Cell]:
+    summary = matrix.summary()
+    row: dict[str, Cell] = {"run": name}
+    row |= {key.replace("_", " "): summary[key] for key in summary if not key.startswith("forgetting_")}
+    for language in known:
+        row |= {
+            f"{language} before": matrix.rows[0].get(language),
+            f"{language} after": matrix.rows[-1].get(language),
+        }
+    return row
+
+
+def _languages(matrices: Mapping[str, AccuracyMatrix]) -> Table:
+    """Each language right after it was learnt and at the end, in every run."""
+    records: dict[str, dict[str, Cell]] = {}
+    for name, matrix in matrices.items():
+        prefix = f"{name}: " if len(matrices) > 1 else ""
+        for language in [*matrix.known, *(code for task in matrix.tasks for code in task)]:
+            learnt, last = matrix.rows[matrix.known_since(language)].get(language), matrix.rows[-1].get(language)
+            records.setdefault(language, {"language": language}).update(
+                {
+                    f"{prefix}learnt": learnt,
+                    f"{prefix}at the end": last,
+                    f"{prefix}change": None if learnt is None or last is None else last - learnt,
+                }
+            )
+    return Table.of(list(records.values()), title="Each language")
+
+
+def _averages(matrix: AccuracyMatrix) -> list[float | None]:
+    """AR_i for every i; None after a task where a language was not measured."""
+    return [matrix.summary(i)["average"] for i in range(matrix.last + 1)]
+
+
+def _fill(line: Sequence[float | None], length: int) -> tuple[float | None, ...]:
+    return (*line, *([None] * (length - len(line))))
+
+
+def _result(name: str, result: Mapping[str, Any]) -> Section:
+    """One evaluation: scores of each language and how far they lie apart."""
+    records = [_scores(code, scores) for code, scores in result["languages"].items()]
+    if len(records) > 1:
+        records.append(_scores("average", result["average"]))
+    note = "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images."
+    parts = [Table.of(records, note=note)]
+    disparity = [
+        {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}
+        for score, values in result["disparity"].items()
+        if score != "reference"
+    ]
+    if len(result["languages"]) > 1:
+        parts.append(
+            Table.of(disparity, title=f"Disparity between languages, gaps to {result['disparity']['reference']}")
+        )
+    return Section(name, tuple(parts), str(result.get("protocol", "")))
+
+
+def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
+    row: dict[str, Cell] = {"language": name}
+    for direction, short in zip(retrieval.DIRECTIONS, ("T→I", "I→T"), strict=True):
+        entry = scores[direction]
+        row[f"{short} R@1"] = entry["r@1"]
+        if "ci95" in entry:
+            low, high = entry["ci95"]["r@1"]
+            row[f"{short} 95 %"] = f"{low:.1f}–{high:.1f}"
+        for key in ("r@5", "r@10"):
+            row[f"{short} {key.upper()}"] = entry[key]
+    row["mean recall"] = scores["mean_recall"]
+    for subset, part in scores.get("subsets", {}).items():
+        row[f"{subset} T→I R@1"] = part["text_to_image"]["r@1"]
+    return row
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[Cell, ...]]:
+    """Return nested settings as rows of dotted name and value."""
+    rows: list[tuple[Cell, ...]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            rows.append((f"{prefix}{key}", ", ".join(str(item) for item in value)))
+        else:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows
+
+
+# --- rendering ---------------------------------------------------------------------------------------------------
+
+
+def markdown(report: Report) -> str:
+    """Render as GitHub Markdown; curves and heat maps are given as their numbers."""
+    blocks = [f"# {escape_markdown(report.title)}"]
+    blocks += [escape_markdown(report.summary)] if report.summary else []
+    for section in report.sections:
+        blocks.append(f"## {escape_markdown(section.title)}")
+        blocks += [escape_markdown(section.text)] if section.text else []
+        for part in section.parts:
+            table = part if isinstance(part, Table) else part.table()
+            blocks += [f"### {escape_markdown(table.title)}"] if table.title else []
+            blocks.append(markdown_table(table).rstrip("\n"))
+    return "\n\n".join(blocks) + "\n"
+
+
+def html_page(report: Report, *, draw: bool | None = None) -> str:
+    """Render as one self-contained page, with plots if matplotlib is there (or as ``draw`` says)."""
+    draw = plots.available() if draw is None else draw
+    blocks = [f"<h1>{_h(report.title)}</h1>", *_paragraph(report.summary, "lead")]
+    if not draw and any(not isinstance(part, Table) for section in report.sections for part in section.parts):
+        blocks += _paragraph(NO_PLOTS, "note")
+    for section in report.sections:
+        blocks += [f"<section>\n<h2>{_h(section.title)}</h2>", *_paragraph(section.text)]
+        for part in section.parts:
+            blocks += _part(part, draw=draw)
+        blocks.append("</section>")
+    template = Template(resources.files("glotclip.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
+    return template.substitute(title=_h(report.title), body="\n".join(blocks))
+
+
+def write(report: Report, folder: Path) -> tuple[Path, Path]:
+    """Write ``report.md`` and ``report.html`` into ``folder``, each atomically, and return their paths."""
+    pages = {folder / "report.md": markdown(report), folder / "report.html": html_page(report)}
+    for path, text in pages.items():
+        storage.write_text(path, text)
+    text_path, page_path = pages
+    return text_path, page_path
+
+
+def _part(part: Part, *, draw: bool) -> list[str]:
+    table = part if isinstance(part, Table) else part.table()
+    blocks = [f"<h3>{_h(table.title)}</h3>"] if table.title else []
+    if not isinstance(part, Table) and draw:
+        blocks.append(f'<figure class="wide">{part.svg()}</figure>')
+        blocks.append(f"<details><summary>As numbers</summary>\n{_html_table(table)}\n</details>")
+    else:
+        blocks.append(_html_table(table))
+    return [*blocks, *_paragraph(table.note, "note")]
+
+
+def _html_table(table: Table) -> str:
+    kinds = [' class="n"' if numeric else "" for numeric in table.numeric()]
+    head = "".join(f'<th scope="col"{kind}>{_h(name)}</th>' for name, kind in zip(table.columns, kinds, strict=True))
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td{kind}>{_h(cell)}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
+        for row in table.texts()
+    )
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+
+
+def _paragraph(text: str, kind: str = "") -> list[str]:
+    name = f' class="{kind}"' if kind else ""
+    return [f'<p{name} dir="auto">{_h(text)}</p>'] if text else []
+
+
+def _h(text: str) -> str:
+    return html.escape(text, quote=True)
