@@ -1,12 +1,14 @@
 """Attention over packed sequences, group by group of equal length, without masks.
 
 Shapes: S tokens laid end to end, G sequences in a group, T tokens of each, W width, H heads, D = W / H, B sequences.
+
+Which implementation runs is decided by :func:`writes_out`, from measurements that ``benchmarks/`` repeats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -19,17 +21,92 @@ class Group(NamedTuple):
     length: int
 
 
+def writes_out(device: str, dtype: torch.dtype, length: int, gradient: bool) -> bool:
+    """Whether attention is written out as matrix products instead of torch's fused kernel.
+
+    The fused kernel's backward on a processor in bf16 takes five times as long as three small products, at every
+    length that texts have; everywhere else the fused one is as fast or faster.
+    """
+    return device == "cpu" and gradient and dtype == torch.bfloat16 and length <= LONGEST_WRITTEN_OUT
+
+
+LONGEST_WRITTEN_OUT = 128
+
+
 def attend(qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool) -> torch.Tensor:
     """Scaled dot-product attention within each sequence: queries, keys, values (S, 3W) → (S, W)."""
-    sizes = [count * length for count, length in groups]
-    pieces = torch.split(qkv, sizes) if len(sizes) > 1 else (qkv,)
+    gradient = qkv.requires_grad and torch.is_grad_enabled()
+    longest = max((length for _, length in groups), default=0)
+    if writes_out(qkv.device.type, qkv.dtype, longest, gradient):
+        out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal)
+        return out
+    pieces = torch.split(qkv, [size * length for size, length in groups]) if len(groups) > 1 else (qkv,)
     outs = []
-    for (count, length), piece in zip(groups, pieces, strict=True):
+    for (size, length), piece in zip(groups, pieces, strict=True):
         # (G·T, 3W) → three times (G, H, T, D), all of them views
-        query, key, value = piece.view(count, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-        outs.append(out.transpose(1, 2).reshape(count * length, -1))
+        query, key, value = piece.view(size, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        outs.append(attended.transpose(1, 2).reshape(size * length, -1))
     return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+
+class WrittenOut(torch.autograd.Function):
+    """The same attention as matrix products, with a backward that fills one gradient of all groups."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool) -> torch.Tensor:
+        """Return (S, W) from (S, 3W), keeping the attention weights."""
+        out = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+        kept = []
+        start = 0
+        for size, length in groups:
+            stop = start + size * length
+            query, key, value = _heads_first(qkv[start:stop], size, length, heads)
+            weights = _weights(query, key, causal)
+            attended = torch.bmm(weights, value).view(size, heads, length, -1)
+            out[start:stop].view(size, length, heads, -1).copy_(attended.transpose(1, 2))
+            kept.append(weights)
+            start = stop
+        ctx.save_for_backward(qkv, *kept)
+        ctx.groups, ctx.heads = groups, heads
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        """Gradient of queries, keys and values (S, 3W): softmax's is P ∘ (dP − rowsum(dP ∘ P))."""
+        qkv, *kept = ctx.saved_tensors
+        heads = ctx.heads
+        grads = torch.empty_like(qkv)
+        start = 0
+        for (size, length), weights in zip(ctx.groups, kept, strict=True):
+            stop = start + size * length
+            query, key, value = _heads_first(qkv[start:stop], size, length, heads)
+            out = grad[start:stop].view(size, length, heads, -1).transpose(1, 2).reshape(size * heads, length, -1)
+            scores = torch._softmax_backward_data(torch.bmm(out, value.mT), weights, -1, weights.dtype)
+            scores.mul_(query.shape[-1] ** -0.5)
+            parts = (torch.bmm(scores, key), torch.bmm(scores.mT, query), torch.bmm(weights.mT, out))
+            into = grads[start:stop].view(size, length, 3, heads, -1)
+            for index, part in enumerate(parts):
+                into[:, :, index].copy_(part.view(size, heads, length, -1).transpose(1, 2))
+            start = stop
+        return grads, None, None, None
+
+
+def _heads_first(qkv: torch.Tensor, size: int, length: int, heads: int) -> torch.Tensor:
+    """(G·T, 3W) → (3, G·H, T, D), contiguous."""
+    split = qkv.view(size, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return split.reshape(3, size * heads, length, -1)
+
+
+def _weights(query: torch.Tensor, key: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Softmax of the scaled scores (G·H, T, T)."""
+    scale = query.shape[-1] ** -0.5
+    if not causal:
+        return torch.bmm(query, key.mT).mul_(scale).softmax(-1)
+    length = query.shape[1]
+    later = torch.full((length, length), float("-inf"), dtype=query.dtype, device=query.device).triu_(1)
+    return torch.baddbmm(later[None], query, key.mT, alpha=scale).softmax(-1)
 
 
 def attend_at(
@@ -50,18 +127,16 @@ def attend_at(
     """
     outs = []
     sequence = token = 0
-    for count, length in groups:
-        size = count * length
+    for size, length in groups:
+        stop = token + size * length
         # (G, H, 1, D); twice (G, H, T, D)
-        asked = query[sequence : sequence + count].view(count, heads, 1, -1)
-        key, value = keys_values[token : token + size].view(count, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
+        asked = query[sequence : sequence + size].view(size, heads, 1, -1)
+        key, value = keys_values[token:stop].view(size, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
         mask = None
         if last is not None:
-            positions = torch.arange(token, token + size, device=query.device).view(count, length)
-            seen = positions <= last[sequence : sequence + count, None]
-            mask = seen[:, None, None, :]
-        out = F.scaled_dot_product_attention(asked, key, value, attn_mask=mask)
-        outs.append(out.reshape(count, -1))
-        sequence += count
-        token += size
+            positions = torch.arange(token, stop, device=query.device).view(size, length)
+            mask = (positions <= last[sequence : sequence + size, None])[:, None, None, :]
+        outs.append(F.scaled_dot_product_attention(asked, key, value, attn_mask=mask).reshape(size, -1))
+        sequence += size
+        token = stop
     return torch.cat(outs) if len(outs) > 1 else outs[0]
