@@ -5,4 +5,38 @@ The public names below are imported on first use, so that ``import glotclip`` st
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glotclip.api import Extended, evaluate, extend, load
+    from glotclip.errors import GlotclipError
+    from glotclip.packs.pack import LanguagePack
+    from glotclip.packs.polyglot import Polyglot
+
 __version__ = "0.1.0"
+__all__ = ["Extended", "GlotclipError", "LanguagePack", "Polyglot", "evaluate", "extend", "load"]
+
+_HOMES = {
+    "Extended": "glotclip.api",
+    "evaluate": "glotclip.api",
+    "extend": "glotclip.api",
+    "load": "glotclip.api",
+    "GlotclipError": "glotclip.errors",
+    "LanguagePack": "glotclip.packs.pack",
+    "Polyglot": "glotclip.packs.polyglot",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'glotclip' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -41,7 +41,7 @@ model.encode_text(["…"], lang="{manifest.learnt[-1]}")
 | | |
 |---|---|
 | method | {manifest.method} ({kinds}) |
-| weights | {manifest.parameters:,}: {manifest.bytes / 1e6:.1f} MB here, {manifest.parameters * 2 / 1e6:.1f} MB as fp16 |
+| weights | {manifest.parameters:,}: {manifest.bytes / 1e6:.1f} MB, {manifest.parameters * 2 / 1e6:.1f} MB as fp16 |
 | added tokens | {manifest.added_tokens:,} |
 | made | {manifest.created} with glotclip {manifest.glotclip} |
 

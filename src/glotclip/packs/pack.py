@@ -179,9 +179,14 @@ def write_pack(
                 "merges": [f"{left} {right}" for left, right in vocabulary.merges],
             }
             write_json(aside / TOKENIZER, content)
-        write_json(aside / MANIFEST, manifest.model_dump(mode="json"))
-        write_text(aside / CARD, model_card(manifest))
+        rewrite_manifest(aside, manifest)
     return manifest
+
+
+def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a pack, and the model card that follows from it."""
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    write_text(folder / CARD, model_card(manifest))
 
 
 def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | None:

@@ -102,6 +102,7 @@ def fit(
     identity: str = "",
     log: Log | None = None,
     validate: Callable[[], float] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
     """Train for ``total`` steps, going on from ``resume_from`` if that checkpoint exists.
 
@@ -116,6 +117,7 @@ def fit(
         identity: of learner, data and settings; a checkpoint of another identity is refused.
         log: called after every step with its numbers.
         validate: a score, higher is better, called every ``evaluate_every`` steps; the best weights are kept.
+        stop: asked after every step; once true, the state is saved and KeyboardInterrupt raised.
 
     Raises:
         ConfigError: if the loss stops being finite.
@@ -138,10 +140,13 @@ def fit(
                 best = {f"best.{i}": p.detach().clone() for i, p in enumerate(optimizer.parameters)}
             if settings.patience and progress.stale >= settings.patience:
                 break
-        due = time.monotonic() - saved_at >= settings.checkpoint_seconds
+        stopping = stop()
+        due = stopping or time.monotonic() - saved_at >= settings.checkpoint_seconds
         if resume_from is not None and world.leads and due and progress.step < total:
             checkpoint.save(resume_from, {**optimizer.state(), **best}, {**vars(progress), "identity": identity})
             saved_at = time.monotonic()
+        if stopping and progress.step < total:
+            raise KeyboardInterrupt
     for i, parameter in enumerate(optimizer.parameters if best else ()):
         with torch.no_grad():
             parameter.copy_(best[f"best.{i}"])

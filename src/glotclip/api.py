@@ -1,0 +1,373 @@
+"""The public functions, used in the same way from Python and by the command line.
+
+This is the one place where training and evaluation meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glotclip.config import check_names, read_recipe, settings_from
+from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.features import FeatureCache, Features
+from glotclip.data.schema import BadRow, describe
+from glotclip.errors import ConfigError
+from glotclip.evaluation import retrieval
+from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.languages import normalise_all
+from glotclip.methods.method import Method, MethodSettings, method_named
+from glotclip.models.checkpoints import load_base
+from glotclip.models.device import choose_device, choose_precision
+from glotclip.packs.folder import PolyglotFolder
+from glotclip.packs.polyglot import Polyglot
+from glotclip.storage import write_text
+from glotclip.training.captions import Captions, collect
+from glotclip.training.extend import Curriculum, Extension, Hooks
+from glotclip.training.interrupt import deferred
+from glotclip.training.parallel import World, join_world
+from glotclip.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from glotclip.data.benchmark import Benchmark
+    from glotclip.models.dual_encoder import DualEncoder
+
+Progress = Callable[[str, int, int], None]
+ENGLISH = "en"
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def load(name_or_path: str | Path, *, device: str = "auto", base: DualEncoder | None = None) -> Polyglot:
+    """Load a model ready to encode texts and pictures.
+
+    Args:
+        name_or_path: ``emoji-clip``, a hub id, a checkpoint folder or file, or a folder made by ``extend``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        base: for a folder made by ``extend`` whose base has moved: the base, already loaded.
+
+    Raises:
+        CheckpointError: if there is no such model, or it cannot be read.
+        PackError: if a pack in the folder is damaged or belongs to another base.
+    """
+    if PolyglotFolder.is_one(name_or_path):
+        polyglot = PolyglotFolder(name_or_path).load(base)
+    else:
+        where = Path(name_or_path)
+        source = str(where.resolve()) if where.exists() else str(name_or_path)
+        polyglot = Polyglot(base or load_base(str(name_or_path)), source=source)
+    polyglot.base.to(choose_device(device))
+    return polyglot
+
+
+def evaluate(
+    model: Polyglot | str | Path,
+    benchmark: Benchmark | str | Path = "emoji",
+    langs: Sequence[str] | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    cache: Path | None = None,
+    progress: Progress = _silent,
+    intervals: int = 1000,
+) -> dict[str, Any]:
+    """Score retrieval in both directions, language by language; see :func:`glotclip.evaluation.retrieval.evaluate`.
+
+    Args:
+        model: a loaded model, or what :func:`load` takes.
+        benchmark: a benchmark, ``emoji``, or a caption file or folder whose rows of split "test" are used.
+        langs: languages; by default those that both model and benchmark have.
+        device, precision: where and in what to compute.
+        cache: root of the feature cache.
+        progress: called with (what, done, total).
+        intervals: bootstrap draws; 0 leaves the intervals out.
+
+    Returns:
+        The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent.
+    """
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    if langs is not None:
+        langs = normalise_all(langs)
+    if isinstance(benchmark, str | Path):
+        dataset = open_dataset(benchmark)
+        benchmark = dataset.benchmark(langs or [code for code in polyglot.languages if code in dataset.languages()])
+    codes = langs or [code for code in polyglot.languages if code in benchmark.captions]
+    features = gallery_features(polyglot, benchmark, cache, progress)
+    return retrieval.evaluate(
+        _TextEncoder(polyglot, choose_precision(precision, polyglot.base.device)),
+        benchmark,
+        codes,
+        image_features=features.array,
+        image_rows=features.rows,
+        model=polyglot.source,
+        interval=retrieval.Interval(draws=intervals),
+    )
+
+
+@dataclass(frozen=True)
+class _TextEncoder:
+    """A polyglot as evaluation sees it."""
+
+    polyglot: Polyglot
+    precision: str = "fp32"
+
+    def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
+        features: np.ndarray[Any, Any] = (
+            self.polyglot.encode_text(texts, lang, precision=self.precision).cpu().numpy()
+        )
+        return features
+
+
+def gallery_features(
+    polyglot: Polyglot, benchmark: Benchmark, cache: Path | None = None, progress: Progress = _silent
+) -> Features:
+    """Features of a benchmark's pictures, from the cache or computed into it."""
+    store = FeatureCache(polyglot.base.fingerprint, cache)
+    load_pixels, encode = polyglot.base.preprocess.load, polyglot.image_features
+    return store.images(benchmark.images, load_pixels, encode, progress=partial(progress, "pictures"))
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What :func:`extend` made.
+
+    Attributes:
+        folder: the polyglot's folder.
+        languages: those it now has.
+        matrix: score of every language after every task (mean R@1 of both directions, percent), or None if
+            nothing was evaluated.
+        evaluations: the scores themselves: task → language → scores.
+        skipped: rows and pictures that could not be used; also listed in ``skipped.txt`` in the folder.
+    """
+
+    folder: Path
+    languages: tuple[str, ...]
+    matrix: AccuracyMatrix | None
+    evaluations: Mapping[str, Any]
+    skipped: tuple[BadRow, ...] = ()
+
+    def load(self) -> Polyglot:
+        """Load the model that was made."""
+        return load(self.folder)
+
+
+@dataclass
+class ExtendPlan:
+    """Everything :func:`extend` needs, checked and resolved, before anything is trained."""
+
+    polyglot: Polyglot
+    folder: PolyglotFolder
+    dataset: Dataset
+    curriculum: Curriculum
+    captions: dict[str, Captions]
+    skipped: tuple[BadRow, ...]
+    cache: Path | None = None
+    world: World = field(default_factory=World)
+
+
+def resolve_settings(
+    method: Method,
+    base: DualEncoder,
+    recipe: str | Path | None,
+    settings: Mapping[str, Any],
+) -> tuple[MethodSettings, TrainSettings]:
+    """Merge defaults, what the base recommends, a recipe and explicit settings; later ones win.
+
+    Raises:
+        ConfigError: for an unknown name ("did you mean") or a wrong value.
+    """
+    known = method.setting_names() | set(TrainSettings.model_fields)
+    layers = [(f"the recommendations of {base.name}", dict(base.recommended.get(method.name, {})))]
+    if recipe is not None:
+        layers.append((f"the recipe {recipe}", read_recipe(Path(recipe))))
+    layers.append(("the settings given", dict(settings)))
+    merged: dict[str, Any] = {}
+    for where, layer in layers:
+        if layer.get("method", method.name) != method.name:
+            raise ConfigError(f"{where} are for method {layer['method']!r}", hint=f"use --method {layer['method']}")
+        layer.pop("method", None)
+        check_names(layer, known, where=where)
+        merged.update(layer)
+    of_loop = {name: value for name, value in merged.items() if name in TrainSettings.model_fields}
+    of_method = {name: value for name, value in merged.items() if name not in TrainSettings.model_fields}
+    where = "the settings"
+    return settings_from(method.settings, of_method, where=where), settings_from(TrainSettings, of_loop, where=where)
+
+
+def plan_extension(
+    model: str | Path | Polyglot,
+    langs: Sequence[str],
+    *,
+    data: str | Path | Dataset = "emoji",
+    method: str = "lexicon",
+    out: str | Path,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    joint: bool = False,
+    device: str = "auto",
+    cache: Path | None = None,
+    progress: Progress = _silent,
+) -> ExtendPlan:
+    """Check and resolve everything that :func:`extend` does before it trains; arguments as there."""
+    codes = normalise_all(langs)
+    if not codes:
+        raise ConfigError("no language was named", hint="name at least one, e.g. --lang de")
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    chosen = method_named(method)
+    method_settings, train = resolve_settings(chosen, polyglot.base, recipe, settings or {})
+    tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
+    curriculum = Curriculum(
+        chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device)
+    )
+    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    corpus = dataset.corpus(codes)
+    store = FeatureCache(polyglot.base.fingerprint, cache)
+    captions = {
+        code: collect(
+            corpus,
+            code,
+            polyglot.base,
+            store,
+            with_images=method_settings.cross_modal > 0,
+            with_english=method_settings.cross_lingual > 0,
+            progress=progress,
+        )
+        for code in codes
+    }
+    skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    return ExtendPlan(polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world())
+
+
+def extend(
+    model: str | Path | Polyglot,
+    langs: Sequence[str],
+    *,
+    data: str | Path | Dataset = "emoji",
+    method: str = "lexicon",
+    out: str | Path,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    joint: bool = False,
+    device: str = "auto",
+    benchmark: bool | str | Path | Benchmark = True,
+    cache: Path | None = None,
+    hooks: Hooks | None = None,
+    progress: Progress = _silent,
+) -> Extended:
+    """Teach a model languages and write the result to a folder; run again after a kill, it goes on.
+
+    Args:
+        model: what :func:`load` takes; a folder made by an earlier ``extend`` gains the languages.
+        langs: the languages, learnt one after another in this order.
+        data: ``emoji``, or a caption file or folder with columns text, lang, image and/or english.
+        method: how; see :data:`glotclip.methods.method.METHODS`.
+        out: the folder to write. It may be ``model`` itself: each language is one atomic update.
+        recipe: a YAML file of settings that differ from the defaults.
+        settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
+        joint: learn all languages in one task instead of one after another (needs a shared table).
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
+            False: nothing.
+        cache: root of the feature cache.
+        hooks: callbacks for progress; ``evaluate`` and ``stop`` are set here where they are not given.
+        progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        GlotclipError: any of its kinds, each with what to do next; the folder is then as it was.
+        KeyboardInterrupt: after Ctrl-C, with the state saved.
+    """
+    plan = plan_extension(
+        model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
+        joint=joint, device=device, cache=cache, progress=progress,
+    )  # fmt: skip
+    return run_extension(plan, benchmark=benchmark, hooks=hooks, progress=progress)
+
+
+def run_extension(
+    plan: ExtendPlan,
+    *,
+    benchmark: bool | str | Path | Benchmark = True,
+    hooks: Hooks | None = None,
+    progress: Progress = _silent,
+) -> Extended:
+    """Carry out a plan; see :func:`extend`."""
+    hooks = hooks or Hooks()
+    if benchmark is not False and hooks.evaluate is None:
+        hooks.evaluate = _evaluator(plan, benchmark, progress)
+    start_folders: dict[str, Path] = {
+        name: pack.folder.resolve() for name, pack in plan.polyglot.packs.items() if pack.folder is not None
+    }
+    with deferred() as stop:
+        hooks.stop = stop
+        extension = Extension(
+            plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world
+        )
+        record = extension.run()
+    if plan.skipped and plan.world.leads:
+        write_text(plan.folder.path / "skipped.txt", "".join(f"{describe(bad)}\n" for bad in plan.skipped))
+    evaluations = record.run.evaluations if record.run else {}
+    return Extended(
+        plan.folder.path,
+        tuple(plan.folder.load(plan.polyglot.base).languages),
+        accuracy_matrix(evaluations),
+        evaluations,
+        plan.skipped,
+    )
+
+
+def _evaluator(
+    plan: ExtendPlan, benchmark: bool | str | Path | Benchmark, progress: Progress
+) -> Callable[[Polyglot, Sequence[str]], dict[str, Any]] | None:
+    """Score languages on one benchmark, whose pictures are encoded once; None if there is nothing to score on."""
+    base = plan.polyglot.base
+    wanted = list(dict.fromkeys((*plan.polyglot.languages, *base.languages, *plan.curriculum.languages)))
+    if isinstance(benchmark, bool):
+        chosen = plan.dataset.held_out(wanted)
+    elif isinstance(benchmark, str | Path):
+        chosen = open_dataset(benchmark).held_out(wanted)
+    else:
+        chosen = benchmark
+    if chosen is None:
+        return None
+    features = gallery_features(plan.polyglot, chosen, plan.cache, progress)
+
+    def score(polyglot: Polyglot, codes: Sequence[str]) -> dict[str, Any]:
+        result = retrieval.evaluate(
+            _TextEncoder(polyglot, plan.curriculum.precision),
+            chosen,
+            [code for code in codes if code in chosen.captions],
+            image_features=features.array,
+            image_rows=features.rows,
+            interval=retrieval.Interval(draws=0),
+        )
+        scores: dict[str, Any] = result["languages"]
+        return scores
+
+    return score
+
+
+def accuracy_matrix(evaluations: Mapping[str, Any], subset: str | None = None) -> AccuracyMatrix | None:
+    """Mean R@1 of both directions of every language after every task, as the record of a run holds it."""
+    if not evaluations:
+        return None
+
+    def r1(scores: Mapping[str, Any]) -> float:
+        part = scores if subset is None else scores["subsets"][subset]
+        return float(part["text_to_image"]["r@1"] + part["image_to_text"]["r@1"]) / 2
+
+    rows = {
+        task: {code: r1(scores) for code, scores in by_language.items()} for task, by_language in evaluations.items()
+    }
+    known = tuple(rows["start"])
+    score = "mean r@1 of both directions" + (f", {subset} pictures" if subset else "")
+    matrix = AccuracyMatrix.begin(rows.pop("start"), known=known, score=score)
+    for task, scores in rows.items():
+        matrix = matrix.after([code for code in task.split("+") if code not in known], scores)
+    return matrix

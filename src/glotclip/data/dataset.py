@@ -1,0 +1,136 @@
+"""A dataset as a user names it: ``emoji``, or a caption file or folder of their own."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from glotclip.data import benchmark as benchmarks
+from glotclip.data import emoji, readers
+from glotclip.data.benchmark import Benchmark
+from glotclip.data.schema import Corpus, check_share
+from glotclip.errors import DataError, LanguageError
+
+HELD_OUT_SPLITS = ("test", "validation")
+
+
+class Dataset(ABC):
+    """Training captions and a benchmark under one name."""
+
+    name: str
+
+    @abstractmethod
+    def languages(self) -> list[str]:
+        """The languages there are captions in."""
+
+    @abstractmethod
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The captions in ``langs``, all splits; a language without any is an error."""
+
+    @abstractmethod
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """A benchmark of rows that are never trained on, in those of ``langs`` that have any; None without such."""
+
+    def benchmark(self, langs: Sequence[str]) -> Benchmark:
+        """The benchmark of held-out rows; that there is none is a :class:`DataError`."""
+        found = self.held_out(langs)
+        if found is None:
+            raise DataError(
+                f"{self.name} has no pictures in a split {' or '.join(HELD_OUT_SPLITS)}",
+                hint="add a column 'split' with rows marked test, and a column 'image'",
+            )
+        return found
+
+
+class EmojiDataset(Dataset):
+    """The embedded dataset; see :mod:`glotclip.data.emoji`.
+
+    Args:
+        vendor: whose pictures form the benchmark's gallery.
+        cldr: the folder of CLDR's annotations, where it is not found by itself.
+        pictures: where further vendors' pictures lie.
+    """
+
+    name = "emoji"
+
+    def __init__(self, vendor: str = "auto", cldr: Path | None = None, pictures: Path | None = None) -> None:
+        self.vendor, self.cldr, self.pictures = vendor, cldr, pictures
+
+    def languages(self) -> list[str]:
+        """Codes with names."""
+        return emoji.languages(self.cldr)
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """Names and pictures by the artists that are trained on."""
+        return emoji.load(langs, cldr=self.cldr)
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """All concepts by one artist; the subsets tell seen and unseen concepts apart."""
+        have = set(self.languages())
+        return emoji.benchmark(
+            [code for code in langs if code in have],
+            vendor=self.vendor,
+            cldr=self.cldr,
+            pictures_folder=self.pictures,
+        )
+
+
+class FileDataset(Dataset):
+    """A caption file, or a folder of pictures with sidecar captions; see :mod:`glotclip.data.readers`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+
+    @cached_property
+    def _rows(self) -> Corpus:
+        corpus = readers.read(self.path)
+        check_share(corpus)
+        return corpus
+
+    def languages(self) -> list[str]:
+        """Codes that occur in the file."""
+        return self._rows.languages
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The rows of those languages."""
+        if missing := [code for code in langs if code not in self._rows.languages]:
+            raise LanguageError(
+                f"{self.path} has no captions in {', '.join(missing)}",
+                hint=f"it has: {', '.join(self._rows.languages) or 'none'}",
+            )
+        return self._rows
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The rows of split "test", or of "validation" if there are none."""
+        for split in HELD_OUT_SPLITS:
+            rows = self._rows.select(split=split).rows
+            chosen = tuple(row for row in rows if row.lang in langs)
+            if any(row.image is not None for row in chosen):
+                kept = Corpus(self.name, chosen, (), self._rows.licence)
+                return benchmarks.from_corpus(kept, split=split)
+        return None
+
+
+def open_dataset(name: str | Path) -> Dataset:
+    """Open ``emoji`` (or ``emoji:VENDOR``), or a caption file or folder.
+
+    Raises:
+        DataError: if there is neither such a name nor such a path.
+    """
+    text = str(name)
+    kind, _, vendor = text.partition(":")
+    path = Path(name)
+    if kind == EmojiDataset.name and not path.exists():
+        return EmojiDataset(vendor or "auto")
+    if path.exists():
+        return FileDataset(path)
+    close = difflib.get_close_matches(text, [EmojiDataset.name], n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    raise DataError(
+        f"there is no dataset and no file {text!r}",
+        hint=f"{guess}give 'emoji', or a CSV, TSV, JSONL file or a folder",
+    )

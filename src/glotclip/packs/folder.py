@@ -1,0 +1,202 @@
+"""A polyglot on disk: ``polyglot.json`` names the base and the packs in use, and is replaced last.
+
+    OUT/polyglot.json          which base, which packs, and the record of the last run
+    OUT/packs/<name>-<n>/      a pack; a changed pack is a new folder with the next number
+    OUT/.run/                  what an unfinished run needs to go on
+
+Whoever reads sees the state of one ``polyglot.json``: the old one until the new one is in place. Folders that
+it does not name are leftovers of a killed run and are removed by the next one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from glotclip.config import Settings
+from glotclip.errors import CheckpointError, FingerprintError, LanguageError, PackError, StorageError
+from glotclip.languages import normalise
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.packs.manifest import Manifest
+from glotclip.packs.pack import LanguagePack, read_manifest
+from glotclip.packs.polyglot import Polyglot
+from glotclip.storage import disk_errors, read_json, write_json
+
+FORMAT = 1
+RECORD = "polyglot.json"
+
+
+class BaseSource(Settings):
+    """The base, and where to load it from: a built-in name, a hub id, or an absolute path."""
+
+    name: str
+    fingerprint: str
+    source: str
+
+
+class RunRecord(Settings):
+    """The last ``extend`` run. ``identity`` hashes everything that decides its result."""
+
+    identity: str
+    plan: dict[str, Any]
+    start: dict[str, str] = Field(description="the packs the run started from")
+    done: tuple[str, ...] = ()
+    complete: bool = False
+    evaluations: dict[str, Any] = Field(default_factory=dict, description="scores after each task, by its name")
+
+
+class FolderRecord(Settings):
+    """The content of ``polyglot.json``."""
+
+    format: int = FORMAT
+    base: BaseSource
+    packs: dict[str, str] = Field(default_factory=dict, description="pack name → folder, relative to this file")
+    run: RunRecord | None = None
+
+
+class PolyglotFolder:
+    """The folder that ``glotclip extend --out`` makes.
+
+    Args:
+        path: the folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @staticmethod
+    def is_one(path: Path | str) -> bool:
+        """Whether a folder holds a polyglot."""
+        return (Path(path) / RECORD).is_file()
+
+    @property
+    def run_folder(self) -> Path:
+        """Where an unfinished run keeps its checkpoint and logs."""
+        return self.path / ".run"
+
+    def read(self) -> FolderRecord:
+        """Read ``polyglot.json``; a damaged or newer one is a :class:`PackError`."""
+        content = read_json(self.path / RECORD)
+        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
+            raise PackError(
+                f"{self.path} has format {content['format']}; this glotclip reads up to {FORMAT}",
+                hint="pip install -U glotclip",
+            )
+        try:
+            return FolderRecord.model_validate(content)
+        except ValidationError as error:
+            raise PackError(
+                f"{self.path / RECORD} is damaged: {error.errors()[0]['msg']}", hint="restore the file"
+            ) from error
+
+    def commit(self, record: FolderRecord) -> None:
+        """Make ``record`` the state of the folder. This is the one moment at which anything changes for readers."""
+        write_json(self.path / RECORD, record.model_dump(mode="json"))
+
+    def load_base(self, base: DualEncoder | None = None) -> DualEncoder:
+        """Load the base that the folder names, or check that ``base`` is the one."""
+        from glotclip.models.checkpoints import load_base
+
+        reference = self.read().base
+        if base is None:
+            try:
+                base = load_base(reference.source)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"{self.path} needs the base {reference.name}, which could not be loaded: {error.message}",
+                    hint=f"put it back, or pass it: glotclip.load({str(self.path)!r}, base=…). {error.hint}",
+                ) from error
+        if base.fingerprint != reference.fingerprint:
+            raise FingerprintError(
+                f"{self.path} was made for {reference.name} ({reference.fingerprint}); "
+                f"{reference.source} now has other weights ({base.fingerprint})",
+                hint="restore the original base, or extend the new one from the start",
+            )
+        return base
+
+    def load(self, base: DualEncoder | None = None) -> Polyglot:
+        """Open base and packs."""
+        base = self.load_base(base)
+        record = self.read()
+        try:
+            packs = self._open(record, base)
+        except PackError:
+            fresh = self.read()  # a run may have replaced a pack since; a record that changed is read once more
+            if fresh == record:
+                raise
+            packs = self._open(fresh, base)
+        return Polyglot(base, packs, source=record.base.source)
+
+    def manifests(self) -> dict[str, Manifest]:
+        """The manifests of all packs by name, without loading the base or any weights."""
+        return {name: read_manifest(self.path / folder) for name, folder in self.read().packs.items()}
+
+    def remove(self, lang: str) -> Manifest:
+        """Remove the pack of one language; every other language stays bit for bit as it is.
+
+        Raises:
+            LanguageError: if no pack has the language, or its pack also carries others: a table that several
+                languages have shaped cannot be taken apart. The pack's own name removes it as a whole.
+        """
+        record, manifests = self.read(), self.manifests()
+        with self.locked():
+            if lang in manifests:
+                name = lang
+            else:
+                code = normalise(lang)
+                name = next((name for name, manifest in manifests.items() if code in manifest.languages), "")
+                if not name:
+                    raise LanguageError(
+                        f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}"
+                    )
+                if len(manifests[name].learnt) > 1:
+                    raise LanguageError(
+                        f"{code!r} shares the pack {name!r} with {', '.join(manifests[name].learnt)}; "
+                        "one of them cannot be taken out of a table that all have shaped",
+                        hint=f"remove the whole pack by its name, {name!r}, and learn the others again",
+                    )
+            packs = {key: folder for key, folder in record.packs.items() if key != name}
+            self.commit(record.model_copy(update={"packs": packs, "run": None}))
+            self.sweep()
+        return manifests[name]
+
+    def next_folder(self, name: str, record: FolderRecord) -> str:
+        """The folder for the next version of a pack, relative to this one."""
+        current = record.packs.get(name, f"packs/{name}-0")
+        number = int(current.rpartition("-")[2]) + 1
+        return f"packs/{name}-{number}"
+
+    def sweep(self) -> None:
+        """Delete pack folders that the record does not name."""
+        packs = self.path / "packs"
+        used = {self.path / folder for folder in self.read().packs.values()} if self.is_one(self.path) else set()
+        for folder in packs.iterdir() if packs.is_dir() else ():
+            if folder not in used:
+                shutil.rmtree(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against other writers; readers need no lock."""
+        from filelock import FileLock, Timeout
+
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise StorageError(
+                    f"another process is writing to {self.path}", hint="wait for it, or choose another --out"
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, record: FolderRecord, base: DualEncoder) -> list[LanguagePack]:
+        return [LanguagePack.load(self.path / folder, base) for folder in record.packs.values()]

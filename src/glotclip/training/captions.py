@@ -1,0 +1,137 @@
+"""From a corpus to what the loop needs: captions, and the frozen features they are pulled towards.
+
+Shapes: M captions, E embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from glotclip.data.features import FeatureCache, Features
+from glotclip.data.schema import BadRow, Corpus, Row
+from glotclip.errors import DataError
+from glotclip.models.dual_encoder import DualEncoder
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Captions:
+    """The training captions of one language.
+
+    Attributes:
+        texts: M captions.
+        english: features of their English counterparts; row −1 where there is none.
+        images: features of their pictures; row −1 where there is none.
+        groups: int64 (M,), equal for captions of one picture, in whatever language.
+        facts: name, licence and size of the data, for the pack's manifest.
+        bad: pictures that could not be read.
+    """
+
+    texts: tuple[str, ...]
+    english: Features
+    images: Features
+    groups: npt.NDArray[np.int64]
+    facts: dict[str, Any]
+    bad: tuple[BadRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def identity(self) -> str:
+        """Hash of everything that decides what a run learns from these captions."""
+        digest = hashlib.sha256("\0".join(self.texts).encode())
+        for features in (self.english, self.images):
+            held = features.rows >= 0
+            digest.update(held.tobytes())
+            digest.update(np.ascontiguousarray(features.array[features.rows[held]]).tobytes())
+        digest.update(self.groups.tobytes())
+        return digest.hexdigest()[:32]
+
+
+def collect(
+    corpus: Corpus,
+    language: str,
+    base: DualEncoder,
+    cache: FeatureCache,
+    *,
+    with_images: bool,
+    with_english: bool = True,
+    progress: Progress | None = None,
+) -> Captions:
+    """Gather the training captions of a language; features come from the cache or are computed into it.
+
+    Args:
+        corpus: any corpus; its rows of split "train" are used.
+        language: the language's code.
+        base: the frozen dual encoder.
+        cache: the feature cache of ``base``.
+        with_images: whether the objective needs pictures; if not, none is opened.
+        with_english: whether the objective needs the English counterparts.
+        progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        DataError: if the language has no captions that the objective could use.
+    """
+    rows = [
+        row for row in corpus.select(lang=language, split="train").rows if _useful(row, with_images, with_english)
+    ]
+    if not rows:
+        raise DataError(
+            f"{corpus.name} has no training captions in {language!r} with "
+            f"{' or '.join(['an English counterpart'] * with_english + ['a picture'] * with_images)}",
+            hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
+        )
+    say = progress or (lambda what, done, total: None)
+    english = _english(rows if with_english else [], len(rows), base, cache, partial(say, "English captions"))
+    images = _images(rows if with_images else [], len(rows), base, cache, partial(say, "pictures"))
+    groups = np.array([_group(row) for row in rows], dtype=np.int64)
+    facts = {"name": corpus.name, "licence": corpus.licence, "captions": len(rows)}
+    return Captions(tuple(row.text for row in rows), english, images, groups, facts, images.bad)
+
+
+def _useful(row: Row, with_images: bool, with_english: bool) -> bool:
+    return (with_images and row.image is not None) or (with_english and row.english is not None)
+
+
+def _group(row: Row) -> int:
+    """A number for the picture a row shows, the same in every language and run."""
+    key = row.group or (str(row.image) if row.image is not None else f"text:{row.english}")
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
+
+
+def _english(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
+    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return base.encode_tokens(base.tokenizer.encode(texts)).cpu().numpy()
+
+    texts = [row.english for row in rows]
+    found = cache.texts([text for text in texts if text is not None], encode, progress=say)
+    return _spread(found, [text is not None for text in texts], total, base.embed_dim)
+
+
+def _images(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
+    def encode(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
+
+    paths: list[Path | None] = [row.image for row in rows]
+    found = cache.images([path for path in paths if path is not None], base.preprocess.load, encode, progress=say)
+    return _spread(found, [path is not None for path in paths], total, base.embed_dim)
+
+
+def _spread(found: Features, present: Sequence[bool], total: int, width: int) -> Features:
+    """Align features of the inputs that exist with all rows; the others get row −1."""
+    rows = np.full(total, -1, dtype=np.int64)
+    rows[np.flatnonzero(present)] = found.rows
+    array = found.array if len(found.array) else np.zeros((0, width), np.float32)
+    return Features(array, rows, found.bad)

@@ -1,0 +1,306 @@
+"""Teaching a polyglot languages, task after task, so that a kill at any moment loses nothing.
+
+Every task ends in one commit of the folder's record: until then the folder is as before the task, from then
+on the task is done. The commit carries the scores as well, so a resumed run repeats neither training nor
+evaluation. Whatever decides the result is hashed into the run's identity; a folder with an unfinished run of
+another identity is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glotclip import __version__
+from glotclip.errors import ConfigError, InterruptedRunError, LanguageError
+from glotclip.methods.lesson import Lesson, Task, prepare
+from glotclip.methods.method import Method, MethodSettings
+from glotclip.methods.part import PackState
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
+from glotclip.packs.polyglot import Polyglot
+from glotclip.storage import write_json
+from glotclip.training.captions import Captions
+from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.loop import FitResult, fit
+from glotclip.training.parallel import World, wait_for_all
+from glotclip.training.settings import TrainSettings
+
+SHARED = "shared"
+Evaluate = Callable[[Polyglot, Sequence[str]], dict[str, Any]]  # scores by language
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """What is learnt, how, and in which order: tasks of one or several languages."""
+
+    method: Method
+    method_settings: MethodSettings
+    train: TrainSettings
+    tasks: tuple[tuple[str, ...], ...]
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if not self.shared and any(len(task) > 1 for task in self.tasks):
+            raise ConfigError(
+                "languages learnt jointly share their weights, which isolation=per-language forbids",
+                hint="use --set isolation=shared, or learn the languages one after another",
+            )
+
+    @property
+    def shared(self) -> bool:
+        """Whether all tasks extend one pack."""
+        return self.method_settings.isolation == "shared"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages of all tasks, in order."""
+        return tuple(code for task in self.tasks for code in task)
+
+    def pack_name(self, task: Sequence[str]) -> str:
+        """The pack that a task writes."""
+        return SHARED if self.shared else task[0]
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings, for the record."""
+        return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
+
+    def prepare(
+        self, base: DualEncoder, state: PackState | None, task: Sequence[str], captions: Mapping[str, Captions]
+    ) -> Lesson:
+        """Prepare one task's lesson on top of ``state``."""
+        texts = Task({code: captions[code].texts for code in task})
+        ingredients = self.method.ingredients(self.method_settings)
+        covers = self.shared and self.method.covers_base
+        return prepare(base, state, texts, ingredients, seed=self.train.seed, covers_base=covers)
+
+    def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
+        """How many captions a task has."""
+        return sum(len(captions[code]) for code in task)
+
+
+@dataclass
+class Hooks:
+    """What a run tells and asks while it goes on; every field may stay at its default."""
+
+    log: Callable[[dict[str, Any]], None] = lambda numbers: None
+    task_started: Callable[[str, Lesson, int], None] = lambda name, lesson, steps: None
+    task_done: Callable[[str, FitResult, dict[str, Any]], None] = lambda name, result, scores: None
+    evaluate: Evaluate | None = None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class Extension:
+    """One ``extend`` run on one folder.
+
+    Args:
+        folder: where the polyglot is written.
+        start: the polyglot to start from; its packs lie in ``start_folders`` by name.
+        captions: training captions of every language of the curriculum.
+        curriculum: what is learnt.
+        start_folders: absolute pack folders of ``start``.
+        hooks: what is told and asked.
+        world: the processes that train together; only the first writes.
+    """
+
+    folder: PolyglotFolder
+    start: Polyglot
+    captions: Mapping[str, Captions]
+    curriculum: Curriculum
+    start_folders: Mapping[str, Path] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=Hooks)
+    world: World = field(default_factory=World)
+
+    def plan(self) -> dict[str, Any]:
+        """Everything that decides the run's result, as JSON."""
+        curriculum = self.curriculum
+        return {
+            "glotclip": __version__,
+            "base": self.start.base.fingerprint,
+            "method": curriculum.method.name,
+            "tasks": [list(task) for task in curriculum.tasks],
+            "settings": curriculum.settings(),
+            "precision": curriculum.precision,
+            "processes": self.world.size,
+            "threads": torch.get_num_threads(),  # sums are split by threads, which changes their last bits
+            "captions": {code: self.captions[code].identity() for code in curriculum.languages},
+        }
+
+    def run(self) -> FolderRecord:
+        """Teach every task that is not done yet, and return the folder's final record.
+
+        Raises:
+            InterruptedRunError: if the folder holds another run's unfinished work.
+            LanguageError: if a language is already installed.
+            KeyboardInterrupt: if ``hooks.stop`` said so; the same call goes on from there.
+        """
+        if not self.world.leads:
+            wait_for_all(self.world)  # the leader prepares the folder
+            return self._teach_all(self.folder.read())
+        with self.folder.locked():
+            record = self._begin()
+            wait_for_all(self.world)
+            return self._teach_all(record)
+
+    def _begin(self) -> FolderRecord:
+        """Open or create the folder and enter this run into its record."""
+        plan = self.plan()
+        identity = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:32]
+        exists = PolyglotFolder.is_one(self.folder.path)
+        record = self.folder.read() if exists else None
+        if record and record.run and record.run.identity == identity:
+            self.folder.sweep()
+            return record
+        if record and record.run and not record.run.complete:
+            raise InterruptedRunError(
+                f"{self.folder.path} holds an unfinished run (done: {', '.join(record.run.done) or 'no task'}) "
+                "with other settings, data or languages",
+                hint="repeat that run's command to finish it, or choose another --out",
+            )
+        self._check_new(record)
+        packs = self._adopt(record)
+        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        base = self.start.base
+        record = FolderRecord(
+            base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=self.start.source),
+            packs=packs,
+            run=RunRecord(identity=identity, plan=plan, start=packs, evaluations=self._evaluate_start()),
+        )
+        self.folder.commit(record)
+        self.folder.sweep()
+        write_json(self.folder.path / "config.json", plan)
+        return record
+
+    def _check_new(self, record: FolderRecord | None) -> None:
+        """Refuse languages that are installed; the base's own may be learnt into a shared pack only."""
+        installed = {code for pack in self.start.packs.values() for code in pack.manifest.learnt}
+        for code in self.curriculum.languages:
+            if code in installed:
+                raise LanguageError(
+                    f"{code!r} is already installed in {self.start.source if record is None else self.folder.path}",
+                    hint=f"remove it first (`glotclip pack remove DIR {code}`), or choose another --out",
+                )
+            if code in self.start.base.languages and not self.curriculum.shared:
+                raise LanguageError(
+                    f"{code!r} is the base's own language",
+                    hint="leave it out; only a shared table (--set isolation=shared) can be trained on it",
+                )
+        if len(set(self.curriculum.languages)) != len(self.curriculum.languages):
+            raise LanguageError("a language is named twice", hint="name each language once")
+
+    def _adopt(self, record: FolderRecord | None) -> dict[str, str]:
+        """Bring the packs the run starts from into the folder; those that lie there already stay."""
+        packs = dict(record.packs) if record else {}
+        for name, source in self.start_folders.items():
+            if name in packs and (self.folder.path / packs[name]).resolve() == source.resolve():
+                continue
+            target = self.folder.path / f"packs/{name}-1"
+            if target.exists():
+                shutil.rmtree(target)
+            shutil.copytree(source, target)
+            packs[name] = f"packs/{name}-1"
+        return packs
+
+    def _evaluate_start(self) -> dict[str, Any]:
+        if self.hooks.evaluate is None:
+            return {}
+        return {"start": self.hooks.evaluate(self.start, self.start.languages)}
+
+    def _teach_all(self, record: FolderRecord) -> FolderRecord:
+        for task in self.curriculum.tasks:
+            assert record.run is not None
+            if "+".join(task) not in record.run.done:
+                record = self._teach(task, record)
+        if record.run and not record.run.complete and self.world.leads:
+            record = record.model_copy(update={"run": record.run.model_copy(update={"complete": True})})
+            self.folder.commit(record)
+            shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        return record
+
+    def _teach(self, task: tuple[str, ...], record: FolderRecord) -> FolderRecord:
+        """Train one task, write its pack, evaluate what was written, and commit."""
+        assert record.run is not None
+        base, curriculum, name = self.start.base, self.curriculum, "+".join(task)
+        pack_name = curriculum.pack_name(task)
+        before = self._open_pack(record, pack_name) if curriculum.shared else None
+        lesson = curriculum.prepare(base, before.state if before else None, task, self.captions)
+        captions = {code: self.captions[code] for code in task}
+        steps = curriculum.train.total_steps(curriculum.examples(task, self.captions))
+        self.hooks.task_started(name, lesson, steps)
+        source = LessonSource(lesson, captions, curriculum.train, steps, device=base.device, world=self.world)
+        learner = LessonLearner(base, lesson, curriculum.method_settings.objective(), curriculum.precision)
+        checkpoint = self.folder.run_folder / f"{name}.safetensors"
+        result = fit(
+            learner,
+            source,
+            steps,
+            curriculum.train,
+            precision=curriculum.precision,
+            world=self.world,
+            resume_from=checkpoint,
+            identity=f"{record.run.identity}:{name}",
+            log=lambda numbers: self.hooks.log({"task": name, **numbers}),
+            stop=self.hooks.stop,
+        )
+        if self.world.leads:
+            record, scores = self._install(task, lesson.finish(result.decay), before, record)
+            checkpoint.unlink(missing_ok=True)
+            self.hooks.task_done(name, result, scores)
+        wait_for_all(self.world)
+        return self.folder.read()
+
+    def _open_pack(self, record: FolderRecord, name: str) -> LanguagePack | None:
+        folder = record.packs.get(name)
+        return LanguagePack.load(self.folder.path / folder, self.start.base) if folder else None
+
+    def _install(
+        self, task: tuple[str, ...], state: PackState, before: LanguagePack | None, record: FolderRecord
+    ) -> tuple[FolderRecord, dict[str, Any]]:
+        assert record.run is not None
+        curriculum, name = self.curriculum, self.curriculum.pack_name(task)
+        relative = self.folder.next_folder(name, record)
+        path = self.folder.path / relative
+        if path.exists():  # written by a run that was killed before its commit
+            shutil.rmtree(path)
+        learnt = before.manifest.learnt if before else ()
+        data = before.manifest.data if before else {}
+        write_pack(
+            path,
+            state,
+            name=name,
+            method=curriculum.method.name,
+            learnt=(*learnt, *task),
+            base=self.start.base,
+            settings=curriculum.settings(),
+            data={**data, **{code: self.captions[code].facts for code in task}},
+            scores={},
+        )
+        packs = {**record.packs, name: relative}
+        scores = self._evaluate(packs, path)
+        evaluations = {**record.run.evaluations, "+".join(task): scores} if scores else record.run.evaluations
+        run = record.run.model_copy(update={"done": (*record.run.done, "+".join(task)), "evaluations": evaluations})
+        record = record.model_copy(update={"packs": packs, "run": run})
+        self.folder.commit(record)
+        self.folder.sweep()
+        return record, scores
+
+    def _evaluate(self, packs: Mapping[str, str], path: Path) -> dict[str, Any]:
+        """Score the packs as they lie on disk, and write the new pack's scores into its manifest and card."""
+        if self.hooks.evaluate is None:
+            return {}
+        opened = [LanguagePack.load(self.folder.path / folder, self.start.base) for folder in packs.values()]
+        polyglot = Polyglot(self.start.base, opened, source=self.start.source)
+        scores = self.hooks.evaluate(polyglot, polyglot.languages)
+        manifest = read_manifest(path)
+        own = {code: scores[code] for code in manifest.languages if code in scores}
+        rewrite_manifest(path, manifest.model_copy(update={"scores": own}))
+        return scores
