@@ -98,7 +98,7 @@ def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
     common = all(longest.labels[: len(matrix.labels)] == matrix.labels for matrix in matrices.values())
     steps = longest.labels if common else tuple(str(i) for i in range(len(longest.labels)))
     curves = tuple(
-        Curves(title, steps, {n: _fill(line, len(steps)) for n, line in by_run.items()})
+        Curves(title, steps, {n: _fill(line, len(steps)) for n, line in by_run.items()}, unit=f"{scores} (%)")
         for title, by_run in lines.items()
     )
     maps = tuple(
