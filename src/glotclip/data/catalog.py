@@ -195,3 +195,6 @@ def unpack(archive: Path, target: Path) -> None:
                     packed.extract(member.replace(name=inside, deep=False), aside, filter="data")
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}", hint="fetch it anew") from error
+    except OSError:
+        if not target.is_dir():  # else another process put it there first, which is as good
+            raise

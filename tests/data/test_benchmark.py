@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glotclip.data.benchmark import Benchmark, from_corpus
+from glotclip.data.schema import BadRow, Caption, Corpus, Row
+from glotclip.errors import DataError
+
+
+def test_captions_of_one_picture_share_its_place() -> None:
+    one, two = Path("/1.jpg"), Path("/2.jpg")
+    rows = (
+        Row("a dog", "en", one, split="test"),
+        Row("ein Hund", "de", one, split="test"),
+        Row("ein Rüde", "de", one, split="test"),
+        Row("a cat", "en", two, split="test"),
+        Row("a train row", "en", Path("/3.jpg")),
+        Row("ohne Bild", "de", split="test"),
+    )
+    earlier = BadRow("f", 1, "empty")
+    benchmark = from_corpus(Corpus("pets", rows, (earlier,), "CC0"))
+    assert benchmark.images == (one, two)
+    assert benchmark.captions["de"] == [Caption("ein Hund", 0), Caption("ein Rüde", 0)]
+    assert benchmark.captions["en"] == [Caption("a dog", 0), Caption("a cat", 1)]
+    assert benchmark.languages == ["en", "de"]
+    assert benchmark.bad[0] == earlier
+    assert "no picture for the de caption 'ohne Bild'" in benchmark.bad[1].reason
+    assert benchmark.licence == "CC0"
+    assert "split test" in benchmark.protocol
+
+
+def test_a_group_has_one_picture_and_a_picture_one_place() -> None:
+    rows = (
+        Row("un chien", "fr", group="dog"),  # its group's picture comes later
+        Row("a dog", "en", Path("/1.jpg"), group="dog"),
+        Row("a dog again", "en", Path("/2.jpg"), group="dog"),
+        Row("an animal", "en", Path("/1.jpg"), group="animal"),
+    )
+    benchmark = from_corpus(Corpus("pets", rows), split=None)
+    assert benchmark.images == (Path("/1.jpg"),)
+    assert {caption.image for captions in benchmark.captions.values() for caption in captions} == {0}
+    assert len(benchmark.captions["en"]) == 3
+    assert len(benchmark.captions["fr"]) == 1
+    assert "1 further pictures" in benchmark.protocol
+
+
+def test_without_pictures_there_is_no_benchmark() -> None:
+    with pytest.raises(DataError, match="no picture"):
+        from_corpus(Corpus("texts", (Row("a", "en", split="test"),)))
+    with pytest.raises(DataError, match="unknown split"):
+        from_corpus(Corpus("texts", ()), split="tset")
+
+
+def test_an_inconsistent_benchmark_is_refused() -> None:
+    with pytest.raises(DataError, match="outside"):
+        Benchmark("b", (Path("/1.jpg"),), {"en": [Caption("a", 1)]})
+    with pytest.raises(DataError, match="not a mask"):
+        Benchmark("b", (Path("/1.jpg"),), {}, {"seen": np.ones(2, bool)})

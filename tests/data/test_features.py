@@ -1,0 +1,254 @@
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from glotclip.data.features import FeatureCache
+from glotclip.errors import DataError, ImageError, StorageError
+
+Floats = npt.NDArray[np.float32]
+WIDTH = 4
+
+
+def feature(text: str) -> Floats:
+    """What the model of these tests computes for one text: something of its own for each."""
+    return np.frombuffer(hashlib.sha256(text.encode()).digest()[: 2 * WIDTH], np.uint16).astype(np.float32)
+
+
+class Encoder:
+    """Counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def texts(self, texts: list[str]) -> Floats:
+        self.asked += texts
+        return np.stack([feature(text) for text in texts])
+
+
+def _load(path: Path) -> Floats:
+    content = path.read_text()
+    if content == "damaged":
+        raise ImageError(f"{path} is not a picture", hint="look at it")
+    return np.full((3, 2, 2), float(content), np.float32)
+
+
+def _encode(pixels: Floats) -> Floats:
+    assert pixels.dtype == np.float32 and pixels.shape[1:] == (3, 2, 2)
+    return pixels.reshape(len(pixels), -1)[:, :WIDTH]
+
+
+def _tree(cache: FeatureCache, kind: str = "texts") -> tuple[Path, Path]:
+    return cache.folder / kind / "features.bin", cache.folder / kind / "keys.bin"
+
+
+def test_each_text_is_encoded_once(tmp_path: Path) -> None:
+    encoder = Encoder()
+    texts = ["dog", "cat", "dog", "ein Hund", "犬", ""]
+    first = FeatureCache("sha256:1", tmp_path).texts(texts, encoder.texts, chunk=2)
+    assert encoder.asked == ["dog", "cat", "ein Hund", "犬", ""]
+    assert first.rows.dtype == np.int64 and first.array.dtype == np.float32
+    np.testing.assert_array_equal(first.take(), np.stack([feature(text) for text in texts]))
+    again = FeatureCache("sha256:1", tmp_path).texts(["犬", "bird"], encoder.texts)
+    assert encoder.asked[5:] == ["bird"]
+    np.testing.assert_array_equal(again.take(), np.stack([feature("犬"), feature("bird")]))
+    assert isinstance(again.array, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        again.array[0] = 0
+
+
+def test_models_do_not_share(tmp_path: Path) -> None:
+    encoder = Encoder()
+    for name in ("sha256:1", "sha256:2"):
+        FeatureCache(name, tmp_path).texts(["dog"], encoder.texts)
+    assert encoder.asked == ["dog", "dog"]
+
+
+def test_nothing_asked_gives_nothing(tmp_path: Path) -> None:
+    found = FeatureCache("f", tmp_path).texts([], Encoder().texts)
+    assert found.rows.shape == (0,) and len(found.array) == 0
+    assert not (tmp_path / "f").exists()
+
+
+def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(7)]
+    for number, path in enumerate(paths):
+        path.write_text("damaged" if number == 2 else str(number))
+    paths.insert(4, tmp_path / "none.jpg")
+    paths.append(paths[2])
+    seen: list[tuple[int, int]] = []
+    cache = FeatureCache("f", tmp_path / "cache")
+    found = cache.images(paths, _load, _encode, chunk=2, progress=lambda done, total: seen.append((done, total)))
+    assert (found.rows < 0).tolist() == [False, False, True, False, True, False, False, False, True]
+    assert [float(found.array[row][0]) for row in found.rows if row >= 0] == [0, 1, 3, 4, 5, 6]
+    assert [(Path(bad.where).name, bad.line) for bad in found.bad] == [("none.jpg", None), ("2.jpg", None)]
+    assert "is not a picture" in found.bad[1].reason
+    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
+    with pytest.raises(DataError, match="3 inputs have no features"):
+        found.take()
+
+
+def test_a_changed_picture_is_encoded_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_text("1")
+    os.utime(path, ns=(1, 1))
+    cache = FeatureCache("f", tmp_path / "cache")
+    assert cache.images([path], _load, _encode).take()[0, 0] == 1
+    path.write_text("2")  # the same size; only the time differs
+    os.utime(path, ns=(2, 2))
+    assert cache.images([path], _load, _encode).take()[0, 0] == 2
+    link = tmp_path / "link.jpg"
+    link.symlink_to(path)
+
+    def never(pixels: Floats) -> Floats:
+        raise AssertionError("known already")
+
+    assert cache.images([link], _load, never).take()[0, 0] == 2
+
+
+@pytest.mark.parametrize("torn_features", [0, 1, 15, 16, 17, 100])
+@pytest.mark.parametrize("torn_keys", [0, 1, 31])
+def test_torn_ends_are_cut_off(tmp_path: Path, torn_features: int, torn_keys: int) -> None:
+    FeatureCache("f", tmp_path).texts(["a", "b"], Encoder().texts)
+    for path, torn in zip(_tree(FeatureCache("f", tmp_path)), (torn_features, torn_keys), strict=True):
+        with path.open("ab") as stream:
+            stream.write(b"\xff" * torn)
+    encoder = Encoder()
+    found = FeatureCache("f", tmp_path).texts(["a", "b", "c"], encoder.texts)
+    assert encoder.asked == ["c"]
+    np.testing.assert_array_equal(found.take(), np.stack([feature(text) for text in "abc"]))
+    assert [path.stat().st_size for path in _tree(FeatureCache("f", tmp_path))] == [3 * 4 * WIDTH, 3 * 32]
+
+
+def test_a_row_counts_only_when_both_files_hold_it(tmp_path: Path) -> None:
+    FeatureCache("f", tmp_path).texts(["a", "b"], Encoder().texts)
+    features, keys = _tree(FeatureCache("f", tmp_path))
+    os.truncate(features, 4 * WIDTH + 3)
+    encoder = Encoder()
+    found = FeatureCache("f", tmp_path).texts(["a", "b"], encoder.texts)
+    assert encoder.asked == ["b"]
+    np.testing.assert_array_equal(found.take(), np.stack([feature("a"), feature("b")]))
+    assert keys.stat().st_size == 64
+
+
+def test_what_another_process_wrote_is_taken_up(tmp_path: Path) -> None:
+    other = Encoder()
+
+    class Meanwhile(Encoder):
+        def texts(self, texts: list[str]) -> Floats:
+            if not self.asked:  # while the first chunk is encoded, someone else encodes everything
+                FeatureCache("f", tmp_path).texts(["a", "b", "c", "d"], other.texts)
+            return super().texts(texts)
+
+    mine = Meanwhile()
+    found = FeatureCache("f", tmp_path).texts(["a", "b", "c", "d"], mine.texts, chunk=2)
+    assert mine.asked == ["a", "b"]
+    assert len(found.array) == 4
+    np.testing.assert_array_equal(found.take(), np.stack([feature(text) for text in "abcd"]))
+
+
+def test_faulty_encoders_leave_no_trace(tmp_path: Path) -> None:
+    cache = FeatureCache("f", tmp_path)
+    with pytest.raises(DataError, match="not finite"):
+        cache.texts(["a"], lambda texts: np.full((1, WIDTH), np.nan, np.float32))
+    with pytest.raises(ValueError, match="for 1 inputs"):
+        cache.texts(["a"], lambda texts: np.zeros((2, WIDTH), np.float32))
+    np.testing.assert_array_equal(cache.texts(["a"], Encoder().texts).take()[0], feature("a"))
+    with pytest.raises(StorageError, match="width 4"):
+        cache.texts(["b"], lambda texts: np.zeros((1, WIDTH + 1), np.float32))
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FeatureCache("f", tmp_path)
+    cache.texts(["a"], Encoder().texts)
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        cache.texts(["b"], Encoder().texts)
+    monkeypatch.setattr(os, "fsync", real)
+    encoder = Encoder()
+    np.testing.assert_array_equal(cache.texts(["a", "b"], encoder.texts).take()[1], feature("b"))
+    assert encoder.asked == ["b"]
+
+
+def test_a_cache_of_another_format_is_refused(tmp_path: Path) -> None:
+    cache = FeatureCache("f", tmp_path)
+    cache.texts(["a"], Encoder().texts)
+    (cache.folder / "texts" / "store.json").write_text('{"format": 2, "width": 4}')
+    with pytest.raises(StorageError, match="not of a format"):
+        cache.texts(["a"], Encoder().texts)
+
+
+_WORKER = f"""
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from glotclip.data.features import FeatureCache
+
+def encode(texts):
+    rows = [hashlib.sha256(text.encode()).digest()[:{2 * WIDTH}] for text in texts]
+    return np.frombuffer(b"".join(rows), np.uint16).astype(np.float32).reshape(len(texts), {WIDTH})
+
+texts = [f"text {{number}}" for number in range({{count}})]
+if sys.argv[2] == "backwards":
+    texts.reverse()
+print("ready", flush=True)
+FeatureCache("f", Path(sys.argv[1])).texts(texts, encode, chunk=3)
+"""
+_COUNT = 600
+_SOURCE = _WORKER.replace("{count}", str(_COUNT))
+
+
+def _start(root: Path, order: str = "forwards") -> "subprocess.Popen[bytes]":
+    worker = subprocess.Popen([sys.executable, "-c", _SOURCE, str(root), order], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"ready\n"
+    return worker
+
+
+def _check_whole(root: Path, encoder: Encoder) -> int:
+    texts = [f"text {number}" for number in range(_COUNT)]
+    found = FeatureCache("f", root).texts(texts, encoder.texts)
+    np.testing.assert_array_equal(found.take(), np.stack([feature(text) for text in texts]))
+    return len(found.array)
+
+
+def test_killed_at_any_moment_it_resumes(tmp_path: Path) -> None:
+    interrupted = 0
+    sizes = [0]
+    for delay in (0.001, 0.013, 0.029, 0.047, 0.071):
+        worker = _start(tmp_path)
+        time.sleep(delay)
+        worker.send_signal(signal.SIGKILL)
+        interrupted += worker.wait() == -signal.SIGKILL
+        assert worker.stdout is not None
+        worker.stdout.close()
+        keys = tmp_path / "f" / "texts" / "keys.bin"
+        sizes.append(keys.stat().st_size // 32 if keys.exists() else 0)
+        assert sizes[-1] >= sizes[-2]  # what was written stays written
+    assert interrupted > 0
+    encoder = Encoder()
+    assert _check_whole(tmp_path, encoder) == _COUNT
+    assert len(encoder.asked) == _COUNT - sizes[-1]
+
+
+def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
+    workers = [_start(tmp_path, order) for order in ("forwards", "backwards")]
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.close()
+    encoder = Encoder()
+    assert _check_whole(tmp_path, encoder) == _COUNT  # and no row twice
+    assert encoder.asked == []
