@@ -88,7 +88,8 @@ def test_regions_inherit_and_override(tree: Path) -> None:
         ("sr-Latn", ["sr-Latn"]),
         ("en-GB", ["en-GB", "en-001", "en", "en-Latn"]),
         ("es-MX", ["es-MX", "es-419", "es", "es-Latn"]),
-        ("nb", ["nb", "no", "no-Latn"]),
+        ("nb", ["nb", "nb-Latn", "no"]),
+        ("nn-NO", ["nn-NO", "nn", "nn-Latn", "no"]),
     ],
 )
 def test_inheritance(lang: str, chain: list[str]) -> None:

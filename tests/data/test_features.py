@@ -95,6 +95,15 @@ def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> No
         found.take()
 
 
+def test_impossible_paths_are_listed(tmp_path: Path) -> None:
+    circle = tmp_path / "circle.jpg"
+    circle.symlink_to(circle)
+    paths = [circle, Path("a\0b.jpg"), tmp_path]
+    found = FeatureCache("f", tmp_path / "cache").images(paths, _load, _encode)
+    assert found.rows.tolist() == [-1, -1, -1]
+    assert [bad.where for bad in found.bad] == [str(path) for path in paths]
+
+
 def test_a_changed_picture_is_encoded_again(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_text("1")

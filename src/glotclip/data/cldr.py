@@ -62,12 +62,12 @@ def find(folder: Path | None = None) -> Path | None:
 
 
 def locales(folder: Path) -> list[str]:
-    """Return the codes of all locales in ``folder``, sorted, without the empty root locale."""
+    """Return the codes of all locales in ``folder``, sorted, without the root locale, which names nothing."""
     found = set()
     for root in _roots(folder):
         for entry in root.iterdir():
             name = entry.stem if entry.suffix == ".xml" else entry.name
-            if name != "root" and (entry.suffix == ".xml" or entry.is_dir()):
+            if name not in ("root", "und") and (entry.suffix == ".xml" or entry.is_dir()):
                 found.add(name.replace("_", "-"))
     return sorted(found)
 
@@ -97,7 +97,7 @@ def inheritance(lang: str) -> list[str]:
 
     code = normalise(lang)
     tag = langcodes.Language.get(code)
-    language = {"nb": "no"}.get(tag.language or "und", tag.language or "und")
+    language = tag.language or "und"
     script = langcodes.Language.get(code).maximize().script
     usual = langcodes.Language.get(language).maximize().script
     stem = language if script == usual else f"{language}-{script}"
@@ -111,6 +111,8 @@ def inheritance(lang: str) -> list[str]:
     chain.append(stem)
     if script == usual and script:
         chain.append(f"{language}-{script}")
+    if language in ("nb", "nn"):
+        chain.append("no")
     return list(dict.fromkeys(chain))
 
 

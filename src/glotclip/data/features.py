@@ -99,9 +99,9 @@ class FeatureCache:
         for path in paths:
             try:
                 keys.append(_image_key(path))
-            except OSError as error:
+            except (OSError, RuntimeError, ValueError) as error:  # absent; links in a circle; a zero byte in the name
                 keys.append(None)
-                reason = f"the picture cannot be opened ({error.strerror or error})"
+                reason = f"the picture cannot be opened ({getattr(error, 'strerror', None) or error})"
                 bad.setdefault(str(path), BadRow(str(path), None, reason))
         todo = _missing(store, keys, paths)
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
