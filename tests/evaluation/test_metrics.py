@@ -60,14 +60,18 @@ def test_a_collapsed_model_gets_the_last_rank() -> None:
     assert metrics.recall_at(metrics.image_to_text_ranks(same, same, range(7)), 5) == 0.0
 
 
-@pytest.mark.parametrize("columns", [5, 64, 131])
-def test_equal_candidates_tie_exactly_wherever_they_stand(columns: int) -> None:
+@pytest.mark.parametrize(("count", "size"), [(5, 512), (17, 37), (17, 512), (131, 192)])
+def test_equal_candidates_tie_exactly_wherever_they_stand(count: int, size: int) -> None:
     """A plain matrix product may round equal columns differently; then one of two twins would win by chance."""
-    rng = np.random.default_rng(columns)
-    distinct = metrics.normalised(rng.standard_normal((columns, 37)), what="images")
-    images = np.concatenate([distinct, distinct[::-1]])
-    found = metrics.text_to_image_ranks(distinct, images, range(columns))
-    assert found.tolist() == [1] * columns  # itself is right, its twin ties and stands before it
+    rng = np.random.default_rng(0)
+    images = metrics.normalised(rng.standard_normal((count, size)), what="images")
+    texts = metrics.normalised(images + 0.5 * rng.standard_normal((count, size)), what="texts")
+    twins = np.concatenate([images, images[::-1]])
+    alone = metrics.text_to_image_ranks(texts, images, range(count))
+    for budget in (1, count * 32, metrics.SCORE_BUDGET):
+        # Whoever was ahead now is twice, and the right image's own twin ties and stands before it.
+        found = metrics.text_to_image_ranks(texts, twins, range(count), budget=budget)
+        assert found.tolist() == (2 * alone + 1).tolist()
 
 
 def test_negative_zero_is_zero() -> None:
