@@ -38,7 +38,7 @@ def attend(qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool)
     gradient = qkv.requires_grad and torch.is_grad_enabled()
     longest = max((length for _, length in groups), default=0)
     if writes_out(qkv.device.type, qkv.dtype, longest, gradient):
-        out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal)
+        out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal)  # type: ignore[no-untyped-call]
         return out
     pieces = torch.split(qkv, [size * length for size, length in groups]) if len(groups) > 1 else (qkv,)
     outs = []

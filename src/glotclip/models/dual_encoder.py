@@ -1,0 +1,201 @@
+"""A base: text tower, image tower, tokenizer and preprocessing, frozen, with one fingerprint.
+
+Shapes: M texts, N images, E embedding.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glotclip.errors import ConfigError
+from glotclip.fingerprint import fingerprint
+from glotclip.models.pathway import Pathway
+from glotclip.models.preprocess import Preprocess
+from glotclip.models.text_tower import TextTower
+from glotclip.models.tokenizer import Tokenizer
+from glotclip.models.tokens import Tokens
+from glotclip.models.vision_tower import ImageTower
+
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
+BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
+BATCH_IMAGES_CPU, BATCH_IMAGES_ELSEWHERE = 16, 256
+
+
+def precision_dtype(precision: str) -> torch.dtype:
+    """Return the dtype that ``precision`` (fp32, bf16, fp16) names."""
+    if precision not in DTYPES:
+        raise ConfigError(f"unknown precision {precision!r}", hint=f"use one of {', '.join(DTYPES)}")
+    return DTYPES[precision]
+
+
+class DualEncoder:
+    """A frozen dual encoder. Both towers are put into evaluation mode and take no gradients."""
+
+    def __init__(
+        self,
+        name: str,
+        text: TextTower,
+        vision: ImageTower,
+        tokenizer: Tokenizer,
+        preprocess: Preprocess,
+        logit_scale: float,
+        logit_bias: float = 0.0,
+    ) -> None:
+        """Check that the parts fit together.
+
+        Args:
+            name: what the base is called in manifests and messages.
+            text: the text tower.
+            vision: the image tower; also an ``nn.Module``.
+            tokenizer: of the text tower.
+            preprocess: of the image tower.
+            logit_scale: factor of the cosine, already exponentiated.
+            logit_bias: added to the scaled cosine (SigLIP).
+
+        Raises:
+            ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
+        """
+        if text.config.embed_dim != vision.embed_dim:
+            raise ConfigError(
+                f"text features have {text.config.embed_dim} dimensions, image features {vision.embed_dim}",
+                hint="use the two towers of one checkpoint",
+            )
+        if tokenizer.vocab_size > text.config.vocab_size or tokenizer.context_length > text.config.context_length:
+            raise ConfigError(
+                f"the tokenizer has {tokenizer.vocab_size} ids and {tokenizer.context_length} places, the text tower "
+                f"{text.config.vocab_size} rows and {text.config.context_length} positions",
+                hint="use the tokenizer files of the same checkpoint",
+            )
+        self.name = name
+        self.text = text.eval().requires_grad_(False)
+        self.vision = vision
+        self._vision_module.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.preprocess = preprocess
+        self.logit_scale = logit_scale
+        self.logit_bias = logit_bias
+        self._fingerprint: tuple[object, str] | None = None
+
+    @property
+    def _vision_module(self) -> nn.Module:
+        return cast(nn.Module, self.vision)
+
+    @property
+    def embed_dim(self) -> int:
+        """E."""
+        return self.text.config.embed_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the towers are."""
+        return self.text.table.device
+
+    def to(self, device: torch.device | str) -> DualEncoder:
+        """Move both towers, in place."""
+        self.text.to(device)
+        self._vision_module.to(device)
+        return self
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All weights that belong to this base, named ``text.…`` and ``vision.…``."""
+        towers = (("text", self.text), ("vision", self._vision_module))
+        return {f"{side}.{key}": value for side, tower in towers for key, value in tower.state_dict().items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all weights, geometry, tokenizer and preprocessing; computed once as long as no weight changes."""
+        state = self.state()
+        key = tuple((name, tensor.data_ptr(), tensor._version) for name, tensor in state.items())
+        if self._fingerprint is None or self._fingerprint[0] != key:
+            facts = {
+                "text": json.dumps(asdict(self.text.config), sort_keys=True),
+                "vision": self.vision.identity,
+                "tokenizer": self.tokenizer.identity,
+                "preprocess": json.dumps(asdict(self.preprocess), sort_keys=True),
+            }
+            self._fingerprint = (key, fingerprint(state, **facts))
+        return self._fingerprint[1]
+
+    def round_to(self, dtype: torch.dtype) -> DualEncoder:
+        """Round all weights to what ``dtype`` can hold (they stay float32), so that they can be saved in it."""
+        with torch.no_grad():
+            for tensor in self.state().values():
+                if tensor.is_floating_point():
+                    tensor.copy_(tensor.to(dtype))
+        return self
+
+    def encode_tokens(
+        self,
+        tokens: Tokens,
+        pathway: Pathway | None = None,
+        batch_tokens: int | None = None,
+        precision: Precision = "fp32",
+    ) -> NDArray[np.float32]:
+        """Encode texts, longest neighbours together.
+
+        Args:
+            tokens: of M texts.
+            pathway: what a language adds to the text tower; None is the base itself.
+            batch_tokens: tokens computed at once; by default what this device's memory likes best.
+            precision: what linear maps and attention compute in.
+
+        Returns:
+            Unnormalised features float32 (M, E), in the order of the texts.
+        """
+        dtype = precision_dtype(precision)
+        budget = batch_tokens or (BATCH_TOKENS_CPU if self.device.type == "cpu" else BATCH_TOKENS_ELSEWHERE)
+        features = np.empty((len(tokens), self.embed_dim), dtype=np.float32)
+        full = None if self.text.trims else self.text.config.context_length
+        order = np.argsort(tokens.lengths, kind="stable")
+        lengths = tokens.lengths[order] if full is None else np.full(len(tokens), full)
+        start = 0
+        with torch.inference_mode():
+            while start < len(order):
+                stop = _batch_end(lengths, start, budget)
+                rows = order[start:stop]
+                ids, sizes = tokens.padded(rows, self.tokenizer.pad_id, to=full)
+                encoded = self.text(
+                    torch.from_numpy(ids).to(self.device),
+                    torch.from_numpy(sizes).to(self.device),
+                    pathway,
+                    precision=dtype,
+                )
+                features[rows] = encoded.float().cpu().numpy()
+                start = stop
+        return features
+
+    def encode_pixels(
+        self, pixels: NDArray[np.float32] | torch.Tensor, precision: Precision = "fp32"
+    ) -> NDArray[np.float32]:
+        """Encode preprocessed pictures float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
+        dtype = precision_dtype(precision)
+        batch = BATCH_IMAGES_CPU if self.device.type == "cpu" else BATCH_IMAGES_ELSEWHERE
+        source = torch.as_tensor(pixels, dtype=torch.float32)
+        features = np.empty((len(source), self.embed_dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(source), batch):
+                part = source[start : start + batch].to(self.device)
+                features[start : start + batch] = self.vision(part, precision=dtype).float().cpu().numpy()
+        return features
+
+
+def _batch_end(lengths: NDArray[np.int64], start: int, budget: int) -> int:
+    """Return the end of the batch from ``start``: as many of the ascending lengths as fit into the budget."""
+    count = max(1, budget // max(1, int(lengths[start])))
+    while count > 1:
+        longest = int(lengths[min(start + count, len(lengths)) - 1])
+        fitting = max(1, budget // max(1, longest))
+        if fitting >= count:
+            break
+        count = fitting
+    return min(start + count, len(lengths))
