@@ -140,7 +140,7 @@ class DualEncoder:
         pathway: Pathway | None = None,
         batch_tokens: int | None = None,
         precision: Precision = "fp32",
-    ) -> NDArray[np.float32]:
+    ) -> torch.Tensor:
         """Encode texts, longest neighbours together.
 
         Args:
@@ -150,11 +150,11 @@ class DualEncoder:
             precision: what linear maps and attention compute in.
 
         Returns:
-            Unnormalised features float32 (M, E), in the order of the texts.
+            Unnormalised features float32 (M, E) on the base's device, in the order of the texts.
         """
         dtype = precision_dtype(precision)
         budget = batch_tokens or (BATCH_TOKENS_CPU if self.device.type == "cpu" else BATCH_TOKENS_ELSEWHERE)
-        features = np.empty((len(tokens), self.embed_dim), dtype=np.float32)
+        features = torch.empty(len(tokens), self.embed_dim, device=self.device)
         full = None if self.text.trims else self.text.config.context_length
         order = np.argsort(tokens.lengths, kind="stable")
         lengths = tokens.lengths[order] if full is None else np.full(len(tokens), full)
@@ -170,22 +170,22 @@ class DualEncoder:
                     pathway,
                     precision=dtype,
                 )
-                features[rows] = encoded.float().cpu().numpy()
+                features[torch.from_numpy(rows).to(self.device)] = encoded.float()
                 start = stop
         return features
 
     def encode_pixels(
         self, pixels: NDArray[np.float32] | torch.Tensor, precision: Precision = "fp32"
-    ) -> NDArray[np.float32]:
+    ) -> torch.Tensor:
         """Encode preprocessed pictures float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
         dtype = precision_dtype(precision)
         batch = BATCH_IMAGES_CPU if self.device.type == "cpu" else BATCH_IMAGES_ELSEWHERE
         source = torch.as_tensor(pixels, dtype=torch.float32)
-        features = np.empty((len(source), self.embed_dim), dtype=np.float32)
+        features = torch.empty(len(source), self.embed_dim, device=self.device)
         with torch.inference_mode():
             for start in range(0, len(source), batch):
                 part = source[start : start + batch].to(self.device)
-                features[start : start + batch] = self.vision(part, precision=dtype).float().cpu().numpy()
+                features[start : start + batch] = self.vision(part, precision=dtype).float()
         return features
 
 
