@@ -1,0 +1,51 @@
+"""``glotclip train-base``: recreate the built-in English base from its recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glotclip.cli.console import Console, Progress, duration
+
+
+def train_base(
+    out: Annotated[Path, typer.Option(help="The folder to write; it must not exist yet.")],
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train an English CLIP on the emoji dataset: a text tower from scratch beside a frozen image trunk.
+
+    Stopped by Ctrl-C or killed, the same command goes on where it was.
+    """
+    from glotclip.config import parse_assignments, read_recipe, settings_from
+    from glotclip.errors import StorageError
+    from glotclip.models.checkpoints import save_base
+    from glotclip.storage import write_json
+    from glotclip.training.base import BaseSettings, train_emoji_base
+
+    console = Console(as_json)
+    values = {**(read_recipe(recipe) if recipe else {}), **parse_assignments(settings or [])}
+    chosen = settings_from(BaseSettings, values, where="the settings")
+    if out.exists():
+        raise StorageError(f"{out} is there already", hint="choose another --out, or remove it")
+    checkpoint = out.with_name(f".{out.name}.training.safetensors")
+    with Progress() as progress:
+        encoder, result = train_emoji_base(
+            chosen,
+            checkpoint=checkpoint,
+            log=lambda numbers: progress(
+                "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
+            ),
+            progress=progress,
+        )
+    save_base(encoder, out)
+    facts = {"settings": chosen.model_dump(mode="json"), "steps": result.steps, "seconds": round(result.seconds, 1)}
+    write_json(out / "training.json", facts)
+    checkpoint.unlink(missing_ok=True)
+    console.say(f"{result.steps} steps in {duration(result.seconds)}; wrote {out}")
+    console.result({"folder": str(out), "fingerprint": encoder.fingerprint, **facts})

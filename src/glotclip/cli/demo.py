@@ -1,0 +1,75 @@
+"""``glotclip demo``: ten languages in a few minutes, learnt in three ways, and a query in three scripts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glotclip.cli.console import Console, Progress, duration
+
+if TYPE_CHECKING:
+    from glotclip.api import ExtendPlan
+    from glotclip.demo import Answer, Variant
+    from glotclip.training.extend import Hooks
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo-out"),
+    quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language: shows the way.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """See an English CLIP learn ten languages, one after another, with and without forgetting."""
+    from glotclip import demo as demonstration
+    from glotclip.cli.extend import run_hooks
+
+    console, began = Console(as_json), time.monotonic()
+    with Progress() as progress:
+
+        def hooks(variant: Variant, plan: ExtendPlan) -> Hooks:
+            langs = plan.curriculum.languages
+            console.say(f"\n{variant.title}: {len(langs)} languages, {' '.join(langs)}")
+            return run_hooks(plan, console, progress)
+
+        shown = demonstration.run(
+            out,
+            settings={"steps": demonstration.QUICK_STEPS} if quick else {},
+            hooks=hooks,
+            progress=progress,
+        )
+    console.say()
+    console.table(shown.table)
+    console.say(f"A picture asked for by a name that was never taught: {shown.concept}")
+    for each in shown.answers:
+        _show(each, console)
+    console.say(f"report: {shown.pages[0]}, {shown.pages[1]}")
+    console.say(f"{duration(time.monotonic() - began)} in all")
+    console.result(
+        {
+            "rows": [dict(zip(shown.table.columns, row, strict=True)) for row in shown.table.rows],
+            "matrices": {title: run.matrix.to_json() for title, run in shown.runs.items() if run.matrix},
+            "answers": [
+                {
+                    "lang": each.lang,
+                    "query": each.query,
+                    "hits": [
+                        {"sign": sign, "path": str(hit.path), "score": round(hit.score, 6)}
+                        for sign, hit in zip(each.signs, each.hits, strict=True)
+                    ],
+                }
+                for each in shown.answers
+            ],
+        }
+    )
+
+
+def _show(answer: Answer, console: Console) -> None:
+    from glotclip.evaluation.tables import Table
+
+    rows = tuple(
+        (place, sign, f"{hit.score:.3f}", str(hit.path))
+        for place, (sign, hit) in enumerate(zip(answer.signs, answer.hits, strict=True), start=1)
+    )
+    console.table(Table(("#", "emoji", "score", "picture"), rows, title=f"“{answer.query}” ({answer.lang})"))

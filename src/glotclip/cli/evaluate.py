@@ -1,0 +1,58 @@
+"""``glotclip evaluate``: retrieval scores in both directions, language by language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glotclip.cli.console import Console, Progress, split_codes
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
+    benchmark: Annotated[
+        str, typer.Option(help="emoji, emoji:VENDOR, or a caption file or folder with rows of split test.")
+    ] = "emoji",
+    langs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
+    intervals: Annotated[int, typer.Option(min=0, help="Bootstrap draws; 0 leaves the intervals out.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how well texts find pictures and pictures find texts, in every language."""
+    from glotclip import api
+    from glotclip.evaluation import report
+    from glotclip.evaluation.tables import Table
+    from glotclip.storage import write_json
+
+    console = Console(as_json)
+    with Progress() as progress:
+        result = api.evaluate(
+            model,
+            benchmark,
+            split_codes(langs) or None,
+            device=device,
+            precision=precision,
+            progress=progress,
+            intervals=intervals,
+        )
+    (section,) = report.from_run({"results": {str(result["benchmark"]): result}}).sections
+    console.say(f"{section.title}: {section.text}\n")
+    for part in section.parts:
+        if isinstance(part, Table):
+            console.table(part)
+    if result["unreadable"]:
+        count = len(result["unreadable"])
+        console.say(f"{count} pictures could not be read and were left out, first: {result['unreadable'][0]}")
+    if out is not None:
+        write_json(out, result)
+        console.say(f"wrote {out}")
+    console.result(result)

@@ -1,0 +1,242 @@
+"""``glotclip extend``: teach a model languages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glotclip.cli.console import Console, Progress, duration, split_codes
+
+if TYPE_CHECKING:
+    from glotclip.api import Extended, ExtendPlan
+    from glotclip.methods.lesson import Lesson
+    from glotclip.training.extend import Hooks
+    from glotclip.training.loop import FitResult
+    from glotclip.training.plan import TaskEstimate, TokenizerHealth
+
+
+def extend(
+    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
+    lang: Annotated[
+        list[str],
+        typer.Option(
+            "--lang", "--langs", metavar="CODES", help="Languages in the order of learning; commas or repeated."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write; it may be MODEL itself.")],
+    data: Annotated[str, typer.Option(help="emoji, or a caption file or folder.")] = "emoji",
+    method: Annotated[str, typer.Option(help="How languages are learnt.")] = "lexicon",
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
+    ] = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Learn all languages at once.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
+    report: Annotated[bool, typer.Option(help="Write report.md and report.html.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Teach a model languages, one after another, and write the result to a folder.
+
+    Stopped by Ctrl-C or killed, the same command goes on where it was, to the very same weights.
+    """
+    from glotclip import api
+    from glotclip.config import parse_assignments
+
+    console, began = Console(as_json), time.monotonic()
+    with Progress() as progress:
+        plan = api.plan_extension(
+            model,
+            split_codes(lang),
+            data=data,
+            method=method,
+            out=out,
+            recipe=recipe,
+            settings=parse_assignments(settings or []),
+            joint=joint,
+            device=device,
+            progress=progress,
+        )
+        if plan.skipped:
+            console.say(_skipped(plan, out, dry_run=dry_run))
+        if dry_run:
+            _dry_run(plan, console)
+            return
+        if not plan.world.leads:
+            api.run_extension(plan, benchmark=evaluate)
+            return
+        done = api.run_extension(
+            plan, benchmark=evaluate, hooks=run_hooks(plan, console, progress), progress=progress
+        )
+    value = _results(plan, done, time.monotonic() - began)
+    _conclude(plan, done, value, console, with_report=report)
+    console.result(value)
+
+
+def run_hooks(plan: ExtendPlan, console: Console, progress: Progress) -> Hooks:
+    """Make hooks that show the steps of all tasks as one bar, and say a line before and after each task."""
+    from glotclip.training.extend import Hooks
+
+    curriculum = plan.curriculum
+    sizes = {
+        "+".join(task): curriculum.train.total_steps(curriculum.examples(task, plan.captions))
+        for task in curriculum.tasks
+    }
+    names, total = list(sizes), sum(sizes.values())
+    before = {name: sum(sizes[earlier] for earlier in names[:place]) for place, name in enumerate(names)}
+
+    def started(name: str, lesson: Lesson, steps: int) -> None:
+        place = f"{names.index(name) + 1} of {len(names)}"
+        console.say(f"{name} ({place}): {lesson.trainable:,} weights train, {steps} steps")
+
+    def log(numbers: Mapping[str, Any]) -> None:
+        name = numbers["task"]
+        progress("training", before[name] + numbers["step"], total, f"{name}, loss {numbers['loss']:.4f}")
+
+    def done(name: str, result: FitResult, scores: Mapping[str, Any]) -> None:
+        console.say(f"  {duration(result.seconds)}{_resumed(result)}{_task_scores(name.split('+'), scores)}")
+
+    return Hooks(log=log, task_started=started, task_done=done)
+
+
+def _resumed(result: FitResult) -> str:
+    return f" (went on from step {result.resumed_at})" if result.resumed_at else ""
+
+
+def _task_scores(learnt: Sequence[str], scores: Mapping[str, Any]) -> str:
+    """The line after a task: R@1 of its languages, the average, and English."""
+    from glotclip.api import accuracy_matrix
+
+    matrix = accuracy_matrix({"start": scores} if scores else {})
+    if matrix is None:
+        return ""
+    r1 = matrix.rows[0]
+    words = [f"{code} {r1[code]:.1f}" for code in learnt if code in r1]
+    words.append(f"average of {len(r1)}: {sum(r1.values()) / len(r1):.1f}")
+    if "en" in r1 and "en" not in learnt:
+        words.append(f"English {r1['en']:.1f}")
+    return "; R@1 " + ", ".join(words)
+
+
+def _results(plan: ExtendPlan, done: Extended, seconds: float) -> dict[str, Any]:
+    """Everything about the run, for ``results.json`` and ``--json``."""
+    from glotclip.evaluation.retrieval import environment
+
+    curriculum = plan.curriculum
+    return {
+        "format": 1,
+        "folder": str(done.folder),
+        "model": plan.polyglot.source,
+        "data": plan.dataset.name,
+        "method": curriculum.method.name,
+        "tasks": [list(task) for task in curriculum.tasks],
+        "languages": list(done.languages),
+        "summary": done.matrix.summary() if done.matrix else None,
+        "matrix": done.matrix.to_json() if done.matrix else None,
+        "evaluations": dict(done.evaluations),
+        "skipped": len(done.skipped),
+        "seconds": round(seconds, 1),
+        "settings": curriculum.settings(),
+        "environment": environment(),
+    }
+
+
+def _conclude(
+    plan: ExtendPlan, done: Extended, value: Mapping[str, Any], console: Console, *, with_report: bool
+) -> None:
+    """Write results and report into the folder, and show the table."""
+    from glotclip.evaluation import report
+    from glotclip.evaluation.tables import Table
+    from glotclip.storage import write_json
+
+    write_json(done.folder / "results.json", value)
+    run: dict[str, Any] = {
+        "title": f"{plan.polyglot.source} and {', '.join(plan.curriculum.languages)}",
+        "summary": f"Method {value['method']} on {value['data']}, {duration(value['seconds'])} in all.",
+        "settings": value["settings"],
+        "environment": value["environment"],
+    }
+    if done.matrix is not None:
+        run["matrices"] = {value["method"]: done.matrix}
+    page = report.from_run(run)
+    if done.matrix is not None:
+        console.say()
+        for part in page.sections[0].parts:
+            if isinstance(part, Table):
+                console.table(part)
+    else:
+        console.say("nothing was evaluated" + _why_unevaluated(plan))
+    if with_report:
+        text, web = report.write(page, done.folder)
+        console.say(f"report: {text}, {web}")
+    console.say(f"model: {done.folder} speaks {', '.join(done.languages)}")
+
+
+def _why_unevaluated(plan: ExtendPlan) -> str:
+    held_out = plan.dataset.held_out(list(plan.curriculum.languages))
+    return "" if held_out else f": {plan.dataset.name} has no pictures in a split test or validation"
+
+
+def _skipped(plan: ExtendPlan, out: Path, *, dry_run: bool) -> str:
+    from glotclip.data.schema import describe
+
+    count = len(plan.skipped)
+    where = "" if dry_run else f"; all in {out / 'skipped.txt'}"
+    return f"{count} rows or pictures cannot be used, first: {describe(plan.skipped[0])}{where}"
+
+
+# --- the dry run -------------------------------------------------------------------------------------------------
+
+
+def _dry_run(plan: ExtendPlan, console: Console) -> None:
+    """Say what the run would cost and how the tokenizer fits, and write nothing."""
+    from glotclip.evaluation.tables import Table
+    from glotclip.training.plan import estimate
+
+    tasks = estimate(plan.polyglot, plan.curriculum, plan.captions)
+    console.table(Table.of([_cost(task) for task in tasks], title="What it would cost", digits=2))
+    rows = [_fit(code, task) for task in tasks for code in task.languages]
+    note = "A word is an unbroken run of letters; where no spaces are written, a phrase. →: with the new vocabulary."
+    console.table(Table.of(rows, title="How the tokenizer fits", note=note))
+    seconds = sum(task.seconds for task in tasks)
+    console.say(f"about {duration(seconds)} for training; evaluating comes on top. Nothing was written.")
+    console.result(
+        {
+            "dry_run": True,
+            "seconds": round(seconds, 1),
+            "precision": plan.curriculum.precision,
+            "settings": plan.curriculum.settings(),
+            "skipped": len(plan.skipped),
+            "tasks": [task.to_json() for task in tasks],
+        }
+    )
+
+
+def _cost(task: TaskEstimate) -> dict[str, str | int | float | None]:
+    return {
+        "language": "+".join(task.languages),
+        "captions": task.captions,
+        "steps": task.steps,
+        "trainable weights": f"{task.trainable:,}",
+        "peak memory, MB": None if task.peak_bytes is None else round(task.peak_bytes / 1e6),
+        "minutes": task.seconds / 60,
+    }
+
+
+def _fit(code: str, task: TaskEstimate) -> dict[str, str]:
+    before, after = task.before[code], task.after[code]
+
+    def both(show: Callable[[TokenizerHealth], str]) -> str:
+        return f"{show(before)} → {show(after)}"
+
+    return {
+        "language": code,
+        "tokens a word": both(lambda fit: f"{fit.tokens_per_word:.1f}"),
+        "captions cut": both(lambda fit: f"{fit.truncated:.1%}"),
+        "byte fallback": both(lambda fit: "–" if fit.byte_fallback is None else f"{fit.byte_fallback:.1%}"),
+    }

@@ -1,0 +1,117 @@
+"""The entry point: the commands, and what becomes of every error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from glotclip.cli import base, data, demo, evaluate, extend, pack, search
+from glotclip.cli.console import complain, complain_of
+from glotclip.errors import GlotclipError
+
+INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
+DEBUG = "GLOTCLIP_DEBUG"
+# Errors in the arguments themselves. The name of their base class depends on Typer's version.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="glotclip",
+    help="Teach any CLIP new languages, without touching those it knows; search your pictures in all of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("extend")(extend.extend)
+app.command("evaluate")(evaluate.evaluate)
+app.command("search")(search.search)
+app.add_typer(pack.app, name="pack")
+app.add_typer(data.app, name="data")
+app.command("demo")(demo.demo)
+app.command("train-base")(base.train_base)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    """Teach any CLIP new languages, without touching those it knows; search your pictures in all of them."""
+    if version:
+        from glotclip import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; every error ends as one plain message on standard error."""
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
+        sys.stdout.flush()
+    except GlotclipError as error:
+        _show_traceback()
+        complain_of(error)
+        return error.exit_code
+    except _UsageError as error:
+        complain(_said(error), f"{_command_path(error)} --help")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:  # noqa: BLE001 -- the last resort: people get a sentence, not a traceback
+        _show_traceback()
+        if _disk_is_full(error):
+            complain("the disk is full", "free some space or choose another folder; nothing is half-written")
+        else:
+            first = (str(error).splitlines() or [""])[0]
+            complain(
+                f"unexpected {type(error).__name__}: {first}",
+                f"this is a fault in glotclip; set {DEBUG}=1 and repeat the command to see where it happened",
+            )
+        return 1
+    if code == INTERRUPTED:
+        print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _said(error: Exception) -> str:
+    """The sentence of an error in the arguments, starting small like ours."""
+    text = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+    return f"{text[:1].lower()}{text[1:]}".rstrip(".")
+
+
+def _command_path(error: Exception) -> str:
+    return str(getattr(getattr(error, "ctx", None), "command_path", "glotclip"))
+
+
+def _show_traceback() -> None:
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exc()
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether an error that nobody caught says so; libraries in Rust give the system's number in words only."""
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or f"(os error {errno.ENOSPC})" in str(error)
+
+
+def _reader_left() -> int:
+    """Leave quietly when whoever reads our output has gone (``glotclip … | head``)."""
+    # The interpreter flushes standard output once more when it ends, which would raise again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141  # what shells give for a command that a closed pipe ended
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""``glotclip pack``: the language packs of a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glotclip.cli.console import Console
+
+if TYPE_CHECKING:
+    from glotclip.packs.folder import PolyglotFolder
+    from glotclip.packs.manifest import Manifest
+
+app = typer.Typer(help="List, show, verify and remove language packs.", no_args_is_help=True)
+Folder = Annotated[Path, typer.Argument(help="A folder made by `extend`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PackOrFolder = Annotated[Path, typer.Argument(metavar="PACK_OR_MODEL_DIR", help="A pack, or a folder of `extend`.")]
+
+
+@app.command("list")
+def list_packs(folder: Folder, as_json: Json = False) -> None:
+    """List the packs of a model folder."""
+    from glotclip.evaluation.tables import Table
+
+    console = Console(as_json)
+    polyglot = _polyglot_folder(folder)
+    record, manifests = polyglot.read(), polyglot.manifests()
+    rows = tuple(
+        (name, ", ".join(m.learnt), m.method, f"{m.parameters:,}", f"{m.bytes / 1e6:.1f}", m.added_tokens, m.created)
+        for name, m in manifests.items()
+    )
+    console.table(
+        Table(
+            ("pack", "languages", "method", "weights", "MB", "new tokens", "made"),
+            rows,
+            title=f"{folder}: {record.base.name} with {len(rows)} pack{'s' * (len(rows) != 1)}",
+        )
+    )
+    console.result(
+        {
+            "base": record.base.model_dump(mode="json"),
+            "packs": [{"folder": record.packs[name], **_facts(m)} for name, m in manifests.items()],
+        }
+    )
+
+
+@app.command()
+def show(path: PackOrFolder, as_json: Json = False) -> None:
+    """Show what a pack is, how it was made, and how well it does."""
+    from glotclip.packs.pack import CARD, MANIFEST, read_manifest
+    from glotclip.storage import read_json
+
+    console = Console(as_json)
+    folders = _pack_folders(path)
+    for folder in folders:
+        read_manifest(folder)  # checked, before anything of it is shown
+        card = folder / CARD
+        console.say(card.read_text(encoding="utf-8") if card.exists() else str(folder))
+    console.result({"packs": [{"folder": str(folder), **read_json(folder / MANIFEST)} for folder in folders]})
+
+
+@app.command()
+def verify(
+    path: PackOrFolder,
+    base: Annotated[
+        str, typer.Option(help="Also check a lone pack against this base: a name, hub id or folder.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Check every file of a pack or model folder, believing none: format, checksum, tensors, base.
+
+    Leaves with exit code 1 if anything is wrong; each pack that is wrong is named with its fault.
+    """
+    from glotclip.errors import PackError
+    from glotclip.models.checkpoints import load_base
+    from glotclip.packs.folder import PolyglotFolder
+    from glotclip.packs.pack import LanguagePack, read_manifest, read_weights
+
+    console = Console(as_json)
+    folders = _pack_folders(path)
+    encoder = None
+    if PolyglotFolder.is_one(path):
+        encoder = PolyglotFolder(path).load_base()
+    elif base:
+        encoder = load_base(base)
+    checked: list[dict[str, Any]] = []
+    for folder in folders:
+        try:
+            if encoder is not None:
+                manifest = LanguagePack.load(folder, encoder).manifest
+            else:
+                manifest = read_manifest(folder)
+                read_weights(folder, manifest)
+        except PackError as error:
+            checked.append({"folder": str(folder), "ok": False, "error": error.message, "hint": error.hint})
+            console.say(f"BAD  {folder}: {error.message}\n     → {error.hint}")
+        else:
+            checked.append({"folder": str(folder), "ok": True, "name": manifest.name, "sha256": manifest.sha256})
+            console.say(f"ok   {folder}: {', '.join(manifest.learnt)}, {manifest.bytes / 1e6:.1f} MB")
+    if encoder is None:
+        console.say("its base was not at hand: name it with --base to check that they fit")
+    console.result({"ok": all(each["ok"] for each in checked), "base_checked": encoder is not None, "packs": checked})
+    if not all(each["ok"] for each in checked):
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    folder: Folder,
+    lang: Annotated[str, typer.Argument(help="The language, or the pack's name (`shared`).")],
+    as_json: Json = False,
+) -> None:
+    """Remove a language's pack from a model folder; every other pack stays as it is, bit for bit."""
+    console = Console(as_json)
+    polyglot = _polyglot_folder(folder)
+    gone = polyglot.remove(lang)
+    left = list(polyglot.manifests())
+    console.say(f"removed {', '.join(gone.learnt)}; packs left: {', '.join(left) or 'none'}")
+    console.result({"removed": list(gone.learnt), "left": left})
+
+
+def _polyglot_folder(path: Path) -> PolyglotFolder:
+    from glotclip.errors import PackError
+    from glotclip.packs.folder import RECORD, PolyglotFolder
+
+    if not PolyglotFolder.is_one(path):
+        raise PackError(f"{path} has no {RECORD}", hint="give a folder that `glotclip extend --out` made")
+    return PolyglotFolder(path)
+
+
+def _pack_folders(path: Path) -> list[Path]:
+    """The pack itself, or the packs of a model folder."""
+    from glotclip.packs.folder import PolyglotFolder
+
+    if PolyglotFolder.is_one(path):
+        return [path / folder for folder in PolyglotFolder(path).read().packs.values()]
+    return [path]
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    return manifest.model_dump(
+        mode="json",
+        include={"name", "method", "languages", "learnt", "parameters", "bytes", "added_tokens", "created"},
+    )

@@ -1,0 +1,69 @@
+"""``glotclip search``: the pictures of a folder that fit a text best."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glotclip.cli.console import Console, Progress
+
+_BAD_SHOWN = 5
+
+
+def search(
+    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
+    query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
+    images: Annotated[Path, typer.Option(help="The folder of pictures.")],
+    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given.")] = "",
+    top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find the pictures that fit a text best.
+
+    Every picture of the folder is compared, so the result is exact. Pictures are encoded once and remembered.
+    """
+    from glotclip.api import load
+    from glotclip.data.schema import describe
+    from glotclip.evaluation.tables import Table
+    from glotclip.languages import check_installed
+    from glotclip.search.scan import pictures_in
+    from glotclip.search.scan import search as scan
+
+    console = Console(as_json)
+    pictures = pictures_in(images)
+    polyglot = load(model, device=device)
+    guessed = not lang and len(polyglot.languages) > 1
+    code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
+    if guessed:
+        console.say(f"language guessed: {code} (say it with --lang)")
+    with Progress() as progress:
+        found = scan(polyglot, pictures, [query], [code], top=top, progress=partial(progress, "pictures"))
+    hits = found.hits[0]
+    console.table(
+        Table(
+            ("#", "score", "picture"),
+            tuple((place, f"{hit.score:.3f}", str(hit.path)) for place, hit in enumerate(hits, start=1)),
+            title=f"“{query}” ({code}) among {found.searched} pictures",
+        )
+    )
+    if found.bad:
+        console.say(f"{len(found.bad)} pictures could not be read:")
+        for bad in found.bad[:_BAD_SHOWN]:
+            console.say(f"  {describe(bad)}")
+        if len(found.bad) > _BAD_SHOWN:
+            console.say(f"  and {len(found.bad) - _BAD_SHOWN} more; --json lists all")
+    console.result(
+        {
+            "model": model,
+            "query": query,
+            "lang": code,
+            "lang_guessed": guessed,
+            "searched": found.searched,
+            "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],
+            "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
+        }
+    )

@@ -1,0 +1,216 @@
+"""The demonstration: one base, ten languages in sequence, learnt in three ways, and a query in three scripts.
+
+It joins training, evaluation and search as a user would, through :mod:`glotclip.api`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glotclip import api
+from glotclip.data import cldr, emoji, pictures
+from glotclip.data.dataset import Dataset, EmojiDataset
+from glotclip.errors import DataError
+from glotclip.evaluation import report
+from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.retrieval import environment
+from glotclip.evaluation.tables import Cell, Table
+from glotclip.packs.polyglot import Polyglot
+from glotclip.search.scan import Hit, search
+from glotclip.storage import write_json
+from glotclip.training.extend import Hooks
+
+CLDR_LANGUAGES = ("de", "zh", "ru", "ar", "sw", "th", "fi", "ja", "hi", "tr")
+PACKAGE_LANGUAGES = ("de", "zh", "ru", "ar", "fa", "ja", "ko", "tr", "es", "id")
+QUERY_LANGUAGES = ("zh", "ru", "ar")
+QUERY_CONCEPTS = ("1f408", "1f41f", "1f436")  # cat, fish, dog face: of split "test", so never taught by name
+SUBSETS = ("seen", "unseen")
+QUICK_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to learn the languages: a folder's name, a title for tables, and its settings."""
+
+    key: str
+    title: str
+    settings: Mapping[str, Any]
+
+
+_TEIR = ("teir_init", "teir_gradient", "teir_decay")
+VARIANTS = (
+    Variant("plain", "plain fine-tuning", {"isolation": "shared", **dict.fromkeys(_TEIR, False)}),
+    Variant("teir", "TEIR", {"isolation": "shared", **dict.fromkeys(_TEIR, True)}),
+    Variant("per-language", "per language", {"isolation": "per-language"}),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best pictures for one query, and the emoji each shows."""
+
+    lang: str
+    query: str
+    hits: tuple[Hit, ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What the demonstration found.
+
+    Attributes:
+        runs: what each variant made, by its title.
+        table: the comparison.
+        concept: the emoji the queries name.
+        answers: one for each query language.
+        pages: the report's files.
+    """
+
+    runs: Mapping[str, api.Extended]
+    table: Table
+    concept: str
+    answers: tuple[Answer, ...]
+    pages: tuple[Path, Path]
+
+
+def languages() -> tuple[str, ...]:
+    """The ten languages: CLDR's where CLDR is found, else ten that the emoji package has."""
+    return CLDR_LANGUAGES if cldr.find() else PACKAGE_LANGUAGES
+
+
+def run(
+    out: Path,
+    *,
+    model: str | Path = "emoji-clip",
+    settings: Mapping[str, Any] | None = None,
+    hooks: Callable[[Variant, api.ExtendPlan], Hooks] = lambda variant, plan: Hooks(),
+    progress: api.Progress = lambda what, done, total: None,
+) -> Demonstration:
+    """Learn the languages in every variant, compare, write the report, and answer the queries.
+
+    Run again after a kill, it goes on where it was.
+
+    Args:
+        out: the folder to write; each variant's model is a folder in it.
+        model: the base, as :func:`glotclip.load` takes it.
+        settings: settings of all variants that differ from what the base recommends.
+        hooks: called with each variant and its plan before it starts.
+        progress: called with (what, done, total) while features are computed.
+    """
+    polyglot, dataset, langs = api.load(model), EmojiDataset(), languages()
+    runs: dict[str, api.Extended] = {}
+    used: dict[str, Any] = {}
+    for variant in VARIANTS:
+        plan = api.plan_extension(
+            polyglot,
+            langs,
+            data=dataset,
+            out=out / variant.key,
+            settings={**(settings or {}), **variant.settings},
+            progress=progress,
+        )
+        used[variant.title] = plan.curriculum.settings()
+        runs[variant.title] = api.run_extension(plan, hooks=hooks(variant, plan), progress=progress)
+    table = comparison(runs)
+    pages = _write(out, runs, table, used)
+    concept, answers = answer(runs[VARIANTS[-1].title].load(), dataset)
+    return Demonstration(runs, table, emoji.sign(concept), answers, pages)
+
+
+def comparison(runs: Mapping[str, api.Extended]) -> Table:
+    """R@1 of every language right after it was learnt and at the end, side by side for every run."""
+    matrices = {title: [_matrix(run, subset) for subset in SUBSETS] for title, run in runs.items()}
+    first = next(iter(matrices.values()))[0]
+    learnt = [code for task in first.tasks for code in task]
+    rows: list[dict[str, Cell]] = []
+    for code in (*first.known, *learnt):
+        rows.append({"language": code})
+        for title, both in matrices.items():
+            rows[-1][f"{title}: learnt"] = _pair(m.rows[m.known_since(code)].get(code) for m in both)
+            rows[-1][f"{title}: end"] = _pair(m.rows[-1].get(code) for m in both)
+    summaries: dict[
+        str, tuple[Callable[[AccuracyMatrix], float | None], Callable[[AccuracyMatrix], float | None]]
+    ] = {
+        "average of the learnt": (lambda m: m.learning_accuracy(only=learnt), lambda m: m.average(only=learnt)),
+        "forgetting": (lambda m: None, lambda m: m.forgetting(only=learnt)),
+        **{f"forgetting {code}": (lambda m: None, _forgetting_of(code)) for code in first.known},
+    }
+    for name, (right_after, at_the_end) in summaries.items():
+        rows.append({"language": name})
+        for title, both in matrices.items():
+            rows[-1][f"{title}: learnt"] = _pair(right_after(m) for m in both)
+            rows[-1][f"{title}: end"] = _pair(at_the_end(m) for m in both)
+    note = (
+        "R@1 in %, mean of both directions, seen / unseen concepts. learnt: right after the language was learnt "
+        "(English: before everything). end: after all languages."
+    )
+    return Table.of(rows, title="Ten languages, one after another", note=note)
+
+
+def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, tuple[Answer, ...]]:
+    """Ask for one concept that was never taught, in three scripts, among all emoji pictures."""
+    asked = [code for code in QUERY_LANGUAGES if code in polyglot.languages]
+    names = {code: emoji.texts(code) for code in asked}
+    concept = next(
+        (concept for concept in QUERY_CONCEPTS if all(concept in named for named in names.values())),
+        None,
+    )
+    if concept is None:
+        raise DataError("no concept to ask for has a name in every query language", hint="install the extra `demo`")
+    queries = [names[code][concept].name for code in asked]
+    found = search(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
+    sign_of = {pictures.plain_id(one): emoji.sign(one) for one in emoji.concepts()}
+    return concept, tuple(
+        Answer(code, query, hits, tuple(sign_of[pictures.plain_id(hit.path.stem)] for hit in hits))
+        for code, query, hits in zip(asked, queries, found.hits, strict=True)
+    )
+
+
+def _write(out: Path, runs: Mapping[str, api.Extended], table: Table, used: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write report and results."""
+    matrices = {title: run.matrix for title, run in runs.items() if run.matrix is not None}
+    page = report.from_run(
+        {
+            "title": "Ten languages on one frozen base",
+            "summary": "The same languages in the same order, learnt in three ways: plain fine-tuning of one table, "
+            "one table with TEIR, and a table for each language.",
+            "matrices": matrices,
+            "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+            "settings": used,
+            "environment": environment(),
+        }
+    )
+    results = {
+        "format": 1,
+        "matrices": {title: matrix.to_json() for title, matrix in matrices.items()},
+        "subsets": {
+            title: {subset: _matrix(run, subset).to_json() for subset in SUBSETS} for title, run in runs.items()
+        },
+        "environment": environment(),
+    }
+    write_json(out / "results.json", results)
+    return report.write(page, out)
+
+
+def _matrix(run: api.Extended, subset: str) -> AccuracyMatrix:
+    matrix = api.accuracy_matrix(run.evaluations, subset)
+    if matrix is None:
+        raise DataError(f"{run.folder} was not evaluated", hint="remove it and repeat the command")
+    return matrix
+
+
+def _forgetting_of(code: str) -> Callable[[AccuracyMatrix], float | None]:
+    return lambda matrix: matrix.forgetting(only=(code,))
+
+
+def _pair(values: Iterable[float | None]) -> str | None:
+    """Seen and unseen as one cell."""
+    numbers = list(values)
+    if all(number is None for number in numbers):
+        return None
+    # Adding zero turns a rounded −0.0 into 0.0: nothing was lost.
+    return " / ".join("–" if number is None else f"{round(number, 1) + 0.0:.1f}" for number in numbers)
