@@ -6,8 +6,9 @@ Shapes: M texts, N images, E embedding.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ class DualEncoder:
         preprocess: Preprocess,
         logit_scale: float,
         logit_bias: float = 0.0,
+        recommended: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Check that the parts fit together.
 
@@ -61,6 +63,7 @@ class DualEncoder:
             preprocess: of the image tower.
             logit_scale: factor of the cosine, already exponentiated.
             logit_bias: added to the scaled cosine (SigLIP).
+            recommended: settings that suit this base, by the method's name; they change no feature.
 
         Raises:
             ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
@@ -84,6 +87,7 @@ class DualEncoder:
         self.preprocess = preprocess
         self.logit_scale = logit_scale
         self.logit_bias = logit_bias
+        self.recommended = {method: dict(values) for method, values in (recommended or {}).items()}
         self._fingerprint: tuple[object, str] | None = None
 
     @property

@@ -147,13 +147,17 @@ class EfficientNetTower(nn.Module):
         """The trunk's weights, which are not in the state dict."""
         return f"{TRUNK}:{self.embed_dim}"
 
-    @staticmethod
-    def preprocess() -> Preprocess:
+    def trunk_fingerprint(self) -> str:
+        """Name of what :meth:`trunk` computes, for caches of its features."""
+        return f"{TRUNK}-{IMAGE_SIZE}px"
+
+    @property
+    def preprocess(self) -> Preprocess:
         """What the trunk reads: 128 × 128 pixels, (x − 127) / 128."""
         return Preprocess(size=IMAGE_SIZE, mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize="pad")
 
     @torch.no_grad()
-    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+    def trunk(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per picture."""
         if not self._trunk:
             self._trunk.append(EfficientNetLite0.pretrained())
@@ -164,7 +168,7 @@ class EfficientNetTower(nn.Module):
 
     def forward(self, pixels: torch.Tensor, *, precision: torch.dtype | None = None) -> torch.Tensor:
         """Encode pixels (N, 3, 128, 128) as unnormalised features (N, E); ``precision`` is not used here."""
-        result: torch.Tensor = self.head(self.features(pixels))
+        result: torch.Tensor = self.head(self.trunk(pixels))
         return result
 
 

@@ -43,7 +43,7 @@ def pack(lengths: torch.Tensor, width: int) -> Layout:
     order = np.argsort(sizes, kind="stable")
     ordered = sizes[order]
     groups = _groups(ordered, PADDING_WORTH.get(device.type, PADDING_WORTH_ELSEWHERE))
-    padded = np.repeat([group.length for group in groups], [group.size for group in groups])
+    padded = np.array([group.length for group in groups for _ in range(group.size)], dtype=np.int64)
     starts = np.cumsum(padded) - padded
     position = np.arange(int(padded.sum())) - np.repeat(starts, padded)
     source = np.repeat(order * width, padded) + position

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from glotclip.models import attention
+from glotclip.models.attention import Group, WrittenOut, attend, attend_at, writes_out
+
+GROUPS = [Group(3, 2), Group(2, 5), Group(1, 1)]
+S, HEADS, WIDTH = 17, 2, 8
+
+
+def oracle(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Attention sequence by sequence and head by head, as the formula says."""
+    outs = []
+    start = 0
+    for size, length in GROUPS:
+        for _ in range(size):
+            query, key, value = qkv[start : start + length].chunk(3, dim=1)
+            heads = []
+            for h in range(HEADS):
+                part = slice(h * WIDTH // HEADS, (h + 1) * WIDTH // HEADS)
+                scores = query[:, part] @ key[:, part].T / (WIDTH // HEADS) ** 0.5
+                if causal:
+                    scores = scores.masked_fill(torch.ones(length, length).triu(1).bool(), float("-inf"))
+                heads.append(scores.softmax(-1) @ value[:, part])
+            outs.append(torch.cat(heads, dim=1))
+            start += length
+    return torch.cat(outs)
+
+
+def written_out(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
+    out: torch.Tensor = WrittenOut.apply(qkv, GROUPS, HEADS, causal)  # type: ignore[no-untyped-call]
+    return out
+
+
+@pytest.fixture
+def qkv() -> torch.Tensor:
+    return torch.randn(S, 3 * WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_both_implementations_equal_the_formula(qkv: torch.Tensor, causal: bool) -> None:
+    expected = oracle(qkv, causal)
+    torch.testing.assert_close(attend(qkv, GROUPS, HEADS, causal), expected)
+    torch.testing.assert_close(written_out(qkv, causal), expected)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_written_out_backward_is_the_gradient(qkv: torch.Tensor, causal: bool) -> None:
+    qkv.requires_grad_(True)
+    weights = torch.linspace(-1, 1, S * WIDTH, dtype=torch.float64).view(S, WIDTH)
+    (ours,) = torch.autograd.grad((written_out(qkv, causal) * weights).sum(), qkv)
+    (expected,) = torch.autograd.grad((oracle(qkv, causal) * weights).sum(), qkv)
+    torch.testing.assert_close(ours, expected)
+
+
+def test_single_queries_equal_the_full_attention(qkv: torch.Tensor) -> None:
+    ends = torch.tensor([1, 2, 5, 10, 15, 16])  # the second and the last but one text end before their group does
+    query, keys_values = qkv[:, :WIDTH], qkv[:, WIDTH:]
+    causal = attend_at(query[ends], keys_values, GROUPS, ends, HEADS)
+    torch.testing.assert_close(causal, oracle(qkv, True)[ends])
+    free = attend_at(query[ends], keys_values, GROUPS, None, HEADS)
+    torch.testing.assert_close(free, oracle(qkv, False)[ends])
+
+
+def test_choice_of_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert writes_out("cpu", torch.bfloat16, 12, True)
+    assert not writes_out("cpu", torch.float32, 12, True)
+    assert not writes_out("cpu", torch.bfloat16, 12, False)
+    assert not writes_out("cuda", torch.bfloat16, 12, True)
+    assert not writes_out("cpu", torch.bfloat16, attention.LONGEST_WRITTEN_OUT + 1, True)
