@@ -84,7 +84,8 @@ def evaluate(
         model: a loaded model, or what :func:`load` takes.
         benchmark: a benchmark, ``emoji``, or a caption file or folder whose rows of split "test" are used.
         langs: languages; by default those that both model and benchmark have.
-        device, precision: where and in what to compute.
+        device: where to compute.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
         cache: root of the feature cache.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.

@@ -30,7 +30,7 @@ def normalise(code: str) -> str:
     text = FIELD_ALIASES.get(text.lower(), text)
     try:
         valid = langcodes.tag_is_valid(text)
-    except (ValueError, langcodes.LanguageTagError):
+    except ValueError:  # LanguageTagError is one
         valid = False
     if not text or not valid:
         raise LanguageError(

@@ -80,7 +80,7 @@ class Contribution:
     parts: Mapping[str, Part]  # scope → the part that trains
     groups: list[ParameterGroup]
     finish: Callable[[float], Mapping[str, Part]]
-    facts: dict[str, int | float] = field(default_factory=dict)
+    facts: Mapping[str, int | float] = field(default_factory=dict)
 
 
 class Ingredient(Protocol):

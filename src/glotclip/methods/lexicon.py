@@ -170,7 +170,7 @@ class LexiconIngredient:
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses
         factors = teir.damping(uses, present, special)
-        trained = torch.cat([present, special]).unique()
+        trained = torch.unique(torch.cat([present, special]))
         undamped = torch.ones(len(trained))
         working = Lexicon(trained.to(full.device), full[trained.to(full.device)].clone(), size, closed=True)
         group = ParameterGroup(
@@ -188,7 +188,7 @@ class LexiconIngredient:
                     full.mul_(decay)
                     held = torch.arange(size)
             full[working.ids] = working.rows.detach()
-            held = held.unique().to(full.device)
+            held = torch.unique(held).to(full.device)
             counted = uses.clone()
             counted[present] += 1
             return {ALL: Lexicon(held, full[held].clone(), size, counted if self.shared else None)}

@@ -97,6 +97,7 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         "logit_scale": encoder.logit_scale,
         "logit_bias": encoder.logit_bias,
         "recommended": encoder.recommended,
+        "languages": list(encoder.languages),
     }
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
@@ -144,6 +145,7 @@ def _load_own(folder: Path) -> DualEncoder:
         logit_scale=float(config.get("logit_scale", 1.0)),
         logit_bias=float(config.get("logit_bias", 0.0)),
         recommended=config.get("recommended"),
+        languages=config.get("languages", ("en",)),
     )
     if config.get("fingerprint") not in (None, encoder.fingerprint):
         raise CheckpointError(

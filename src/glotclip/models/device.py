@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import torch
 
 from glotclip.errors import ConfigError
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def precision_dtype(precision: str) -> torch.dtype:
+    """Return the dtype that ``precision`` names."""
+    if precision not in DTYPES:
+        raise ConfigError(f"unknown precision {precision!r}", hint=f"use one of {', '.join(DTYPES)}")
+    return DTYPES[precision]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -29,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> str:
+def choose_precision(name: str, device: torch.device) -> Precision:
     """Turn ``auto`` into "bf16" where the hardware multiplies it natively, else "fp32"; check the other names.
 
     On a processor with AMX or AVX512-BF16, bf16 is several times faster; emulated, it is slower than fp32.
@@ -41,7 +51,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         return "bf16" if device.type == "cpu" and native else "fp32"
     if name not in DTYPES:
         raise ConfigError(f"unknown precision {name!r}", hint=f"use auto, {', '.join(DTYPES)}")
-    return name
+    return cast(Precision, name)
 
 
 def _supports(probe: str) -> bool:

@@ -6,9 +6,9 @@ Shapes: M texts, N images, E embedding.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import nn
 
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
+from glotclip.models.device import Precision, precision_dtype
 from glotclip.models.pathway import Pathway
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
@@ -24,19 +25,9 @@ from glotclip.models.tokenizer import Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.models.vision_tower import ImageTower
 
-Precision = Literal["fp32", "bf16", "fp16"]
-DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
 # Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
 BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
 BATCH_IMAGES_CPU, BATCH_IMAGES_ELSEWHERE = 16, 256
-
-
-def precision_dtype(precision: str) -> torch.dtype:
-    """Return the dtype that ``precision`` (fp32, bf16, fp16) names."""
-    if precision not in DTYPES:
-        raise ConfigError(f"unknown precision {precision!r}", hint=f"use one of {', '.join(DTYPES)}")
-    return DTYPES[precision]
 
 
 class DualEncoder:
@@ -52,6 +43,7 @@ class DualEncoder:
         logit_scale: float,
         logit_bias: float = 0.0,
         recommended: Mapping[str, Mapping[str, Any]] | None = None,
+        languages: Sequence[str] = ("en",),
     ) -> None:
         """Check that the parts fit together.
 
@@ -64,6 +56,7 @@ class DualEncoder:
             logit_scale: factor of the cosine, already exponentiated.
             logit_bias: added to the scaled cosine (SigLIP).
             recommended: settings that suit this base, by the method's name; they change no feature.
+            languages: those the base was trained on.
 
         Raises:
             ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
@@ -88,6 +81,7 @@ class DualEncoder:
         self.logit_scale = logit_scale
         self.logit_bias = logit_bias
         self.recommended = {method: dict(values) for method, values in (recommended or {}).items()}
+        self.languages = tuple(languages)
         self._fingerprint: tuple[object, str] | None = None
 
     @property

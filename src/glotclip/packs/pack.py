@@ -205,7 +205,7 @@ def _tokenizer(folder: Path, base: DualEncoder) -> Tokenizer:
     content = read_json(path)
     try:
         merges = tuple(tuple(pair.split(" ")) for pair in content["merges"])
-        vocabulary = Vocabulary(tuple(content["tokens"]), merges, check_splitting(content["splitting"]))  # type: ignore[arg-type]
+        vocabulary = Vocabulary(tuple(content["tokens"]), merges, check_splitting(content["splitting"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise PackError(f"{path} is damaged: {error!r}", hint="get the pack again") from error
     if not isinstance(base.tokenizer, ClipTokenizer):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import Route
+from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.pack import LanguagePack
 
@@ -107,7 +108,7 @@ class Polyglot:
         Args:
             texts: M texts; a single string counts as one.
             lang: the language of all of them, or one code a text; "auto" guesses among the installed ones.
-            precision: "fp32", "bf16" or "fp16" for the computation; the result is float32 in any case.
+            precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
 
         Raises:
             LanguageError: if a language is unknown or not installed; the error names those that are.
@@ -124,7 +125,8 @@ class Polyglot:
         """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
         pack = self.pack_of(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
-        return self.base.encode_tokens(tokenizer.encode(texts), self._routes.get(lang), precision=precision)
+        chosen = choose_precision(precision, self.base.device)
+        return self.base.encode_tokens(tokenizer.encode(texts), self._routes.get(lang), precision=chosen)
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:

@@ -1,0 +1,221 @@
+"""Training an English base from a frozen image trunk: how the built-in ``emoji-clip`` was made.
+
+The trunk's features are computed once; what trains is the whole text tower, the head on the trunk, and the
+temperature, with CLIP's symmetric contrastive loss.
+
+Shapes: N pictures, B batch, D trunk features, E embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch import nn
+
+from glotclip.data import emoji
+from glotclip.data.cldr import EmojiNames
+from glotclip.data.features import FeatureCache
+from glotclip.data.pictures import find
+from glotclip.methods.lesson import ParameterGroup
+from glotclip.methods.losses import multi_positive_contrastive
+from glotclip.methods.objective import Targets
+from glotclip.models import bpe
+from glotclip.models.device import DTYPES, choose_precision
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.efficientnet import EfficientNetTower
+from glotclip.models.text_tower import TextConfig, TextTower
+from glotclip.models.tokenizer import ClipTokenizer
+from glotclip.training.loop import Batch, FitResult, fit
+from glotclip.training.settings import TrainSettings
+
+LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
+
+
+class BaseSettings(TrainSettings):
+    """Settings of an English base; the loop's own come with it."""
+
+    vocabulary: int = Field(4000, ge=300, description="size of the English byte-level BPE")
+    width: int = Field(192, description="of the text tower")
+    layers: int = Field(4, ge=1, description="of the text tower")
+    heads: int = Field(3, ge=1, description="of the text tower")
+    context_length: int = Field(32, ge=4, description="most tokens of a text")
+    embed_dim: int = Field(192, ge=8, description="width of the shared space")
+    temperature: float = Field(0.07, gt=0, description="initial temperature")
+    names_share: float = Field(0.5, ge=0, le=1, description="share of texts that are names; the others are keywords")
+    feature_noise: float = Field(0.0, ge=0, description="noise on the trunk's features, in their standard deviations")
+    feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per picture")
+
+
+class BaseLearner:
+    """Trains text tower, head and temperature from scratch."""
+
+    def __init__(self, text: TextTower, head: nn.Linear, settings: BaseSettings, dtype: torch.dtype) -> None:
+        self.text, self.head, self.dtype = text, head, dtype
+        self.temperature = nn.Parameter(torch.tensor(settings.temperature))
+
+    def groups(self) -> Sequence[ParameterGroup]:
+        """All weights; matrices are decayed, vectors and scalars are not."""
+        weights = [*self.text.parameters(), *self.head.parameters()]
+        return [
+            ParameterGroup("matrices", [w for w in weights if w.ndim > 1]),
+            ParameterGroup("vectors", [*(w for w in weights if w.ndim <= 1), self.temperature], weight_decay=False),
+        ]
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """Text features (B, E)."""
+        features: torch.Tensor = self.text(batch.ids, batch.lengths, precision=self.dtype)
+        return features
+
+    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """CLIP's loss; pictures of one concept are positives of each other."""
+        with torch.no_grad():
+            self.temperature.clamp_(min=1 / LOGIT_SCALE_LIMIT)
+        images = self.head(targets.images)
+        loss = multi_positive_contrastive(features, images, targets.groups, self.temperature)
+        return loss, {"temperature": self.temperature.detach()}
+
+
+@dataclass(frozen=True)
+class EmojiTexts:
+    """Batches of (English text, trunk features) as a pure function of the step.
+
+    Args:
+        names: English names and keywords by concept.
+        concepts: ids of the concepts, one a row of ``rows``.
+        trunk: features (N, D).
+        rows: int64 (concepts, variants): the pictures of each concept.
+        tokenizer: the base's tokenizer.
+        settings: batch size, seed, shares and noise.
+    """
+
+    names: Mapping[str, EmojiNames]
+    concepts: Sequence[str]
+    trunk: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    tokenizer: ClipTokenizer
+    settings: BaseSettings
+
+    def __call__(self, step: int) -> list[Batch]:
+        """The batch of a step: distinct concepts, each with one of its pictures and one of its texts."""
+        rng = np.random.default_rng([self.settings.seed, step])
+        size = min(self.settings.batch_size, len(self.concepts))
+        chosen = rng.permutation(len(self.concepts))[:size]
+        texts = [self._text(self.names[self.concepts[place]], rng) for place in chosen]
+        pictures = self.rows[chosen, rng.integers(self.rows.shape[1], size=size)]
+        features = torch.from_numpy(self.trunk[pictures])
+        if self.settings.feature_noise:
+            noise = rng.standard_normal(features.shape, dtype=np.float32)
+            features = features + self.settings.feature_noise * features.std(dim=0) * torch.from_numpy(noise)
+        if self.settings.feature_dropout:
+            kept = rng.random(features.shape, dtype=np.float32) >= self.settings.feature_dropout
+            features = features * torch.from_numpy(kept) / (1 - self.settings.feature_dropout)
+        tokens = self.tokenizer.encode(texts)
+        ids, lengths = tokens.padded(np.arange(size), self.tokenizer.pad_id)
+        groups, every = torch.from_numpy(chosen), torch.ones(size, dtype=torch.bool)
+        targets = Targets(torch.zeros(size, 0), features, ~every, every, groups)
+        return [Batch(torch.from_numpy(ids), torch.from_numpy(lengths), "en", targets)]
+
+    def _text(self, names: EmojiNames, rng: np.random.Generator) -> str:
+        if not names.keywords or rng.random() < self.settings.names_share:
+            return names.name
+        count = int(rng.integers(1, len(names.keywords) + 1))
+        return ", ".join(names.keywords[int(place)] for place in rng.permutation(len(names.keywords))[:count])
+
+
+def train_emoji_base(
+    settings: BaseSettings,
+    *,
+    cache: Path | None = None,
+    cldr: Path | None = None,
+    checkpoint: Path | None = None,
+    log: Callable[[dict[str, Any]], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[DualEncoder, FitResult]:
+    """Train the English emoji base on twemoji's and OpenMoji's pictures of all concepts.
+
+    English sees every concept; only languages learnt later keep the test concepts' names from training.
+
+    Args:
+        settings: geometry, loop and augmentation.
+        cache: root of the feature cache.
+        cldr: the folder of CLDR's annotations; without it the emoji package's names and aliases are used.
+        checkpoint: file to resume from after a kill.
+        log: called after every step with its numbers.
+        progress: called with (what, done, total) while trunk features are computed.
+
+    Returns:
+        The base, frozen, and what the run did.
+    """
+    torch.manual_seed(settings.seed)
+    tower = EfficientNetTower(settings.embed_dim)
+    concepts = list(emoji.concepts())
+    names = emoji.texts("en", cldr=cldr)
+    concepts = [concept for concept in concepts if concept in names]
+    found = [find(vendor, concepts) for vendor in emoji.TRAINING_VENDORS]
+    paths = [pictures[concept] for concept in concepts for pictures in found]
+    trunk = _trunk_features(tower, paths, cache, progress)
+    texts = [text for each in names.values() for text in (each.name, *each.keywords)]
+    tokenizer = _english_tokenizer(texts, settings)
+    text = TextTower(
+        TextConfig(
+            width=settings.width,
+            layers=settings.layers,
+            heads=settings.heads,
+            mlp_width=4 * settings.width,
+            vocab_size=tokenizer.vocab_size,
+            context_length=settings.context_length,
+            embed_dim=settings.embed_dim,
+        )
+    )
+    rows = np.arange(len(paths), dtype=np.int64).reshape(len(concepts), len(found))
+    source = EmojiTexts(names, concepts, trunk, rows, tokenizer, settings)
+    precision = choose_precision(settings.precision, torch.device("cpu"))
+    learner = BaseLearner(text, tower.head, settings, DTYPES[precision])
+    steps = settings.total_steps(len(paths))
+    result = fit(learner, source, steps, settings, precision=precision, resume_from=checkpoint, log=log)
+    encoder = DualEncoder(
+        name="emoji-clip",
+        text=text,
+        vision=tower,
+        tokenizer=tokenizer,
+        preprocess=tower.preprocess,
+        logit_scale=float(1 / learner.temperature),
+    )
+    return encoder, result
+
+
+def _english_tokenizer(texts: Sequence[str], settings: BaseSettings) -> ClipTokenizer:
+    """A byte-level BPE with all 256 bytes, so that any text of any language can be written in it."""
+    learnt = bpe.learn(texts, settings.vocabulary - 512, "clip")
+    alphabet = list(bpe.byte_characters().values())
+    tokens = [*alphabet, *(byte + bpe.END_OF_WORD for byte in alphabet)]
+    tokens += [token for token in learnt.tokens if token not in set(tokens)]
+    vocabulary = {token: place for place, token in enumerate([*tokens, bpe.START, bpe.END])}
+    return ClipTokenizer(vocabulary, learnt.merges, context_length=settings.context_length)
+
+
+def _trunk_features(
+    tower: EfficientNetTower,
+    paths: Sequence[Path],
+    cache: Path | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> npt.NDArray[np.float32]:
+    """Features (N, D) of the frozen trunk, from the cache or computed into it."""
+
+    def encode(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return tower.trunk(torch.from_numpy(pixels)).cpu().numpy()
+
+    def say(done: int, total: int) -> None:
+        if progress is not None:
+            progress("pictures", done, total)
+
+    store = FeatureCache(f"trunk-{tower.trunk_fingerprint()}", cache)
+    return store.images(paths, tower.preprocess.load, encode, progress=say).take()
