@@ -32,6 +32,6 @@ def test_every_token_is_packed_once_and_in_order(lengths: list[int]) -> None:
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=30))
 def test_padding_stays_small(lengths: list[int]) -> None:
     groups = pack(torch.tensor(lengths), 20).groups
-    assert (
-        sum(size * length for size, length in groups) - sum(lengths) <= PADDING_WORTH["cpu"] * len(set(lengths)) * 4
-    )
+    padding = sum(size * length for size, length in groups) - sum(lengths)
+    # Merging stops once one step would pad more than is worth it, so at most that much per distinct length.
+    assert padding <= PADDING_WORTH["cpu"] * len(set(lengths))

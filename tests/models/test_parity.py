@@ -12,7 +12,7 @@ from glotclip.models import checkpoints
 from glotclip.models.text_tower import TextTower
 from glotclip.models.vision_tower import VisionTransformer
 
-GEOMETRIES = {
+GEOMETRIES: dict[str, Any] = {
     "ViT-B/32": ("clip", (512, 2048, 8, 12), (768, 3072, 12, 12, 32), 512),
     "ViT-L/14": ("clip", (768, 3072, 12, 12), (1024, 4096, 16, 24, 14), 768),
     "SigLIP-B/16": ("siglip", (768, 3072, 12, 12), (768, 3072, 12, 12, 16), 768),
@@ -29,9 +29,9 @@ class Pair(NamedTuple):
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     import transformers
 
-    kind, (width, inner, heads, layers), (sight, vision_inner, vision_heads, vision_layers, patch), embed = (
-        GEOMETRIES[request.param]
-    )
+    kind, text_shape, vision_shape, embed = GEOMETRIES[request.param]
+    width, inner, heads, layers = text_shape
+    sight, vision_inner, vision_heads, vision_layers, patch = vision_shape
     text = {
         "hidden_size": width, "intermediate_size": inner, "num_attention_heads": heads, "num_hidden_layers": layers,
         "eos_token_id": 49_407,
@@ -40,6 +40,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         "hidden_size": sight, "intermediate_size": vision_inner, "num_attention_heads": vision_heads,
         "num_hidden_layers": vision_layers, "patch_size": patch,
     }  # fmt: skip
+    config: Any
     if kind == "clip":
         config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=embed)
     else:

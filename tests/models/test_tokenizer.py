@@ -25,7 +25,8 @@ ODD = (
 def reference(tokenizer: ClipTokenizer) -> Any:
     from transformers import CLIPTokenizer
 
-    return CLIPTokenizer(vocab=tokenizer.vocabulary, merges=list(tokenizer.merges))
+    merges: Any = list(tokenizer.merges)
+    return CLIPTokenizer(vocab=tokenizer.vocabulary, merges=merges)
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -180,6 +181,6 @@ def test_hf_tokenizer_appends_what_its_file_says(tmp_path: Path) -> None:
     tokens = tokenizer.encode(["a dog", "a a a a a dog", ""])
     assert [tokens[index].tolist() for index in range(3)] == [[2, 3, 1], [2, 2, 2, 1], [1]]
     assert tokens.truncated == (1,)
-    assert (tokenizer.vocab_size, tokenizer.special_ids) == (4, {1})
+    assert (tokenizer.vocab_size, set(tokenizer.special_ids)) == (4, {1})
     tokenizer.save(tmp_path / "copy")
     assert HfTokenizer.load(tmp_path / "copy").identity == tokenizer.identity

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from glotclip.errors import ConfigError, ImageError
 
 MAX_PIXELS = 150_000_000
+LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 WHITE = (255, 255, 255)
@@ -92,11 +93,13 @@ class Preprocess:
             canvas = Image.new("RGB", (size, size), WHITE)
             canvas.paste(image.resize(inner, resample), ((size - inner[0]) // 2, (size - inner[1]) // 2))
             return canvas
-        # Resizing only what the crop keeps equals resizing all and cropping, and a picture of 1 × 10,000 pixels
-        # costs nothing.
         short = min(width, height)
         scaled = int(size * width / short), int(size * height / short)
         left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
+        if max(scaled) <= LONGEST_STRIP * size:
+            return image.resize(scaled, resample).crop((left, top, left + size, top + size))
+        # A picture of 1 × 10,000 pixels would become enormous: resize only what the crop keeps. That is the same up
+        # to the rounding of the box.
         x, y = width / scaled[0], height / scaled[1]
         right, bottom = min((left + size) * x, width), min((top + size) * y, height)
         return image.resize((size, size), resample, box=(left * x, top * y, right, bottom))

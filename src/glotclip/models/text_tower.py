@@ -117,6 +117,8 @@ class TextTower(nn.Module):
         if precision is None:
             ambient = torch.is_autocast_enabled(device_type)
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
+        if not len(ids):
+            return self.table.new_zeros(0, self.config.embed_dim)
         layout = self._layout(ids, lengths)
         hidden = self._embed(ids, layout, pathway)
         # What computes in low precision is decided here; autocast would only look at each operation once more.
