@@ -67,18 +67,11 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # Typer itself turns the former into the latter, and nothing else
         return _reader_left()
     except Exception as error:  # noqa: BLE001 -- the last resort: people get a sentence, not a traceback
         _show_traceback()
-        if _disk_is_full(error):
-            complain("the disk is full", "free some space or choose another folder; nothing is half-written")
-        else:
-            first = (str(error).splitlines() or [""])[0]
-            complain(
-                f"unexpected {type(error).__name__}: {first}",
-                f"this is a fault in glotclip; set {DEBUG}=1 and repeat the command to see where it happened",
-            )
+        complain(*_unexpected(error))
         return 1
     if code == INTERRUPTED:
         print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
@@ -100,10 +93,16 @@ def _show_traceback() -> None:
         traceback.print_exc()
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Whether an error that nobody caught says so; libraries in Rust give the system's number in words only."""
-    number = getattr(error, "errno", None)
-    return number in (errno.ENOSPC, errno.EDQUOT) or f"(os error {errno.ENOSPC})" in str(error)
+def _unexpected(error: Exception) -> tuple[str, str]:
+    """Message and hint for an error that is none of ours: the system's refusals are no fault of the program."""
+    # Libraries in Rust give the system's number in words only.
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or f"(os error {errno.ENOSPC})" in str(error):
+        return "the disk is full", "free some space or choose another folder; nothing is half-written"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", "check the path and its permissions"
+    first = (str(error).splitlines() or [""])[0]
+    hint = f"this is a fault in glotclip; set {DEBUG}=1 and repeat the command to see where it happened"
+    return f"unexpected {type(error).__name__}: {first}", hint
 
 
 def _reader_left() -> int:

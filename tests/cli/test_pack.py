@@ -1,0 +1,105 @@
+"""``pack``: list, show, verify, remove."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Here, World
+
+
+@pytest.fixture
+def model(extended: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return Path(shutil.copytree(extended, tmp_path / "model"))
+
+
+def test_list(world: World, here: Here, extended: Path) -> None:
+    value = here.json("pack", "list", extended)
+    assert [pack["learnt"] for pack in value["packs"]] == [["de"], ["fr"]]
+    assert value["base"]["source"] == str(world.base)
+    out, _ = here("pack", "list", extended)
+    assert "with 2 packs" in out
+
+
+def test_show_prints_the_card(here: Here, extended: Path) -> None:
+    out, _ = here("pack", "show", extended / "packs" / "de-1")
+    assert "lexicon" in out
+    (pack,) = here.json("pack", "show", extended / "packs" / "de-1")["packs"]
+    assert pack["settings"]["isolation"] == "per-language"
+    assert pack["data"]["de"]["captions"] == 9
+
+
+def test_verify_whole_and_alone(world: World, here: Here, extended: Path) -> None:
+    value = here.json("pack", "verify", extended)
+    assert (value["ok"], value["base_checked"], len(value["packs"])) == (True, True, 2)
+    alone = here.json("pack", "verify", extended / "packs" / "de-1")
+    assert (alone["ok"], alone["base_checked"]) == (True, False)
+    assert here.json("pack", "verify", extended / "packs" / "de-1", "--base", world.base)["base_checked"]
+
+
+def test_remove_leaves_the_others_bit_for_bit(world: World, here: Here, model: Path) -> None:
+    before = world.weights(model)
+    assert here.json("pack", "remove", model, "de") == {"removed": ["de"], "left": ["fr"]}
+    assert world.weights(model) == {"fr": before["fr"]}
+    assert not (model / "packs" / "de-1").exists()
+    assert "installed packs: fr" in here.error("pack", "remove", model, "de", code=2)
+
+
+def test_a_folder_that_is_none(here: Here, tmp_path: Path) -> None:
+    assert "polyglot.json" in here.error("pack", "list", tmp_path)
+    assert "not a language pack" in here.error("pack", "show", tmp_path)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def pickled(file: Path) -> None:
+    """Put a pickle in the weights' place, and let the manifest say that it is the right size."""
+    import torch
+
+    torch.save({"all.lexicon.rows": torch.zeros(3)}, file)
+    manifest = json.loads((file.parent / "manifest.json").read_text(encoding="utf-8"))
+    manifest["bytes"] = file.stat().st_size
+    (file.parent / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "cut short"),
+        (flip, "does not match its checksum"),
+        (pickled, "not a whole safetensors file"),
+        (Path.unlink, "is missing"),
+    ],
+)
+def test_a_damaged_pack_is_named_with_its_fault(here: Here, model: Path, damage: object, message: str) -> None:
+    assert callable(damage)
+    damage(model / "packs" / "de-1" / "pack.safetensors")
+    value = here.json("pack", "verify", model, code=1)
+    german, french = value["packs"]
+    assert (german["ok"], french["ok"]) == (False, True)
+    assert message in german["error"]
+    assert german["hint"]
+    assert message in here.error("search", model, "Kreis", "--lang", "de", "--images", ".")
+
+
+def test_a_pack_of_another_base(world: World, here: Here, model: Path, other_base: Path) -> None:
+    out, _ = here("pack", "verify", model / "packs" / "de-1", "--base", other_base, code=1)
+    assert "belongs to the base tiny-0" in out
+    record = json.loads((model / "polyglot.json").read_text(encoding="utf-8"))
+    record["base"]["source"] = str(other_base)
+    (model / "polyglot.json").write_text(json.dumps(record), encoding="utf-8")
+    assert "other weights" in here.error("search", model, "Kreis", "--lang", "de", "--images", world.pictures)

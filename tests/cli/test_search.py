@@ -1,0 +1,58 @@
+"""``search``: the real command over a folder of drawn pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Here, World
+
+
+def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tmp_path: Path) -> None:
+    import shutil
+
+    album = tmp_path / "album"
+    shutil.copytree(world.pictures, album)
+    (album / "broken.png").write_bytes(b"no picture")
+    out, err = world.run("search", extended, "roter Kreis", "--images", album, "--lang", "de", "--top", "4", "--json")
+    value = json.loads(out)
+    assert (value["lang"], value["lang_guessed"], value["searched"]) == ("de", False, 12)
+    scores = [hit["score"] for hit in value["hits"]]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert all(Path(hit["path"]).is_file() for hit in value["hits"])
+    assert [Path(bad["path"]).name for bad in value["unreadable"]] == ["broken.png"]
+    assert "“roter Kreis” (de) among 12 pictures" in err
+    assert "1 pictures could not be read" in err
+
+
+def test_the_language_is_guessed_and_said(world: World, here: Here, extended: Path) -> None:
+    value = here.json("search", extended, "un cercle rouge et un carré vert", "--images", world.pictures)
+    assert (value["lang"], value["lang_guessed"]) == ("fr", True)
+    out, _ = here("search", extended, "un cercle rouge et un carré vert", "--images", world.pictures, "--top", "1")
+    assert "language guessed: fr" in out
+
+
+def test_a_single_language_is_not_guessed(world: World, here: Here) -> None:
+    out, _ = here("search", world.base, "a red circle", "--images", world.pictures)
+    assert "guessed" not in out
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--lang", "sw"], 2, "installed: en, de, fr"),
+        (["--lang", "klingonisch"], 2, "unknown language code"),
+        (["--lang", "de", "--top", "0"], 2, "--top"),
+        (["--lang", "de", "--images", "nowhere"], 1, "not a folder"),
+    ],
+)
+def test_what_cannot_be_searched(
+    world: World, here: Here, extended: Path, more: list[str], code: int, message: str
+) -> None:
+    images = [] if "--images" in more else ["--images", str(world.pictures)]
+    assert message in here.error("search", extended, "Kreis", *images, *more, code=code)
