@@ -80,7 +80,17 @@ def test_pictures_that_are_none_or_too_large(world: World, here: Here, tmp_path:
 def test_a_language_twice_and_one_that_is_there(world: World, here: Here, extended: Path) -> None:
     before = world.tree(extended)
     assert "given twice" in here.error(*world.extend(extended, "hi,hi"), code=2)
-    again = ["extend", extended, "--lang", "de", "--data", world.captions, "--out", extended, *world.quick]
+    again: list[str | Path] = [
+        "extend",
+        extended,
+        "--lang",
+        "de",
+        "--data",
+        world.captions,
+        "--out",
+        extended,
+        *world.quick,
+    ]
     assert "already installed" in here.error(*again, code=2)
     assert world.tree(extended) == before
 
@@ -127,7 +137,8 @@ def test_a_full_disk_leaves_what_was_there(world: World, small_disk: Path) -> No
     fill = small_disk / "fill"
     with fill.open("wb") as stream:
         stream.write(b"0" * (shutil.disk_usage(small_disk).free - 20_000))
-    command = [
+    more = ["--set", "steps=2", "--no-report"]
+    command: list[str | Path] = [
         "extend",
         out,
         "--lang",
@@ -137,8 +148,7 @@ def test_a_full_disk_leaves_what_was_there(world: World, small_disk: Path) -> No
         "--out",
         out,
         *world.quick,
-        "--set",
-        "steps=2",
+        *more,
     ]
     _, err = world.run(*command, code=1)
     assert "disk is full" in err

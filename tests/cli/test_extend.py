@@ -60,7 +60,17 @@ def test_json_is_all_of_standard_output_and_the_model_may_be_out_itself(
 
 def test_a_dry_run_writes_nothing_and_measures(world: World, here: Here, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ["extend", world.base, "--lang", "de,hi", "--data", world.captions, "--out", out, "--dry-run"]
+    arguments: list[str | Path] = [
+        "extend",
+        world.base,
+        "--lang",
+        "de,hi",
+        "--data",
+        world.captions,
+        "--out",
+        out,
+        "--dry-run",
+    ]
     value = here.json(*arguments, "--set", "steps=30", "--set", "vocabulary=400", "--set", "isolation=shared")
     assert not out.exists()
     german, hindi = value["tasks"]

@@ -38,7 +38,8 @@ class ColourModel:
 
     def image_features(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         self.encoded += len(pixels)
-        return pixels.mean(axis=(2, 3))
+        means: NDArray[np.float32] = pixels.mean(axis=(2, 3))
+        return means
 
 
 def paint(path: Path, colour: tuple[int, int, int]) -> Path:
