@@ -76,9 +76,8 @@ def few_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glotclip.data.cldr.DEBIAN", Path("/nonexistent"))
     every = emoji.concepts()
     chosen = [*demo.QUERY_CONCEPTS, *(concept for concept in every if concept not in demo.QUERY_CONCEPTS)][:60]
-    monkeypatch.setattr(
-        emoji, "concepts", lambda: {concept: every[concept] for concept in every if concept in chosen}
-    )
+    few = {concept: split for concept, split in every.items() if concept in set(chosen)}
+    monkeypatch.setattr(emoji, "concepts", lambda: few)
 
 
 @pytest.mark.usefixtures("few_emoji")
