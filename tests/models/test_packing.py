@@ -25,7 +25,7 @@ def test_every_token_is_packed_once_and_in_order(lengths: list[int]) -> None:
     assert start == len(packed)
     assert seen == set(range(len(lengths)))
     # The pooled token of each text is its last, and restoring gives the batch's order.
-    last = layout.source[layout.pooled][layout.restore]
+    last = layout.source[layout.queries][layout.restore]
     assert last.tolist() == [row * width + length - 1 for row, length in enumerate(lengths)]
 
 

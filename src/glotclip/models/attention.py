@@ -40,13 +40,17 @@ def attend(qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool)
     if writes_out(qkv.device.type, qkv.dtype, longest, gradient):
         out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal)  # type: ignore[no-untyped-call]
         return out
-    pieces = torch.split(qkv, [size * length for size, length in groups]) if len(groups) > 1 else (qkv,)
+    sizes = [size * length for size, length in groups]
+    filler = len(qkv) - sum(sizes)
+    pieces = torch.split(qkv, [*sizes, filler] if filler else sizes) if len(sizes) > 1 or filler else (qkv,)
     outs = []
-    for (size, length), piece in zip(groups, pieces, strict=True):
+    for (size, length), piece in zip(groups, pieces, strict=False):
         # (G·T, 3W) → three times (G, H, T, D), all of them views
         query, key, value = piece.view(size, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         outs.append(attended.transpose(1, 2).reshape(size * length, -1))
+    if filler:
+        outs.append(qkv.new_zeros(filler, qkv.shape[1] // 3))
     return torch.cat(outs) if len(outs) > 1 else outs[0]
 
 
@@ -67,6 +71,7 @@ class WrittenOut(torch.autograd.Function):
             out[start:stop].view(size, length, heads, -1).copy_(attended.transpose(1, 2))
             kept.append(weights)
             start = stop
+        out[start:] = 0  # filler, which belongs to no group, must stay finite
         ctx.save_for_backward(qkv, *kept)
         ctx.groups, ctx.heads = groups, heads
         return out
@@ -90,6 +95,7 @@ class WrittenOut(torch.autograd.Function):
             for index, part in enumerate(parts):
                 into[:, :, index].copy_(part.view(size, heads, length, -1).transpose(1, 2))
             start = stop
+        grads[start:] = 0
         return grads, None, None, None
 
 

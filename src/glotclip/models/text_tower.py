@@ -119,7 +119,7 @@ class TextTower(nn.Module):
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
         if not len(ids):
             return self.table.new_zeros(0, self.config.embed_dim)
-        layout = self._layout(ids, lengths)
+        layout = self._layout(ids, lengths, coarse=device_type == "cpu" and precision != torch.float32)
         hidden = self._embed(ids, layout, pathway)
         # What computes in low precision is decided here; autocast would only look at each operation once more.
         with torch.autocast(device_type, enabled=False):
@@ -129,7 +129,7 @@ class TextTower(nn.Module):
                 if k < final:
                     hidden = block(hidden, layout.groups, self.config.causal, precision)
                 else:
-                    hidden = block.pooled(hidden, layout.groups, layout.pooled, self.config.causal, precision)
+                    hidden = block.pooled(hidden, layout.groups, layout.queries, self.config.causal, precision)
                 if pathway is not None:
                     hidden = pathway.after_block(k, hidden[None])[0]
             features: torch.Tensor = self.projection(self.norm(hidden.to(self.norm.weight.dtype)))
@@ -141,7 +141,7 @@ class TextTower(nn.Module):
         embedded = F.embedding(packed, self.table) if pathway is None else pathway.embed(packed[None], self.table)[0]
         return embedded + F.embedding(layout.position, self.positions)
 
-    def _layout(self, ids: torch.Tensor, lengths: torch.Tensor) -> Layout:
+    def _layout(self, ids: torch.Tensor, lengths: torch.Tensor, coarse: bool) -> Layout:
         width = ids.shape[1]
         if width > self.config.context_length:
             raise ConfigError(
@@ -149,7 +149,7 @@ class TextTower(nn.Module):
                 hint="tokenise with this base's tokenizer, which cuts texts to the context",
             )
         if self.trims:
-            return pack(lengths, width)
+            return pack(lengths, width, coarse=coarse)
         if width != self.config.context_length:
             raise ConfigError(
                 f"this tower attends to padding: texts must be padded to {self.config.context_length}, not {width}",
