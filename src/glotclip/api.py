@@ -6,7 +6,7 @@ This is the one place where training and evaluation meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,7 +195,7 @@ def resolve_settings(
             raise ConfigError(f"{where} are for method {layer['method']!r}", hint=f"use --method {layer['method']}")
         layer.pop("method", None)
         check_names(layer, known, where=where)
-        merged.update(layer)
+        merged.update(method.expanded(layer))  # layer by layer: a later shorthand wins over an earlier name
     of_loop = {name: value for name, value in merged.items() if name in TrainSettings.model_fields}
     of_method = {name: value for name, value in merged.items() if name not in TrainSettings.model_fields}
     where = "the settings"
@@ -277,7 +277,8 @@ def extend(
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
         cache: root of the feature cache.
-        hooks: callbacks for progress; ``evaluate`` and ``stop`` are set here where they are not given.
+        hooks: callbacks for progress; where ``evaluate`` is not given, ``benchmark`` is evaluated, and a signal
+            stops the run as ``stop`` does.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
@@ -301,12 +302,13 @@ def run_extension(
     """Carry out a plan; see :func:`extend`."""
     hooks = hooks or Hooks()
     if benchmark is not False and hooks.evaluate is None:
-        hooks.evaluate = _evaluator(plan, benchmark, progress)
+        hooks = replace(hooks, evaluate=_evaluator(plan, benchmark, progress))
     start_folders: dict[str, Path] = {
         name: pack.folder.resolve() for name, pack in plan.polyglot.packs.items() if pack.folder is not None
     }
-    with deferred() as stop:
-        hooks.stop = stop
+    with deferred() as signalled:
+        asked = hooks.stop
+        hooks = replace(hooks, stop=lambda: signalled() or asked())
         extension = Extension(
             plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world
         )

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(
                 f"the disk is full while writing {path}",
                 hint="free some space or choose another --out; what was there before is unchanged",
@@ -34,6 +35,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(
                 f"no permission to write {path}", hint="choose a folder that you may write to"
+            ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+            raise StorageError(
+                f"cannot write {path}: {error.strerror} ({error.filename})",
+                hint="a file is in a folder's place or the other way round; choose another --out",
             ) from error
         raise
 
@@ -116,17 +122,26 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist", hint="check the path") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not valid JSON: {error}", hint="restore the file or write it anew") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write torch tensors as one safetensors file, atomically."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with writing(path) as aside:
-        save_file(contiguous, aside, metadata=dict(metadata or {}))
+        try:
+            save_file(contiguous, aside, metadata=dict(metadata or {}))
+        except SafetensorError as error:  # it says what the system said, but only in words
+            code = re.search(r"os error (\d+)", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def file_sha256(path: Path) -> str:

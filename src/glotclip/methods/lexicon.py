@@ -181,12 +181,13 @@ class LexiconIngredient:
         )
 
         def finish(decay: float) -> Mapping[str, Part]:
-            held = trained if previous is None else torch.cat([trained, previous.ids.cpu()])
-            if self.shared:
-                held = torch.cat([held, torch.arange(known, size)])
-                if not self.teir_decay:  # plain AdamW decays every row of the one table at every step
-                    full.mul_(decay)
-                    held = torch.arange(size)
+            # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
+            held = torch.cat([trained, torch.arange(known, size)])
+            if previous is not None:
+                held = torch.cat([held, previous.ids.cpu()])
+            if self.shared and not self.teir_decay:  # plain AdamW decays every row of the one table at every step
+                full.mul_(decay)
+                held = torch.arange(size)
             full[working.ids] = working.rows.detach()
             held = torch.unique(held).to(full.device)
             counted = uses.clone()

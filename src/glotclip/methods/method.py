@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -53,16 +53,6 @@ class LexiconSettings(MethodSettings):
     teir_decay: bool = Field(True, description="divide a row's weight decay likewise, and spare rows not in use")
     init_std: float = Field(0.02, ge=0, description="standard deviation of new rows without teir_init")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _teir_at_once(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """``teir: false`` switches all three pieces."""
-        if "teir" not in values:
-            return values
-        every = bool(values["teir"])
-        pieces = {"teir_init": every, "teir_gradient": every, "teir_decay": every}
-        return {**pieces, **{name: value for name, value in values.items() if name != "teir"}}
-
 
 @dataclass(frozen=True)
 class Method:
@@ -73,7 +63,7 @@ class Method:
         summary: one line on what it does.
         settings: its settings class.
         ingredients: what it adds to the tower under given settings.
-        shorthands: names accepted among the settings that stand for several of them.
+        shorthands: names accepted among the settings, and the several settings each stands for.
         covers_base: whether a shared pack also becomes the path of the base's own languages.
     """
 
@@ -81,12 +71,17 @@ class Method:
     summary: str
     settings: type[MethodSettings]
     ingredients: Callable[[Any], Sequence[Ingredient]]
-    shorthands: tuple[str, ...] = ()
+    shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     covers_base: bool = False
 
     def setting_names(self) -> set[str]:
         """Every name that may appear in a recipe for this method."""
         return {*self.settings.model_fields, *self.shorthands}
+
+    def expanded(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Write shorthands out; a setting that is named itself wins over a shorthand beside it."""
+        spelt = {name: values[short] for short, names in self.shorthands.items() if short in values for name in names}
+        return {**spelt, **{name: value for name, value in values.items() if name not in self.shorthands}}
 
 
 def _lexicon(settings: LexiconSettings) -> list[Ingredient]:
@@ -111,7 +106,7 @@ METHODS = {
             "new and updated rows of the token table (CLL-CLIP, with TEIR)",
             LexiconSettings,
             _lexicon,
-            shorthands=("teir",),
+            shorthands={"teir": ("teir_init", "teir_gradient", "teir_decay")},
             covers_base=True,
         ),
     )

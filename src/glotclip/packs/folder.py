@@ -10,6 +10,7 @@ it does not name are leftovers of a killed run and are removed by the next one.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from glotclip.storage import disk_errors, read_json, write_json
 
 FORMAT = 1
 RECORD = "polyglot.json"
+_LEFTOVER = re.compile(r"[\w-]+-\d+|\..*\.part")  # a pack, or one that was being written
 
 
 class BaseSource(Settings):
@@ -123,14 +125,14 @@ class PolyglotFolder:
         """Open base and packs."""
         base = self.load_base(base)
         record = self.read()
-        try:
-            packs = self._open(record, base)
-        except PackError:
-            fresh = self.read()  # a run may have replaced a pack since; a record that changed is read once more
-            if fresh == record:
-                raise
-            packs = self._open(fresh, base)
-        return Polyglot(base, packs, source=record.base.source)
+        while True:
+            try:
+                return Polyglot(base, self._open(record, base), source=record.base.source)
+            except (PackError, OSError):
+                fresh = self.read()  # a run may have replaced a pack since: then that is the state to read
+                if fresh == record:
+                    raise
+                record = fresh
 
     def manifests(self) -> dict[str, Manifest]:
         """The manifests of all packs by name, without loading the base or any weights."""
@@ -143,8 +145,8 @@ class PolyglotFolder:
             LanguageError: if no pack has the language, or its pack also carries others: a table that several
                 languages have shaped cannot be taken apart. The pack's own name removes it as a whole.
         """
-        record, manifests = self.read(), self.manifests()
         with self.locked():
+            record, manifests = self.read(), self.manifests()
             if lang in manifests:
                 name = lang
             else:
@@ -154,7 +156,7 @@ class PolyglotFolder:
                     raise LanguageError(
                         f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}"
                     )
-                if len(manifests[name].learnt) > 1:
+                if manifests[name].learnt != (code,):
                     raise LanguageError(
                         f"{code!r} shares the pack {name!r} with {', '.join(manifests[name].learnt)}; "
                         "one of them cannot be taken out of a table that all have shaped",
@@ -172,11 +174,11 @@ class PolyglotFolder:
         return f"packs/{name}-{number}"
 
     def sweep(self) -> None:
-        """Delete pack folders that the record does not name."""
+        """Delete pack folders that the record does not name, and nothing that is not a pack folder."""
         packs = self.path / "packs"
-        used = {self.path / folder for folder in self.read().packs.values()} if self.is_one(self.path) else set()
+        used = {self.path / folder for folder in self.read().packs.values()}
         for folder in packs.iterdir() if packs.is_dir() else ():
-            if folder not in used:
+            if folder.is_dir() and folder not in used and _LEFTOVER.fullmatch(folder.name):
                 shutil.rmtree(folder)
 
     @contextmanager

@@ -49,6 +49,7 @@ class Manifest(Settings):
     bytes: int = Field(description="size of pack.safetensors")
     added_tokens: int
     vocab_size: int
+    tokenizer: str = Field(description="identity of the tokenizer, additions included")
     settings: dict[str, Any] = Field(description="the resolved settings of the last run that changed the pack")
     data: dict[str, Any] = Field(description="dataset and licence of each language's training captions")
     scores: dict[str, Any] = Field(default_factory=dict, description="per language, as evaluated when it was made")

@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from glotclip import __version__
-from glotclip.errors import DataError, FingerprintError, PackError
+from glotclip.errors import DataError, FingerprintError, GlotclipError, PackError
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.part import PackState, Part
 from glotclip.models.bpe import Vocabulary, check_splitting
@@ -58,15 +58,18 @@ class LanguagePack:
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        if manifest.base.fingerprint != base.fingerprint:
-            raise FingerprintError(
-                f"the pack {manifest.name!r} belongs to the base {manifest.base.name} "
-                f"({manifest.base.fingerprint}), not to {base.name} ({base.fingerprint})",
-                hint=f"load {manifest.base.name}, or learn the language on {base.name} with `glotclip extend`",
-            )
-        tensors = read_weights(folder, manifest)
-        return cls(
-            manifest, PackState(manifest.languages, _tokenizer(folder, base), _parts(manifest, tensors, base)), folder
+        check_base(manifest, base)
+        parts = _parts(manifest, read_weights(folder, manifest), base)
+        return cls(manifest, PackState(manifest.languages, _tokenizer(folder, manifest, base), parts), folder)
+
+
+def check_base(manifest: Manifest, base: DualEncoder) -> None:
+    """Raise :class:`FingerprintError` if the pack was made for another base."""
+    if manifest.base.fingerprint != base.fingerprint:
+        raise FingerprintError(
+            f"the pack {manifest.name!r} belongs to the base {manifest.base.name} "
+            f"({manifest.base.fingerprint}), not to {base.name} ({base.fingerprint})",
+            hint=f"load {manifest.base.name}, or learn the language on {base.name} with `glotclip extend`",
         )
 
 
@@ -166,6 +169,7 @@ def write_pack(
             bytes=(aside / WEIGHTS).stat().st_size,
             added_tokens=len(vocabulary.tokens) if vocabulary else 0,
             vocab_size=state.tokenizer.vocab_size,
+            tokenizer=state.tokenizer.identity,
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
@@ -198,19 +202,28 @@ def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | No
     return tokenizer.added(base.tokenizer)
 
 
-def _tokenizer(folder: Path, base: DualEncoder) -> Tokenizer:
+def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
+    """The base's tokenizer with the pack's additions, which must be the one the manifest names."""
     path = folder / TOKENIZER
-    if not path.exists():
-        return base.tokenizer
-    content = read_json(path)
-    try:
-        merges = tuple(tuple(pair.split(" ")) for pair in content["merges"])
-        vocabulary = Vocabulary(tuple(content["tokens"]), merges, check_splitting(content["splitting"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PackError(f"{path} is damaged: {error!r}", hint="get the pack again") from error
-    if not isinstance(base.tokenizer, ClipTokenizer):
-        raise PackError(f"{base.name} cannot take the tokens of {path}", hint="use the base the pack was made for")
-    return base.tokenizer.extended(vocabulary)
+    tokenizer = base.tokenizer
+    if path.exists():
+        if not isinstance(tokenizer, ClipTokenizer):
+            raise PackError(
+                f"{base.name} cannot take the tokens of {path}", hint="use the base the pack was made for"
+            )
+        try:
+            content = read_json(path)
+            merges = tuple((left, right) for left, right in (pair.split(" ") for pair in content["merges"]))
+            vocabulary = Vocabulary(tuple(content["tokens"]), merges, check_splitting(content["splitting"]))
+            tokenizer = tokenizer.extended(vocabulary)
+        except (GlotclipError, KeyError, TypeError, ValueError, AttributeError) as error:
+            said = error.message if isinstance(error, GlotclipError) else repr(error)
+            raise PackError(f"{path} is damaged: {said}", hint="get the pack again") from error
+    elif manifest.added_tokens:
+        raise PackError(f"{path} is missing", hint="get the pack again")
+    if tokenizer.identity != manifest.tokenizer:
+        raise PackError(f"{path} is not the tokenizer that the manifest names", hint="get the pack again")
+    return tokenizer
 
 
 def _parts(manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder) -> dict[str, tuple[Part, ...]]:

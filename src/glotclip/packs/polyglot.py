@@ -19,7 +19,7 @@ from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import Route
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.packs.pack import LanguagePack
+from glotclip.packs.pack import LanguagePack, check_base
 
 Picture = str | Path | Image.Image
 AUTO = "auto"
@@ -69,6 +69,7 @@ class Polyglot:
         """
         if not isinstance(pack, LanguagePack):
             pack = LanguagePack.load(pack, self.base)
+        check_base(pack.manifest, self.base)
         for other in self._packs.values():
             both = set(pack.languages) & set(other.languages)
             if other.name != pack.name and both:
@@ -83,11 +84,14 @@ class Polyglot:
     def remove_pack(self, lang: str) -> LanguagePack:
         """Uninstall the pack that provides ``lang``, and return it. The other packs are untouched.
 
+        Args:
+            lang: a language, or the name of a pack.
+
         Raises:
             LanguageError: if no pack provides the language.
         """
-        code = normalise(lang)
-        pack = next((pack for pack in self._packs.values() if code in pack.languages or lang == pack.name), None)
+        code = lang if lang in self._packs else normalise(lang)
+        pack = self._packs.get(code) or self.pack_of(code)
         if pack is None:
             installed = ", ".join(self._packs) or "none"
             raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from glotclip.errors import DataError
 from glotclip.models.dual_encoder import DualEncoder
 
 Progress = Callable[[str, int, int], None]
+PIVOT = "en"  # the language whose features the cross-lingual loss pulls towards
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,30 +83,36 @@ def collect(
     Raises:
         DataError: if the language has no captions that the objective could use.
     """
-    rows = [
-        row for row in corpus.select(lang=language, split="train").rows if _useful(row, with_images, with_english)
-    ]
-    if not rows:
-        raise DataError(
-            f"{corpus.name} has no training captions in {language!r} with "
-            f"{' or '.join(['an English counterpart'] * with_english + ['a picture'] * with_images)}",
-            hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
-        )
+    rows = corpus.select(lang=language, split="train").rows
     say = progress or (lambda what, done, total: None)
     english = _english(rows if with_english else [], len(rows), base, cache, partial(say, "English captions"))
     images = _images(rows if with_images else [], len(rows), base, cache, partial(say, "pictures"))
-    groups = np.array([_group(row) for row in rows], dtype=np.int64)
-    facts = {"name": corpus.name, "licence": corpus.licence, "captions": len(rows)}
-    return Captions(tuple(row.text for row in rows), english, images, groups, facts, images.bad)
+    useful = np.flatnonzero((english.rows >= 0) | (images.rows >= 0))
+    if not len(useful):
+        raise DataError(
+            f"{corpus.name} has no training captions in {language!r} with "
+            f"{' or '.join(['an English counterpart'] * with_english + ['a readable picture'] * with_images)}",
+            hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
+        )
+    kept = [rows[place] for place in useful]
+    return Captions(
+        texts=tuple(row.text for row in kept),
+        english=replace(english, rows=english.rows[useful]),
+        images=replace(images, rows=images.rows[useful]),
+        groups=np.array([_group(row) for row in kept], dtype=np.int64),
+        facts={"name": corpus.name, "licence": corpus.licence, "captions": len(kept)},
+        bad=images.bad,
+    )
 
 
-def _useful(row: Row, with_images: bool, with_english: bool) -> bool:
-    return (with_images and row.image is not None) or (with_english and row.english is not None)
+def _counterpart(row: Row) -> str | None:
+    """The English text of a caption; an English caption is its own (CLL-CLIP §2)."""
+    return row.text if row.lang == PIVOT else row.english
 
 
 def _group(row: Row) -> int:
     """A number for the picture a row shows, the same in every language and run."""
-    key = row.group or (str(row.image) if row.image is not None else f"text:{row.english}")
+    key = row.group or (str(row.image) if row.image is not None else f"text:{_counterpart(row)}")
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
 
 
@@ -114,7 +121,7 @@ def _english(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureC
         with torch.inference_mode():
             return base.encode_tokens(base.tokenizer.encode(texts)).cpu().numpy()
 
-    texts = [row.english for row in rows]
+    texts = [_counterpart(row) for row in rows]
     found = cache.texts([text for text in texts if text is not None], encode, progress=say)
     return _spread(found, [text is not None for text in texts], total, base.embed_dim)
 

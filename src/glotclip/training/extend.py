@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from glotclip import __version__
-from glotclip.errors import ConfigError, InterruptedRunError, LanguageError
+from glotclip.errors import ConfigError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.lesson import Lesson, Task, prepare
 from glotclip.methods.method import Method, MethodSettings
 from glotclip.methods.part import PackState
@@ -27,7 +27,7 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_json
+from glotclip.storage import write_json, writing_folder
 from glotclip.training.captions import Captions
 from glotclip.training.lesson_source import LessonLearner, LessonSource
 from glotclip.training.loop import FitResult, fit
@@ -126,6 +126,7 @@ class Extension:
         return {
             "glotclip": __version__,
             "base": self.start.base.fingerprint,
+            "start": self._brought(),
             "method": curriculum.method.name,
             "tasks": [list(task) for task in curriculum.tasks],
             "settings": curriculum.settings(),
@@ -180,14 +181,40 @@ class Extension:
         write_json(self.folder.path / "config.json", plan)
         return record
 
+    def _brought(self) -> dict[str, str]:
+        """Checksums of the packs that come from elsewhere; those in the folder itself change as the run goes on."""
+        home = self.folder.path.resolve()
+        return {
+            name: self.start.packs[name].manifest.sha256
+            for name, source in self.start_folders.items()
+            if not source.is_relative_to(home)
+        }
+
     def _check_new(self, record: FolderRecord | None) -> None:
-        """Refuse languages that are installed; the base's own may be learnt into a shared pack only."""
-        installed = {code for pack in self.start.packs.values() for code in pack.manifest.learnt}
+        """Refuse what cannot be put together, and languages that are installed.
+
+        The base's own languages may be learnt into a shared pack only.
+        """
+        if record and record.base.fingerprint != self.start.base.fingerprint:
+            raise FingerprintError(
+                f"{self.folder.path} was made for the base {record.base.name}, not for {self.start.base.name}",
+                hint="choose another --out",
+            )
+        here = list(self.folder.manifests().values()) if record else []
+        brought = [self.start.packs[name].manifest for name in self._brought()]
+        both = {code for each in brought for code in each.languages} & {code for each in here for code in each.languages}
+        if both:
+            raise LanguageError(
+                f"{self.folder.path} and the model to extend both have packs for {', '.join(sorted(both))}",
+                hint="choose another --out, or extend the folder itself",
+            )
+        there = [pack.manifest for pack in self.start.packs.values()]
+        installed = {code for manifest in (*here, *there) for code in manifest.learnt}
         for code in self.curriculum.languages:
             if code in installed:
                 raise LanguageError(
-                    f"{code!r} is already installed in {self.start.source if record is None else self.folder.path}",
-                    hint=f"remove it first (`glotclip pack remove DIR {code}`), or choose another --out",
+                    f"{code!r} is already installed in {self.folder.path if record else 'the model to extend'}",
+                    hint=f"remove it first (`glotclip pack remove DIR {code}`), or start from a model without it",
                 )
             if code in self.start.base.languages and not self.curriculum.shared:
                 raise LanguageError(
@@ -200,13 +227,12 @@ class Extension:
     def _adopt(self, record: FolderRecord | None) -> dict[str, str]:
         """Bring the packs the run starts from into the folder; those that lie there already stay."""
         packs = dict(record.packs) if record else {}
-        for name, source in self.start_folders.items():
-            if name in packs and (self.folder.path / packs[name]).resolve() == source.resolve():
-                continue
+        for name in self._brought():
             target = self.folder.path / f"packs/{name}-1"
-            if target.exists():
+            if target.exists():  # left by a run that was killed before its commit
                 shutil.rmtree(target)
-            shutil.copytree(source, target)
+            with writing_folder(target) as aside:
+                shutil.copytree(self.start_folders[name], aside, dirs_exist_ok=True)
             packs[name] = f"packs/{name}-1"
         return packs
 

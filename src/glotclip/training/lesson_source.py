@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional as F
 
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
@@ -42,6 +43,7 @@ class LessonSource:
         world: World,
     ) -> None:
         self.settings, self.device, self.pad_id = settings, device, lesson.tokenizer.pad_id
+        self.processes = world.size
         pools: dict[tuple[int, ...], list[str]] = {}
         for code, route in lesson.routes.items():
             pools.setdefault(tuple(id(part) for part in route.parts), []).append(code)
@@ -61,8 +63,9 @@ class LessonSource:
         """The micro-batches of a step."""
         number = int(self.choice[step])
         indices = self.samplers[number].indices(int(self.turn[step]))
-        parts = np.array_split(indices, self.settings.accumulate)
-        return [self.pools[number].batch(part, self.pad_id, self.device) for part in parts if len(part)]
+        smallest = self.samplers[number].batch_size // self.processes  # every process needs as many parts
+        parts = np.array_split(indices, min(self.settings.accumulate, smallest))
+        return [self.pools[number].batch(part, self.pad_id, self.device) for part in parts]
 
 
 class _Pool:
@@ -88,27 +91,21 @@ class _Pool:
 
 
 class _Targets:
-    """Rows of one or several feature arrays, looked up as one."""
+    """Rows of one or several feature arrays, looked up as one; the arrays stay where they are, memory-mapped."""
 
     def __init__(self, pieces: Sequence[Features]) -> None:
         self.arrays = [piece.array for piece in pieces]
-        same = all(array.shape == self.arrays[0].shape for array in self.arrays)
-        # Languages usually share one cache file; then there is one array, otherwise they are put together.
-        shared = same and all(np.shares_memory(array, self.arrays[0]) for array in self.arrays)
-        if len(pieces) == 1 or shared:
-            self.array, self.rows = self.arrays[0], np.concatenate([piece.rows for piece in pieces])
-        else:
-            starts = np.cumsum([0, *(len(array) for array in self.arrays)])
-            self.array = np.concatenate(self.arrays)
-            shifted = [np.where(p.rows >= 0, p.rows + s, -1) for p, s in zip(pieces, starts, strict=False)]
-            self.rows = np.concatenate(shifted)
+        self.rows = np.concatenate([piece.rows for piece in pieces])
+        self.owner = np.repeat(np.arange(len(pieces)), [len(piece.rows) for piece in pieces])
 
     def take(self, indices: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (B, E), zero where there is none, and the mask (B,) of those that exist."""
-        rows = self.rows[indices]
+        rows, owner = self.rows[indices], self.owner[indices]
         held = rows >= 0
-        features = np.zeros((len(indices), self.array.shape[1]), dtype=np.float32)
-        features[held] = self.array[rows[held]]
+        features = np.zeros((len(indices), self.arrays[0].shape[1]), dtype=np.float32)
+        for number, array in enumerate(self.arrays):
+            own = held & (owner == number)
+            features[own] = array[rows[own]]
         return torch.from_numpy(features), torch.from_numpy(held)
 
 
@@ -137,8 +134,12 @@ class LessonLearner:
 
     def encode(self, batch: Batch) -> torch.Tensor:
         """Raw text features (B, E), with gradients."""
-        route = self.lesson.routes[batch.language]
-        features: torch.Tensor = self.base.text(batch.ids, batch.lengths, route, precision=self.dtype)
+        route, text = self.lesson.routes[batch.language], self.base.text
+        ids = batch.ids
+        if not text.trims:  # the tower attends to padding, so every text gets all of it
+            missing = text.config.context_length - ids.shape[1]
+            ids = F.pad(ids, (0, missing), value=self.lesson.tokenizer.pad_id)
+        features: torch.Tensor = text(ids, batch.lengths, route, precision=self.dtype)
         return features
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

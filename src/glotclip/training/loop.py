@@ -23,7 +23,7 @@ from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
 from glotclip.training import checkpoint
 from glotclip.training.optim import Optimizer
-from glotclip.training.parallel import World, average_gradients, gather
+from glotclip.training.parallel import World, any_of, average_gradients, gather
 from glotclip.training.settings import TrainSettings
 
 GROWTH_INTERVAL = 2000  # fp16: steps without overflow before the loss scale doubles
@@ -58,7 +58,16 @@ Log = Callable[[dict[str, Any]], None]
 
 @dataclass
 class FitResult:
-    """What a run did: steps taken, seconds of this process's life spent in it, and its last logged values."""
+    """What a run did.
+
+    Attributes:
+        steps: taken, by this process and those before it.
+        seconds: of this process's life spent in it.
+        decay: Π(1 − η·weight decay) over the steps that made the final weights.
+        resumed_at: the step of the checkpoint it went on from, 0 without one.
+        best_step, best_score: of the validations, if there were any; the final weights are those of that step.
+        last: the values logged last.
+    """
 
     steps: int
     seconds: float
@@ -78,6 +87,7 @@ class _Progress:
     clean_steps: int = 0
     best_score: float | None = None
     best_step: int | None = None
+    best_decay: float = 1.0
     stale: int = 0
 
     def saw(self, score: float, step: int) -> bool:
@@ -137,10 +147,11 @@ def fit(
             log({"step": progress.step, "total": total, **last})
         if validate and settings.evaluate_every and progress.step % settings.evaluate_every == 0:
             if progress.saw(validate(), progress.step):
+                progress.best_decay = optimizer.decay
                 best = {f"best.{i}": p.detach().clone() for i, p in enumerate(optimizer.parameters)}
             if settings.patience and progress.stale >= settings.patience:
                 break
-        stopping = stop()
+        stopping = any_of(stop(), world)
         due = stopping or time.monotonic() - saved_at >= settings.checkpoint_seconds
         if resume_from is not None and world.leads and due and progress.step < total:
             checkpoint.save(resume_from, {**optimizer.state(), **best}, {**vars(progress), "identity": identity})
@@ -152,7 +163,13 @@ def fit(
             parameter.copy_(best[f"best.{i}"])
     seconds = time.monotonic() - start
     return FitResult(
-        progress.step, seconds, optimizer.decay, resumed_at, progress.best_step, progress.best_score, last
+        progress.step,
+        seconds,
+        progress.best_decay if best else optimizer.decay,
+        resumed_at,
+        progress.best_step,
+        progress.best_score,
+        last,
     )
 
 
@@ -204,8 +221,8 @@ def _step(
     norm = optimizer.step(factor)
     progress.step += 1
     loss_value = float(torch.stack(losses).mean())
-    if precision == "fp16" and not math.isfinite(norm):
-        progress.scale, progress.clean_steps = max(progress.scale / 2, 1.0), 0
+    if precision == "fp16" and not math.isfinite(norm) and progress.scale > 1.0:
+        progress.scale, progress.clean_steps = progress.scale / 2, 0  # at scale 1 it is no overflow of the scaling
     elif not (math.isfinite(norm) and math.isfinite(loss_value)):
         raise ConfigError(
             f"the loss is no longer finite at step {progress.step} (loss {loss_value}, gradient norm {norm})",

@@ -40,6 +40,16 @@ def join_world() -> World:
     return World(distributed.get_rank(), distributed.get_world_size())
 
 
+def any_of(mine: bool, world: World) -> bool:
+    """Whether any process says yes; every process gets the same answer."""
+    if world.size == 1:
+        return mine
+    device = torch.device("cuda") if distributed.get_backend() == "nccl" else torch.device("cpu")
+    answer = torch.tensor(int(mine), device=device)
+    distributed.all_reduce(answer, op=distributed.ReduceOp.MAX)
+    return bool(answer)
+
+
 def wait_for_all(world: World) -> None:
     """Hold until every process is here."""
     if world.size > 1:
@@ -56,10 +66,18 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, rank: int, size: int) -> torch.Tensor:
-        ctx.place, ctx.size = slice(rank * len(rows), (rank + 1) * len(rows)), size
-        pieces = [torch.empty_like(rows) for _ in range(size)]
-        distributed.all_gather(pieces, rows.contiguous())
-        return torch.cat(pieces)
+        # Shares differ by a row where the batch does not divide evenly, and all_gather wants equal shapes.
+        mine = torch.tensor([len(rows)], device=rows.device)
+        counts = [torch.empty_like(mine) for _ in range(size)]
+        distributed.all_gather(counts, mine)
+        lengths = [int(count) for count in counts]
+        padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        pieces = [torch.empty_like(padded) for _ in range(size)]
+        distributed.all_gather(pieces, padded)
+        start = sum(lengths[:rank])
+        ctx.place, ctx.size = slice(start, start + len(rows)), size
+        return torch.cat([piece[:length] for piece, length in zip(pieces, lengths, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
