@@ -96,6 +96,12 @@ def test_a_damaged_pack_is_named_with_its_fault(here: Here, model: Path, damage:
     assert message in here.error("search", model, "Kreis", "--lang", "de", "--images", ".")
 
 
+def test_a_pack_without_its_tokenizer(here: Here, model: Path) -> None:
+    (model / "packs" / "de-1" / "tokenizer.json").unlink()
+    german, _ = here.json("pack", "verify", model, code=1)["packs"]
+    assert "tokenizer.json is missing" in german["error"]
+
+
 def test_a_pack_of_another_base(world: World, here: Here, model: Path, other_base: Path) -> None:
     out, _ = here("pack", "verify", model / "packs" / "de-1", "--base", other_base, code=1)
     assert "belongs to the base tiny-0" in out
