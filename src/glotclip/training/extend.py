@@ -202,7 +202,9 @@ class Extension:
             )
         here = list(self.folder.manifests().values()) if record else []
         brought = [self.start.packs[name].manifest for name in self._brought()]
-        both = {code for each in brought for code in each.languages} & {code for each in here for code in each.languages}
+        both = {code for each in brought for code in each.languages} & {
+            code for each in here for code in each.languages
+        }
         if both:
             raise LanguageError(
                 f"{self.folder.path} and the model to extend both have packs for {', '.join(sorted(both))}",
