@@ -1,0 +1,81 @@
+"""The weighted sum: masks, weights of zero, and the temperature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastive
+from glotclip.methods.objective import Alignment, Targets
+
+B, E = 8, 5
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(B, E, requires_grad=True)
+
+
+@pytest.fixture
+def targets() -> Targets:
+    torch.manual_seed(1)
+    has_english = torch.tensor([True, True, False, True, False, True, True, True])
+    has_image = torch.tensor([True, False, True, True, True, False, True, True])
+    return Targets(
+        torch.randn(B, E) * has_english[:, None],
+        torch.randn(B, E) * has_image[:, None],
+        has_english,
+        has_image,
+        torch.tensor([0, 0, 1, 1, 2, 2, 3, 4]),
+    )
+
+
+def test_rows_without_target_take_no_part(features: torch.Tensor, targets: Targets) -> None:
+    loss, parts = Alignment(1.0, 0.5, 0.07)(features, targets)
+    english, image = targets.has_english, targets.has_image
+    lingual = cross_lingual_mse(features[english], targets.english[english])
+    modal = multi_positive_contrastive(features[image], targets.images[image], targets.groups[image], 0.07)
+    torch.testing.assert_close(loss, lingual + 0.5 * modal)
+    torch.testing.assert_close(parts["cross_lingual"], lingual.detach())
+    torch.testing.assert_close(parts["cross_modal"], modal.detach())
+    (gradient,) = torch.autograd.grad(loss, features)
+    neither = ~(english | image)
+    assert not gradient[neither].any()
+    assert gradient[~neither].abs().sum(dim=1).min() > 0
+
+
+@pytest.mark.parametrize(("lingual", "modal"), [(1.0, 0.0), (0.0, 1.0)])
+def test_a_weight_of_zero_skips_its_term(
+    features: torch.Tensor, targets: Targets, lingual: float, modal: float
+) -> None:
+    poison = torch.full((B, E), torch.nan)
+    spoilt = replace(targets, images=poison) if modal == 0 else replace(targets, english=poison)
+    loss, parts = Alignment(lingual, modal, 0.07)(features, spoilt)
+    assert torch.isfinite(loss)
+    assert set(parts) == ({"cross_lingual"} if modal == 0 else {"cross_modal"})
+
+
+@pytest.mark.parametrize(("set_to", "used"), [(5.0, 0.5), (1e-6, 0.001), (-1.0, 0.001), (0.2, 0.2)])
+def test_the_temperature_is_clamped_in_place_before_use(
+    features: torch.Tensor, targets: Targets, set_to: float, used: float
+) -> None:
+    alignment = Alignment(0.0, 1.0, 0.07)
+    with torch.no_grad():
+        alignment.temperature.fill_(set_to)
+    loss, _ = alignment(features, targets)
+    assert float(alignment.temperature.detach()) == pytest.approx(used)
+    image = targets.has_image
+    expected = multi_positive_contrastive(features[image], targets.images[image], targets.groups[image], used)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_temperature_trains_only_where_it_is_used(features: torch.Tensor, targets: Targets) -> None:
+    assert not Alignment(1.0, 0.0, 0.07).temperature.requires_grad
+    assert not Alignment(1.0, 1.0, 0.07, learn_temperature=False).temperature.requires_grad
+    alignment = Alignment(1.0, 0.01, 0.07)
+    alignment(features, targets)[0].backward()
+    assert alignment.temperature.grad is not None
+    assert float(alignment.temperature.grad) != 0
