@@ -22,6 +22,8 @@ def train_base(
 
     Stopped by Ctrl-C or killed, the same command goes on where it was.
     """
+    import torch
+
     from glotclip.config import parse_assignments, read_recipe, settings_from
     from glotclip.errors import StorageError
     from glotclip.models.checkpoints import save_base
@@ -43,7 +45,7 @@ def train_base(
             ),
             progress=progress,
         )
-    save_base(encoder, out)
+    save_base(encoder, out, dtype=torch.float16)  # its weights are rounded to it already
     facts = {"settings": chosen.model_dump(mode="json"), "steps": result.steps, "seconds": round(result.seconds, 1)}
     write_json(out / "training.json", facts)
     checkpoint.unlink(missing_ok=True)

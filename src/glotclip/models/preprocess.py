@@ -66,7 +66,7 @@ class Preprocess:
         with _readable(name):
             if isinstance(picture, Image.Image):
                 _check_size(picture, name)
-                image = _to_rgb(ImageOps.exif_transpose(picture))
+                image = on_white(ImageOps.exif_transpose(picture))
             else:
                 image = self._decode(Path(picture))
             image = self._resized(image)
@@ -80,7 +80,7 @@ class Preprocess:
             if image.format == "JPEG":
                 # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
                 image.draft(None, (2 * self.size, 2 * self.size))
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return on_white(ImageOps.exif_transpose(image))
 
     def _resized(self, image: Image.Image) -> Image.Image:
         size, resample = self.size, _FILTERS[self.interpolation]
@@ -141,8 +141,8 @@ def _too_large(name: str, size: str) -> ImageError:
     )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any mode to 8-bit RGB; what is transparent becomes white."""
+def on_white(image: Image.Image) -> Image.Image:
+    """Bring a picture of any mode to 8-bit RGB; what is transparent becomes white."""
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

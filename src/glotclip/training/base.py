@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image, ImageOps
 from pydantic import Field
 from torch import nn
 
@@ -30,11 +31,16 @@ from glotclip.models import bpe
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import EfficientNetTower
+from glotclip.models.preprocess import WHITE, on_white
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.training.loop import Batch, FitResult, fit
 from glotclip.training.settings import TrainSettings
 
+View = Literal["plain", "mirrored", "smaller", "turned"]
+VIEWS: tuple[View, ...] = ("plain", "mirrored", "smaller", "turned")
+# Chosen on the validation concepts by benchmarks/tune_lexicon.py: a small table learns in few, large steps.
+RECOMMENDED: dict[str, dict[str, Any]] = {"lexicon": {"steps": 50, "batch_size": 256, "lr": 1e-2, "vocabulary": 2000}}
 LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
 
 
@@ -49,7 +55,7 @@ class BaseSettings(TrainSettings):
     embed_dim: int = Field(192, ge=8, description="width of the shared space")
     temperature: float = Field(0.07, gt=0, description="initial temperature")
     names_share: float = Field(0.5, ge=0, le=1, description="share of texts that are names; the others are keywords")
-    feature_noise: float = Field(0.0, ge=0, description="noise on the trunk's features, in their standard deviations")
+    views: tuple[View, ...] = Field(VIEWS, description="ways to look at every picture")
     feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per picture")
 
 
@@ -90,9 +96,9 @@ class EmojiTexts:
         names: English names and keywords by concept.
         concepts: ids of the concepts, one a row of ``rows``.
         trunk: features (N, D).
-        rows: int64 (concepts, variants): the pictures of each concept.
+        rows: int64 (concepts, variants): the pictures of each concept, in every view.
         tokenizer: the base's tokenizer.
-        settings: batch size, seed, shares and noise.
+        settings: batch size, seed, shares and dropout.
     """
 
     names: Mapping[str, EmojiNames]
@@ -110,9 +116,6 @@ class EmojiTexts:
         texts = [self._text(self.names[self.concepts[place]], rng) for place in chosen]
         pictures = self.rows[chosen, rng.integers(self.rows.shape[1], size=size)]
         features = torch.from_numpy(self.trunk[pictures])
-        if self.settings.feature_noise:
-            noise = rng.standard_normal(features.shape, dtype=np.float32)
-            features = features + self.settings.feature_noise * features.std(dim=0) * torch.from_numpy(noise)
         if self.settings.feature_dropout:
             kept = rng.random(features.shape, dtype=np.float32) >= self.settings.feature_dropout
             features = features * torch.from_numpy(kept) / (1 - self.settings.feature_dropout)
@@ -160,7 +163,7 @@ def train_emoji_base(
     concepts = [concept for concept in concepts if concept in names]
     found = [find(vendor, concepts) for vendor in emoji.TRAINING_VENDORS]
     paths = [pictures[concept] for concept in concepts for pictures in found]
-    trunk = _trunk_features(tower, paths, cache, progress)
+    trunk = np.concatenate([_trunk_features(tower, paths, view, cache, progress) for view in settings.views])
     texts = [text for each in names.values() for text in (each.name, *each.keywords)]
     tokenizer = _english_tokenizer(texts, settings)
     text = TextTower(
@@ -174,7 +177,9 @@ def train_emoji_base(
             embed_dim=settings.embed_dim,
         )
     )
-    rows = np.arange(len(paths), dtype=np.int64).reshape(len(concepts), len(found))
+    variants = len(found) * len(settings.views)
+    by_view = np.arange(len(trunk), dtype=np.int64).reshape(len(settings.views), len(concepts), len(found))
+    rows = by_view.transpose(1, 0, 2).reshape(len(concepts), variants)
     source = EmojiTexts(names, concepts, trunk, rows, tokenizer, settings)
     precision = choose_precision(settings.precision, torch.device("cpu"))
     learner = BaseLearner(text, tower.head, settings, DTYPES[precision])
@@ -186,9 +191,10 @@ def train_emoji_base(
         vision=tower,
         tokenizer=tokenizer,
         preprocess=tower.preprocess,
-        logit_scale=float(1 / learner.temperature),
+        logit_scale=1 / float(learner.temperature.detach()),
+        recommended=RECOMMENDED,
     )
-    return encoder, result
+    return encoder.round_to(torch.float16), result  # what is shipped is what was measured
 
 
 def _english_tokenizer(texts: Sequence[str], settings: BaseSettings) -> ClipTokenizer:
@@ -204,10 +210,11 @@ def _english_tokenizer(texts: Sequence[str], settings: BaseSettings) -> ClipToke
 def _trunk_features(
     tower: EfficientNetTower,
     paths: Sequence[Path],
+    view: View,
     cache: Path | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> npt.NDArray[np.float32]:
-    """Features (N, D) of the frozen trunk, from the cache or computed into it."""
+    """Features (N, D) of the frozen trunk for one view of all pictures, from the cache or computed into it."""
 
     def encode(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
@@ -215,7 +222,23 @@ def _trunk_features(
 
     def say(done: int, total: int) -> None:
         if progress is not None:
-            progress("pictures", done, total)
+            progress(f"pictures, {view}", done, total)
 
-    store = FeatureCache(f"trunk-{tower.trunk_fingerprint()}", cache)
-    return store.images(paths, tower.preprocess.load, encode, progress=say).take()
+    def load(path: Path) -> npt.NDArray[np.float32]:
+        if view == "plain":
+            return tower.preprocess.load(path)
+        with Image.open(path) as picture:
+            return tower.preprocess.load(_seen(on_white(picture), view))
+
+    store = FeatureCache(f"trunk-{tower.trunk_fingerprint()}-{view}", cache)
+    return store.images(paths, load, encode, progress=say).take()
+
+
+def _seen(picture: Image.Image, view: View) -> Image.Image:
+    """A picture mirrored, at 85 % of its size, or turned by 10 degrees: what an artist's style does not change."""
+    if view == "mirrored":
+        return ImageOps.mirror(picture)
+    if view == "smaller":
+        border = round(max(picture.size) * (1 / 0.85 - 1) / 2)
+        return ImageOps.expand(picture, border, fill=WHITE)
+    return picture.rotate(10, resample=Image.Resampling.BICUBIC, fillcolor=WHITE)
