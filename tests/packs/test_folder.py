@@ -1,0 +1,164 @@
+"""The polyglot folder: one commit point, leftovers, locks, readers during an update, and removing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glotclip.errors import FingerprintError, LanguageError, PackError, StorageError
+from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder
+from glotclip.packs.pack import write_pack
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeBase, School
+
+    from glotclip.methods.part import PackState
+
+
+@pytest.fixture(scope="module")
+def states(school: School) -> dict[str, PackState]:
+    settings: dict[str, Any] = {"steps": 1, "vocabulary": 0}
+    own = {code: school.teach(None, code, isolation="per-language", **settings).state for code in ("de", "fr")}
+    first = school.teach(None, "de", isolation="shared", **settings).state
+    both = school.teach(first, "fr", isolation="shared", **settings).state
+    return {**own, "one": first, "both": both}
+
+
+def put(school: School, folder: Path, packs: dict[str, tuple[str, PackState]]) -> PolyglotFolder:
+    """Write packs (name → relative folder, state) and commit them."""
+    made = PolyglotFolder(folder)
+    for name, (place, state) in packs.items():
+        learnt = [code for code in state.languages if code != "en"]
+        write_pack(
+            folder / place, state, name=name, method="lexicon", learnt=learnt, base=school.base, settings={},
+            data={}, scores={},
+        )  # fmt: skip
+    source = BaseSource(name="tiny-0", fingerprint=school.base.fingerprint, source="nowhere")
+    made.commit(FolderRecord(base=source, packs={name: place for name, (place, _) in packs.items()}))
+    return made
+
+
+@pytest.fixture
+def folder(school: School, states: dict[str, PackState], tmp_path: Path) -> PolyglotFolder:
+    return put(school, tmp_path, {code: (f"packs/{code}-1", states[code]) for code in ("de", "fr")})
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"
+    }
+
+
+def test_only_the_record_says_what_is_there(
+    school: School, states: dict[str, PackState], folder: PolyglotFolder
+) -> None:
+    half = folder.path / "packs" / "hi-1"
+    half.mkdir()
+    (half / "pack.safetensors").write_bytes(b"half")
+    assert folder.load(school.base).languages == ["en", "de", "fr"]
+    assert list(folder.manifests()) == ["de", "fr"]
+
+
+def test_sweeping_takes_leftovers_and_nothing_else(folder: PolyglotFolder) -> None:
+    packs = folder.path / "packs"
+    before = content(folder.path)
+    for name in ("hi-1", "de-7", ".de-2.x8s.part", "zh-Hant-3"):
+        (packs / name).mkdir()
+        (packs / name / "pack.safetensors").write_bytes(b"")
+    (packs / "my notes").mkdir()
+    (packs / "my notes" / "keep.txt").write_text("mine")
+    (packs / ".DS_Store").write_text("a file manager's")
+    folder.sweep()
+    assert content(folder.path) == {
+        **before, "packs/my notes/keep.txt": b"mine", "packs/.DS_Store": b"a file manager's",
+    }  # fmt: skip
+    assert sorted(each.name for each in packs.iterdir()) == [".DS_Store", "de-1", "fr-1", "my notes"]
+
+
+def test_a_second_writer_is_told_to_wait(folder: PolyglotFolder) -> None:
+    with folder.locked(), pytest.raises(StorageError, match="another process is writing"):
+        PolyglotFolder(folder.path).remove("de")
+    folder.remove("de")
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StorageError, match="cannot write"), PolyglotFolder(tmp_path / "out").locked():
+        pytest.fail("entered")
+
+
+def test_a_reader_meets_an_update(
+    school: School, states: dict[str, PackState], folder: PolyglotFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the record and opening the packs, two updates replace the French pack and sweep the old."""
+    updates = iter(("packs/fr-2", "packs/fr-3"))
+    opened = folder._open
+
+    def update_then_open(record: FolderRecord, base: Any) -> Any:
+        if place := next(updates, None):
+            shutil.copytree(folder.path / folder.read().packs["fr"], folder.path / place)
+            folder.commit(record.model_copy(update={"packs": {**record.packs, "fr": place}}))
+            folder.sweep()
+        return opened(record, base)
+
+    monkeypatch.setattr(folder, "_open", update_then_open)
+    polyglot = folder.load(school.base)
+    assert str(polyglot.packs["fr"].folder).endswith("fr-3")
+
+
+def test_removing_restores_the_state_before(
+    school: School, states: dict[str, PackState], folder: PolyglotFolder, tmp_path: Path
+) -> None:
+    before = {name: data for name, data in content(folder.path).items() if "fr-1" in name}
+    features = folder.load(school.base).encode_text(["rouge"], lang="fr")
+    assert folder.remove("DE").learnt == ("de",)
+    after = content(folder.path)
+    record = json.loads(after.pop("polyglot.json"))
+    assert record["packs"] == {"fr": "packs/fr-1"}
+    assert after == before
+    polyglot = folder.load(school.base)
+    assert polyglot.languages == ["en", "fr"]
+    assert polyglot.encode_text(["rouge"], lang="fr").equal(features)
+    with pytest.raises(LanguageError, match="no pack provides 'de'"):
+        folder.remove("de")
+
+
+@pytest.mark.parametrize("lang", ["de", "fr", "en"])
+def test_a_shared_pack_cannot_be_taken_apart(
+    school: School, states: dict[str, PackState], tmp_path: Path, lang: str
+) -> None:
+    folder = put(school, tmp_path, {"shared": ("packs/shared-2", states["both"])})
+    before = content(tmp_path)
+    with pytest.raises(LanguageError, match="cannot be taken out of a table") as caught:
+        folder.remove(lang)
+    assert "by its name, 'shared'" in caught.value.hint
+    assert content(tmp_path) == before
+    folder.remove("shared")
+    assert folder.load(school.base).languages == ["en"]
+
+
+def test_the_bases_language_does_not_take_the_only_other_with_it(
+    school: School, states: dict[str, PackState], tmp_path: Path
+) -> None:
+    folder = put(school, tmp_path, {"shared": ("packs/shared-1", states["one"])})
+    with pytest.raises(LanguageError, match="cannot be taken out"):
+        folder.remove("en")
+    folder.remove("de")
+    assert folder.read().packs == {}
+
+
+def test_another_base_and_damaged_records(make_base: MakeBase, folder: PolyglotFolder) -> None:
+    with pytest.raises(FingerprintError, match="made for tiny-0"):
+        folder.load(make_base(1))
+    path = folder.path / "polyglot.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**record, "format": 2}), encoding="utf-8")
+    with pytest.raises(PackError, match="format 2"):
+        folder.read()
+    path.write_text(json.dumps({**record, "base": 3}), encoding="utf-8")
+    with pytest.raises(PackError, match="damaged"):
+        folder.read()

@@ -1,0 +1,224 @@
+"""``extend`` from a caption file to a folder: orders, places, refusals, the record; and how settings are merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import glotclip
+from glotclip import api
+from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
+from glotclip.methods.method import METHODS
+from glotclip.models.checkpoints import save_base
+from glotclip.packs.folder import PolyglotFolder
+from glotclip.training.extend import Hooks
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeBase
+
+    from glotclip.models.dual_encoder import DualEncoder
+
+QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "vocabulary": 150, "lr": 0.01, "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def model(base: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "base"
+    save_base(base, folder)
+    return folder
+
+
+@pytest.fixture
+def extend(model: Path, drawn: Path, tmp_path: Path) -> Any:
+    """``api.extend`` with the small data, unless told otherwise."""
+
+    def run(langs: str, *, model: Any = model, out: str = "out", settings: Any = None, **more: Any) -> api.Extended:
+        return api.extend(
+            model, langs.split(","), data=drawn, out=tmp_path / out, cache=tmp_path / "cache", device="cpu",
+            settings={**QUICK, **(settings or {})}, **more,
+        )  # fmt: skip
+
+    return run
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file of every pack in use, without the time of making."""
+    return {
+        name: (folder / place / "pack.safetensors").read_bytes()
+        for name, place in PolyglotFolder(folder).read().packs.items()
+    }
+
+
+SHARED = {"isolation": "shared"}
+
+
+def test_one_after_another_with_scores_at_start_and_after_each(extend: Any, drawn: Path) -> None:
+    made = extend("de,fr")
+    assert made.languages == ("en", "de", "fr")
+    assert list(made.evaluations) == ["start", "de", "fr"]
+    assert list(made.evaluations["start"]) == ["en"]
+    assert list(made.evaluations["fr"]) == ["en", "de", "fr"]
+    assert made.matrix.tasks == (("de",), ("fr",))
+    assert made.evaluations["start"]["en"] == made.evaluations["fr"]["en"]  # per language: English is as it was
+    manifests = PolyglotFolder(made.folder).manifests()
+    assert manifests["de"].scores == {"de": made.evaluations["de"]["de"]}
+    assert manifests["de"].data["de"]["captions"] == 9
+    record = PolyglotFolder(made.folder).read()
+    assert record.run is not None
+    assert record.run.complete
+    assert not (made.folder / ".run").exists()
+    result = glotclip.evaluate(made.load(), drawn, ["de"], intervals=0)
+    assert result["languages"]["de"]["text_to_image"]["r@1"] == pytest.approx(
+        made.evaluations["fr"]["de"]["text_to_image"]["r@1"]
+    )
+
+
+def test_the_same_command_twice_does_nothing(extend: Any) -> None:
+    made = extend("de", benchmark=False)
+    before = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file() and path.suffix}
+    started: list[str] = []
+    extend("de", benchmark=False, hooks=Hooks(task_started=lambda name, lesson, steps: started.append(name)))
+    assert started == []
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_jointly(extend: Any) -> None:
+    with pytest.raises(ConfigError, match="jointly"):
+        extend("de,fr", joint=True)
+    made = extend("de,fr", joint=True, settings=SHARED)
+    assert list(made.evaluations) == ["start", "de+fr"]
+    assert made.languages == ("en", "de", "fr")
+    (manifest,) = PolyglotFolder(made.folder).manifests().values()
+    assert manifest.learnt == ("de", "fr")
+
+
+@pytest.mark.parametrize("isolation", ["per-language", "shared"])
+def test_in_place_elsewhere_and_at_once_end_in_the_same_weights(extend: Any, tmp_path: Path, isolation: str) -> None:
+    settings = {"isolation": isolation}
+    at_once = weights(extend("de,fr", out="at-once", settings=settings, benchmark=False).folder)
+    first = extend("de", out="first", settings=settings, benchmark=False).folder
+    held = weights(first)
+    elsewhere = extend("fr", model=first, out="elsewhere", settings=settings, benchmark=False)
+    assert elsewhere.languages == ("en", "de", "fr")
+    assert weights(first) == held
+    in_place = extend("fr", model=first, out="first", settings=settings, benchmark=False)
+    assert weights(in_place.folder) == weights(elsewhere.folder) == at_once
+    packs = sorted(path.name for path in (first / "packs").iterdir())
+    assert packs == (["de-1", "fr-1"] if isolation == "per-language" else ["shared-2"])
+
+
+def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Path) -> None:
+    whole = weights(extend("de,fr", out="whole", benchmark=False).folder)
+    steps: list[int] = []
+    hooks = Hooks(log=lambda line: steps.append(line["step"]), stop=lambda: len(steps) == 5)
+    with pytest.raises(KeyboardInterrupt):  # in the second language
+        extend("de,fr", benchmark=False, hooks=hooks)
+    assert weights(tmp_path / "out") == {"de": whole["de"]}
+    for langs, settings in (("de,fr", {"lr": 0.5}), ("de,hi", {})):
+        with pytest.raises(InterruptedRunError, match="unfinished run"):
+            extend(langs, settings=settings, benchmark=False)
+    more: list[int] = []
+    extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: more.append(line["step"])))
+    assert more == [3]
+    assert weights(tmp_path / "out") == whole
+
+
+def test_what_is_there_is_not_learnt_again(extend: Any, model: Path) -> None:
+    folder = extend("de", benchmark=False).folder
+    held = weights(folder)
+    for source in (folder, model):  # the folder itself, or its base into the folder
+        with pytest.raises(LanguageError, match="'de' is already installed"):
+            extend("de", model=source, settings={"lr": 0.02}, benchmark=False)
+    with pytest.raises(LanguageError, match="base's own language"):
+        extend("en", out="other", benchmark=False)
+    assert weights(folder) == held
+
+
+def test_folders_that_cannot_be_put_together(extend: Any, make_base: MakeBase, tmp_path: Path) -> None:
+    one, two = (
+        extend("de", out=name, settings={"seed": seed}, benchmark=False).folder for seed, name in enumerate("ab")
+    )
+    held = weights(two)
+    with pytest.raises(LanguageError, match="both have packs for de"):
+        extend("fr", model=one, out="b", benchmark=False)
+    save_base(make_base(1), tmp_path / "other")
+    with pytest.raises(FingerprintError, match="made for the base tiny-0, not for tiny-1"):
+        extend("fr", model=tmp_path / "other", out="b", benchmark=False)
+    assert weights(two) == held
+    assert api.load(two).languages == ["en", "de"]
+
+
+def test_another_start_is_another_run(extend: Any) -> None:
+    """The same languages and settings from a model with more packs must not pass for done."""
+    extend("fr", settings=SHARED, benchmark=False, out="plain")
+    german = extend("de", settings=SHARED, benchmark=False, out="german").folder
+    with pytest.raises(LanguageError):
+        extend("fr", model=german, settings=SHARED, benchmark=False, out="plain")
+
+
+def test_english_may_be_a_task_of_a_shared_table(extend: Any) -> None:
+    made = extend("en,de", settings={**SHARED, "cross_modal": 0}, benchmark=False)
+    (manifest,) = PolyglotFolder(made.folder).manifests().values()
+    assert manifest.learnt == ("en", "de")
+    assert manifest.data["en"]["captions"] == 9  # an English caption is its own English counterpart
+    evaluated = extend("en", settings=SHARED, out="evaluated")
+    assert list(evaluated.evaluations) == ["start", "en"]
+
+
+def test_a_language_without_captions(extend: Any) -> None:
+    with pytest.raises((LanguageError, DataError), match="sv"):
+        extend("sv")
+
+
+def test_hooks_are_left_as_they_were(extend: Any) -> None:
+    hooks = Hooks()
+    extend("de", hooks=hooks)
+    assert hooks.evaluate is None
+    assert not hooks.stop()
+
+
+def test_a_base_that_attends_to_padding(extend: Any, make_base: MakeBase, tmp_path: Path) -> None:
+    save_base(make_base(2, causal=False), tmp_path / "bidirectional")
+    made = extend("de", model=tmp_path / "bidirectional", benchmark=False)
+    assert made.load().encode_text(["rot", "roter Kreis"], lang="de").shape == (2, 16)
+
+
+def resolved(base: DualEncoder, recipe: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
+    method, train = api.resolve_settings(METHODS["lexicon"], base, recipe, settings)
+    return {**method.model_dump(), **train.model_dump()}
+
+
+def test_later_layers_win(make_base: MakeBase, tmp_path: Path) -> None:
+    base = make_base()
+    base.recommended = {"lexicon": {"lr": 1.0, "steps": 1, "batch_size": 10, "teir_init": True}}
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("method: lexicon\nlr: 2e-3\nsteps: 2\nteir_decay: true\n", encoding="utf-8")
+    got = resolved(base, recipe, {"steps": 3, "teir": False})
+    assert (got["batch_size"], got["lr"], got["steps"], got["eps"]) == (10, 0.002, 3, 1e-6)
+    assert [got[f"teir_{piece}"] for piece in ("init", "gradient", "decay")] == [False] * 3
+    mixed = resolved(base, recipe, {"teir": False, "teir_init": True})
+    assert [mixed[f"teir_{piece}"] for piece in ("init", "gradient", "decay")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stpes": 5}, "did you mean 'steps'"),
+        ({"isolaton": "shared"}, "did you mean 'isolation'"),
+        ({"steps": 0}, "steps"),
+        ({"isolation": "both"}, "isolation"),
+        ({"teir": "perhaps"}, "teir_init"),
+        ({"cross_modal": 0, "cross_lingual": 0}, "nothing would be learnt"),
+    ],
+)
+def test_wrong_settings_are_loud(base: DualEncoder, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolved(base, None, settings)
+
+
+def test_a_recipe_of_another_method(base: DualEncoder, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("method: acquirer\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="for method 'acquirer'"):
+        resolved(base, tmp_path / "r.yaml", {})

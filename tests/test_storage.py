@@ -1,0 +1,87 @@
+"""Nothing half-written is ever read as whole, whatever stops the writing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from glotclip import storage
+from glotclip.errors import DataError, StorageError
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    storage.write_text(path, "old")
+    with pytest.raises(RuntimeError), storage.writing(path) as aside:
+        aside.write_text("new, half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), storage.writing_folder(tmp_path / "f") as aside:
+        (aside / "x").write_text("1")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with storage.writing_folder(tmp_path / "f") as aside:
+        (aside / "x").write_text("1")
+        assert not (tmp_path / "f").exists()
+    assert (tmp_path / "f" / "x").read_text() == "1"
+
+
+FULL = """
+import resource, signal, sys, torch
+from pathlib import Path
+from glotclip import storage
+from glotclip.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+path = Path(sys.argv[1])
+try:
+    if sys.argv[2] == "tensors":
+        storage.write_tensors(path, {"a": torch.ones(10_000)})
+    else:
+        storage.write_text(path, "x" * 10_000)
+except StorageError as error:
+    print("said:", error.message)
+"""
+
+
+@pytest.mark.parametrize("kind", ["tensors", "text"])
+def test_a_disk_without_room(tmp_path: Path, kind: str) -> None:
+    """The system's own refusal, by a limit on the size of files; tensors are written by another library."""
+    path = tmp_path / "a"
+    path.write_text("old")
+    done = subprocess.run([sys.executable, "-c", FULL, str(path), kind], capture_output=True, text=True, check=False)
+    assert "said: the disk is full" in done.stdout, done.stderr
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_round_trip(tmp_path: Path) -> None:
+    tensor = torch.randn(4, 3).T  # not contiguous
+    storage.write_tensors(tmp_path / "t", {"a": tensor}, {"k": "v"})
+    assert torch.equal(load_file(tmp_path / "t")["a"], tensor)
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.write_text(tmp_path / "f" / "x", "1")
+
+
+@pytest.mark.parametrize("content", ["{", "\udcff"])
+def test_reading_says_what_is_wrong(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match="not valid JSON"):
+        storage.read_json(tmp_path / "x.json")
+    with pytest.raises(DataError, match="does not exist"):
+        storage.read_json(tmp_path / "absent.json")
+    with pytest.raises(DataError, match="cannot be read"):
+        storage.read_json(tmp_path)

@@ -1,0 +1,283 @@
+"""The loop: schedules, clipping, accumulation, early stopping, overflow; and resuming to the last bit."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
+from glotclip.methods.lesson import ParameterGroup
+from glotclip.methods.objective import Targets
+from glotclip.training import checkpoint
+from glotclip.training.interrupt import deferred
+from glotclip.training.loop import Batch, fit
+from glotclip.training.optim import Optimizer
+from glotclip.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from tests.conftest import School
+
+
+@dataclass
+class Line:
+    """A learner small enough to follow by hand: features are x·w, the loss is their mean (times a factor)."""
+
+    factor: float = 1.0
+    weight: nn.Parameter = field(default_factory=lambda: nn.Parameter(torch.tensor([[1.0, -2.0]])))
+
+    def groups(self) -> Sequence[ParameterGroup]:
+        return [ParameterGroup("w", [self.weight], weight_decay=False)]
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        return batch.targets.english * self.weight
+
+    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return self.factor * features.sum(dim=1).mean(), {}
+
+
+class HalfLine(Line):
+    """The same with features in fp16, so that scaled gradients overflow as they do there."""
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        return super().encode(batch).half()
+
+
+def batch_of(values: torch.Tensor) -> Batch:
+    count = len(values)
+    yes, places = torch.ones(count, dtype=torch.bool), torch.arange(count)
+    return Batch(places[:, None], torch.ones_like(places), "xx", Targets(values, values, yes, yes, places))
+
+
+def numbers(step: int) -> list[Batch]:
+    return [batch_of(torch.randn(4, 2, generator=torch.Generator().manual_seed(step)))]
+
+
+def settings(**values: Any) -> TrainSettings:
+    return TrainSettings(**{"warmup": 0.0, "lr": 0.1, "clip_norm": 0.0, "checkpoint_seconds": 0, **values})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("cosine", [0.5, 1, *(0.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8))]),
+    ],
+)
+def test_schedules(schedule: str, expected: list[float]) -> None:
+    chosen = settings(schedule=schedule, warmup=0.2)
+    assert [chosen.lr_factor(step, 10) for step in range(10)] == pytest.approx(expected)
+
+
+def test_steps_of_a_task() -> None:
+    assert settings(steps=7).total_steps(10_000) == 7
+    assert settings(epochs=3, batch_size=128).total_steps(1000) == 21  # the partial eighth batch is dropped
+    assert settings(epochs=3, batch_size=128).total_steps(5) == 3
+
+
+def test_the_gradient_is_clipped_by_its_global_norm() -> None:
+    a, b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
+    optimizer = Optimizer(
+        [ParameterGroup("a", [a]), ParameterGroup("b", [b])], settings(clip_norm=1.0, betas=(0.0, 0.0))
+    )
+    a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
+    assert optimizer.step(1.0) == pytest.approx(5.0)
+    moments = [optimizer.state()[f"{i}.exp_avg"].tolist() for i in range(2)]
+    assert [*moments[0], *moments[1]] == pytest.approx([0.6, 0.0, 0.8], abs=1e-5)
+
+
+def test_accumulated_parts_give_the_whole_batchs_gradient() -> None:
+    whole, parts = Line(), Line()
+    values = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    fit(whole, lambda step: [batch_of(values)], 3, settings())
+    fit(parts, lambda step: [batch_of(part) for part in values.split(2)], 3, settings())
+    torch.testing.assert_close(parts.weight, whole.weight)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loss_that_is_not_finite_is_said(precision: str) -> None:
+    with pytest.raises(ConfigError, match="no longer finite at step 1") as caught:
+        fit(Line(factor=math.nan), numbers, 3, settings(), precision=precision)
+    assert "lr" in caught.value.hint
+
+
+def test_fp16_halves_its_scale_until_nothing_overflows() -> None:
+    """The gradient of a feature is 8/4 · scale: more than 65,504 at 2^16 and 2^15, and fine at 2^14."""
+    learner, lines = HalfLine(factor=8.0), list[dict[str, Any]]()
+    before = learner.weight.detach().clone()
+    seen: list[torch.Tensor] = []
+    fit(
+        learner, numbers, 20, settings(clip_norm=1.0), precision="fp16",
+        log=lambda line: (lines.append(line), seen.append(learner.weight.detach().clone()))[0],
+    )  # fmt: skip
+    overflowed = [not math.isfinite(line["gradient_norm"]) for line in lines]
+    assert overflowed == [True, True] + 18 * [False]
+    assert torch.equal(seen[1], before)  # steps that overflow change nothing
+    assert not torch.equal(seen[2], before)
+
+
+def test_fp16_that_overflows_without_scaling_is_said() -> None:
+    with pytest.raises(ConfigError, match="no longer finite"):
+        fit(Line(factor=math.inf), numbers, 100, settings(), precision="fp16")
+
+
+def test_early_stopping_keeps_the_best_weights() -> None:
+    learner, weights = Line(), dict[int, torch.Tensor]()
+    scores = iter([1.0, 3.0, 2.0, 2.5])
+    result = fit(
+        learner, numbers, 100, settings(evaluate_every=2, patience=2, weight_decay=0.1),
+        log=lambda line: weights.update({line["step"]: learner.weight.detach().clone()}),
+        validate=lambda: next(scores),
+    )  # fmt: skip
+    assert (result.steps, result.best_step, result.best_score) == (8, 4, 3.0)
+    assert torch.equal(learner.weight.detach(), weights[4])
+    assert not torch.equal(weights[4], weights[8])
+    assert result.decay == pytest.approx((1 - 0.1 * 0.1) ** 4)  # of the steps that made these weights
+
+
+def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
+    taught = school.teach(None, "de", isolation="shared", checkpoint_seconds=0, **more)
+    return taught.state.parts["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("teir", [True, False])
+def test_resuming_at_every_step_changes_no_bit(school: School, tmp_path: Path, precision: str, teir: bool) -> None:
+    common: dict[str, Any] = {"precision": precision, "teir": teir, "steps": 6, "schedule": "cosine"}
+    whole, _ = rows_of(school, **common)
+    for stop_at in range(1, 6):
+        path, calls = tmp_path / f"{stop_at}.safetensors", iter(range(1, 100))
+        fitting = {"resume_from": path, "identity": "x"}
+        with pytest.raises(KeyboardInterrupt):
+            rows_of(school, **common, fitting={**fitting, "stop": lambda at=stop_at, of=calls: next(of) >= at})
+        resumed, at = rows_of(school, **common, fitting=fitting)
+        assert at == stop_at
+        assert torch.equal(resumed, whole)
+
+
+def test_resuming_keeps_the_best_weights_and_patience(tmp_path: Path) -> None:
+    scores = {2: 1.0, 4: 3.0, 6: 2.0, 8: 2.5}
+    chosen = settings(evaluate_every=2, patience=2)
+
+    def run(path: Path | None, stop_at: int | None) -> torch.Tensor:
+        learner, at = Line(), [0]
+        if path is not None and path.exists():
+            at[0] = 5
+
+        def log(line: dict[str, Any]) -> None:
+            at[0] = line["step"]
+
+        fit(
+            learner, numbers, 100, chosen, resume_from=path, log=log, validate=lambda: scores[at[0]],
+            stop=lambda: at[0] == stop_at,
+        )  # fmt: skip
+        return learner.weight.detach()
+
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        run(path, 5)
+    assert torch.equal(run(path, None), run(None, None))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(), numbers, 9, settings(), resume_from=path, identity="one", stop=lambda: True)
+    with pytest.raises(InterruptedRunError, match="other settings or data"):
+        fit(Line(), numbers, 9, settings(), resume_from=path, identity="two")
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", None])
+def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "state.safetensors"
+    checkpoint.save(path, {"a": torch.zeros(100)}, {"step": 1})
+    path.write_bytes(path.read_bytes()[:-50] if damage is None else damage)
+    with pytest.raises(CheckpointError, match="cannot be read") as caught:
+        fit(Line(), numbers, 9, settings(), resume_from=path)
+    assert "delete it" in caught.value.hint
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step_and_saves(tmp_path: Path) -> None:
+    path, steps = tmp_path / "state.safetensors", list[int]()
+    handler = signal.getsignal(signal.SIGINT)
+
+    def source(step: int) -> list[Batch]:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # in the middle of the fourth step
+        return numbers(step)
+
+    with pytest.raises(KeyboardInterrupt), deferred() as stop:
+        fit(
+            Line(), source, 50, settings(checkpoint_seconds=1000), resume_from=path, stop=stop,
+            log=lambda line: steps.append(line["step"]),
+        )  # fmt: skip
+    assert steps[-1] == 4
+    stored = checkpoint.load(path)
+    assert stored is not None
+    assert stored[1]["step"] == 4
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+        pytest.fail("not interrupted")
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from test_loop import Line, numbers, settings
+from glotclip.training.loop import fit
+learner = Line()
+slow = (lambda step: (time.sleep(0.01), numbers(step))[1]) if sys.argv[2] == "slow" else numbers
+fit(learner, slow, 60, settings(), resume_from=Path(sys.argv[1]))
+print(learner.weight.detach().numpy().tobytes().hex())
+"""
+
+
+def test_kill_9_and_again_gives_the_same_bits(tmp_path: Path) -> None:
+    def start(path: Path, pace: str) -> subprocess.Popen[str]:
+        here = Path(__file__).parent
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path), pace], stdout=subprocess.PIPE, text=True, cwd=here
+        )
+
+    path = tmp_path / "state.safetensors"
+    process = start(path, "slow")
+    patience = time.monotonic() + 100
+    while not path.exists():
+        assert time.monotonic() < patience
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    stored = checkpoint.load(path)
+    assert stored is not None
+    assert 0 < stored[1]["step"] < 60
+    resumed, _ = start(path, "fast").communicate(timeout=100)
+    learner = Line()
+    fit(learner, numbers, 60, settings())
+    assert resumed.strip() == learner.weight.detach().numpy().tobytes().hex()
+
+
+def test_the_learner_is_typed_as_the_loop_wants_it() -> None:
+    """``Line`` stands for any learner: the loop may use nothing else of it."""
+    learner: Callable[[], Line] = Line
+    assert fit(learner(), numbers, 1, settings()).steps == 1
