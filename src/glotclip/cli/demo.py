@@ -41,7 +41,7 @@ def demo(
         )
     console.say()
     console.table(shown.table)
-    console.say(f"A picture asked for by a name that was never taught: {shown.concept}")
+    console.say(f"A picture asked for by a name that was not taught: {shown.concept}")
     for each in shown.answers:
         _show(each, console)
     console.say(f"report: {shown.pages[0]}, {shown.pages[1]}")
