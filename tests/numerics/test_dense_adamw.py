@@ -5,7 +5,7 @@ Shapes: V rows of the whole table, W width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from glotclip.methods.part import PackState
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "isolation": "shared", "steps": 15, "lr": 0.004, "weight_decay": 0.5, "clip_norm": 0.05, "cross_modal": 0.2,
 }  # fmt: skip
 
@@ -54,7 +54,7 @@ class WrittenOutAdam:
         self.v = second * self.v + (1 - second) * gradient * gradient
         m_hat, v_hat = self.m / (1 - first**self.t), self.v / (1 - second**self.t)
         with torch.no_grad():
-            self.parameter -= lr * m_hat / (v_hat.sqrt() + self.eps)
+            self.parameter.sub_(lr * m_hat / (v_hat.sqrt() + self.eps))
 
 
 def whole_table(state: PackState, base_table: torch.Tensor) -> torch.Tensor:
@@ -102,7 +102,7 @@ def dense_reference(
         clipped += shrink < 1
         lr = settings.lr * settings.lr_factor(step, 15)
         with torch.no_grad():
-            dense.rows *= 1 - lr * settings.weight_decay * for_decay
+            dense.rows.mul_(1 - lr * settings.weight_decay * for_decay)
         adam.step(table_gradient * shrink * for_gradient, lr)
         adam_temperature.step(temperature_gradient * shrink, lr)
     assert clipped > 0  # otherwise the order of clipping and scaling would not be tested

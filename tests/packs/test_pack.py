@@ -134,6 +134,11 @@ def alter(folder: Path) -> None:
     path.write_bytes(content)
 
 
+def no_safetensors(folder: Path) -> None:
+    (folder / "pack.safetensors").write_bytes(b"\x80" * 10)
+    edit_manifest(folder, bytes=10)
+
+
 def unknown_kind(folder: Path) -> None:
     edit_manifest(folder, parts=[{"scope": "all", "kind": "sorcery", "description": {}}])
 
@@ -148,8 +153,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "cut short"),
     "altered": (alter, "checksum"),
     "no weights": (lambda f: (f / "pack.safetensors").unlink(), "pack.safetensors is missing"),
-    "no safetensors": (lambda f: (edit_weights(f, lambda t: None), (f / "pack.safetensors").write_bytes(b"\x80" * 10),
-                                  edit_manifest(f, bytes=10)), "not a whole safetensors"),
+    "no safetensors": (no_safetensors, "not a whole safetensors"),
     "missing tensor": (lambda f: edit_weights(f, lambda t: t.__delitem__(ROWS)), r"lacks the tensors \['all"),
     "extra tensor": (lambda f: edit_weights(f, lambda t: t.update(x=torch.zeros(2))), "does not name: .'x'"),
     "wrong shape": (lambda f: edit_weights(f, lambda t: t.update({ROWS: t[ROWS][:-1]})), "the manifest says float32"),
