@@ -1,37 +1,25 @@
-"""A base so small that a language is learnt in a second, pictures that can be drawn, and the command line."""
+"""The command line, among a base so small that a language is learnt in a second and a few drawn pictures."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image, ImageDraw
 
 from glotclip.cli.main import run
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "black": (0, 0, 0)}
-SHAPES = ("circle", "square", "bar")
-WORDS = {
-    "de": {
-        "red": "rot", "green": "grün", "blue": "blau", "black": "schwarz",
-        "circle": "Kreis", "square": "Quadrat", "bar": "Balken",
-    },
-    "fr": {
-        "red": "rouge", "green": "vert", "blue": "bleu", "black": "noir",
-        "circle": "cercle", "square": "carré", "bar": "barre",
-    },
-    "hi": {
-        "red": "लाल", "green": "हरा", "blue": "नीला", "black": "काला",
-        "circle": "वृत्त", "square": "वर्ग", "bar": "पट्टी",
-    },
-}  # fmt: skip
+if TYPE_CHECKING:
+    from tests.conftest import MakeBase
+
+    from glotclip.models.dual_encoder import DualEncoder
 
 
 @dataclass(frozen=True)
@@ -129,28 +117,23 @@ class Here:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory, base: DualEncoder, drawn: Path) -> World:
     """Base, pictures and captions, made once."""
+    from glotclip.models.checkpoints import save_base
+
     root = tmp_path_factory.mktemp("world")
-    made = World(root, root / "base", root / "pictures", root / "captions.csv")
-    save_tiny_base(made.base)
-    lines = [["image", "lang", "text", "english", "split"]]
-    for place, (colour, shape) in enumerate((c, s) for c in COLOURS for s in SHAPES):
-        name = f"{colour}-{shape}.png"
-        draw(made.pictures / name, colour, shape)
-        english, split = f"a {colour} {shape}", "test" if place % 4 == 3 else "train"
-        captions = {"en": english, **{code: f"{of[colour]} {of[shape]}" for code, of in WORDS.items()}}
-        lines += [[f"pictures/{name}", code, text, english, split] for code, text in captions.items()]
-    made.captions.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
-    return made
+    shutil.copytree(drawn.parent, root, dirs_exist_ok=True)
+    save_base(base, root / "base")
+    return World(root, root / "base", root / "pictures", root / "captions.csv")
 
 
 @pytest.fixture(scope="session")
-def other_base(world: World) -> Path:
+def other_base(world: World, make_base: MakeBase) -> Path:
     """A base of the same shapes with other weights."""
-    folder = world.root / "other-base"
-    save_tiny_base(folder, seed=1)
-    return folder
+    from glotclip.models.checkpoints import save_base
+
+    save_base(make_base(1), world.root / "other-base")
+    return world.root / "other-base"
 
 
 @pytest.fixture(scope="session")
@@ -176,40 +159,3 @@ def here(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     monkeypatch.chdir(world.root)
     yield Here(capsys)
     torch.set_num_threads(threads)
-
-
-def draw(path: Path, colour: str, shape: str) -> None:
-    """Draw one picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", (24, 24), "white")
-    pen = ImageDraw.Draw(image)
-    if shape == "circle":
-        pen.ellipse((3, 3, 20, 20), COLOURS[colour])
-    else:
-        pen.rectangle((3, 3, 20, 20) if shape == "square" else (3, 10, 20, 14), COLOURS[colour])
-    image.save(path)
-
-
-def save_tiny_base(folder: Path, seed: int = 0) -> None:
-    """Write a random dual encoder of a few thousand weights in glotclip's own layout."""
-    import torch
-
-    from glotclip.models import bpe
-    from glotclip.models.checkpoints import save_base
-    from glotclip.models.dual_encoder import DualEncoder
-    from glotclip.models.preprocess import Preprocess
-    from glotclip.models.text_tower import TextConfig, TextTower
-    from glotclip.models.tokenizer import ClipTokenizer
-    from glotclip.models.vision_tower import VisionConfig, VisionTransformer
-
-    torch.manual_seed(seed)
-    letters = list(bpe.byte_characters().values())
-    tokens = [*letters, *(letter + bpe.END_OF_WORD for letter in letters), bpe.START, bpe.END]
-    tokenizer = ClipTokenizer({token: place for place, token in enumerate(tokens)}, [], context_length=24)
-    text = TextTower(
-        TextConfig(width=32, layers=2, heads=2, mlp_width=64, vocab_size=len(tokens), context_length=24, embed_dim=16)
-    )
-    vision = VisionTransformer(
-        VisionConfig(width=32, layers=1, heads=2, mlp_width=64, image_size=24, patch_size=8, embed_dim=16)
-    )
-    save_base(DualEncoder(f"tiny-{seed}", text, vision, tokenizer, Preprocess(size=24), 14.3), folder)
