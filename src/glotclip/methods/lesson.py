@@ -41,8 +41,8 @@ class Task:
 class ParameterGroup:
     """Weights that the optimiser treats alike.
 
-    ``gradient_scale`` and ``decay_scale`` (K,) multiply each row's gradient (after clipping, before Adam's
-    moments) and its weight decay; ``None`` means one everywhere.
+    ``gradient_scale``, ``rate_scale`` and ``decay_scale`` (K,) multiply each row's gradient (after clipping, before
+    Adam's moments), its learning rate and its weight decay; ``None`` means one everywhere.
     """
 
     name: str
@@ -50,6 +50,7 @@ class ParameterGroup:
     weight_decay: bool = True
     lr_scale: float = 1.0
     gradient_scale: torch.Tensor | None = None
+    rate_scale: torch.Tensor | None = None
     decay_scale: torch.Tensor | None = None
 
     @property

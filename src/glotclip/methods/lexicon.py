@@ -113,6 +113,7 @@ class Lexicon(Part):
 
 
 Splitting = Literal["clip", "marks"]
+Damps = Literal["gradient", "rate"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class LexiconIngredient:
         vocabulary: size of the byte-level BPE learnt on each task's captions; 0 adds no tokens.
         splitting: "clip" is CLIP's word splitting, "marks" keeps combining marks with their letters.
         teir_init, teir_gradient, teir_decay: TEIR's three pieces.
+        teir_damps: what ``teir_gradient`` damps: the gradient (the paper) or the row's learning rate.
+        teir_strength: how much each earlier use of a row weighs; 1 is the paper's.
         init_std: standard deviation of new rows without ``teir_init``.
     """
 
@@ -133,6 +136,8 @@ class LexiconIngredient:
     teir_init: bool
     teir_gradient: bool
     teir_decay: bool
+    teir_damps: Damps
+    teir_strength: float
     init_std: float
 
     def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
@@ -169,14 +174,16 @@ class LexiconIngredient:
         uses = teir.first_uses(V, size)
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses
-        factors = teir.damping(uses, present, special)
+        factors = teir.damping(uses, present, special, self.teir_strength)
         trained = torch.unique(torch.cat([present, special]))
         undamped = torch.ones(len(trained))
+        damped = factors[trained] if self.teir_gradient else undamped
         working = Lexicon(trained.to(full.device), full[trained.to(full.device)].clone(), size, closed=True)
         group = ParameterGroup(
             "lexicon",
             [working.rows],
-            gradient_scale=factors[trained] if self.teir_gradient else undamped,
+            gradient_scale=damped if self.teir_damps == "gradient" else undamped,
+            rate_scale=damped if self.teir_damps == "rate" else None,
             decay_scale=factors[trained] if self.teir_decay else undamped,
         )
 

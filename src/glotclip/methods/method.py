@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from glotclip.config import Settings
 from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Ingredient
-from glotclip.methods.lexicon import LexiconIngredient
+from glotclip.methods.lexicon import Damps, LexiconIngredient
 from glotclip.methods.objective import Alignment
 
 Isolation = Literal["shared", "per-language"]
@@ -49,8 +49,20 @@ class LexiconSettings(MethodSettings):
         "marks", description="'marks' keeps combining marks with their letters; 'clip' splits at them, as CLIP does"
     )
     teir_init: bool = Field(True, description="draw new rows from the distribution of the table's entries")
-    teir_gradient: bool = Field(True, description="divide a row's gradient by the number of languages that use it")
+    teir_gradient: bool = Field(
+        True, description="shared only: divide a row's gradient by the number of languages that use it"
+    )
     teir_decay: bool = Field(True, description="divide a row's weight decay likewise, and spare rows not in use")
+    teir_damps: Damps = Field(
+        "gradient",
+        description="what teir_gradient divides: 'gradient', the paper's, which Adam undoes down to ε; "
+        "'rate', the row's learning rate, which holds whatever the scale",
+    )
+    teir_strength: float = Field(
+        1.0,
+        gt=0,
+        description="weight s of an earlier use of a row in its factor 1 / (1 + s·(uses − 1)); 1: the paper",
+    )
     init_std: float = Field(0.02, ge=0, description="standard deviation of new rows without teir_init")
 
 
@@ -85,14 +97,18 @@ class Method:
 
 
 def _lexicon(settings: LexiconSettings) -> list[Ingredient]:
+    shared = settings.isolation == "shared"
     return [
         LexiconIngredient(
-            shared=settings.isolation == "shared",
+            shared=shared,
             vocabulary=settings.vocabulary,
             splitting=settings.splitting,
             teir_init=settings.teir_init,
-            teir_gradient=settings.teir_gradient,
-            teir_decay=settings.teir_decay,
+            # Damping protects what others use. A table of one language's own protects nobody.
+            teir_gradient=settings.teir_gradient and shared,
+            teir_decay=settings.teir_decay and shared,
+            teir_damps=settings.teir_damps,
+            teir_strength=settings.teir_strength,
             init_std=settings.init_std,
         )
     ]

@@ -44,21 +44,23 @@ def first_uses(base_rows: int, total_rows: int) -> torch.Tensor:
     return uses
 
 
-def damping(uses: torch.Tensor, present: torch.Tensor, special: torch.Tensor) -> torch.Tensor:
-    """λ_j = 1/n_j for rows present in the language's training captions, 0 for the others and for special tokens.
+def damping(uses: torch.Tensor, present: torch.Tensor, special: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
+    """λ_j = 1 / (1 + s·(n_j − 1)) for rows present in the training captions, 0 for the others and special tokens.
 
-    CLL-CLIP §3.2. n_j counts the languages that have used row j, the current one and the base's pre-training
-    included: a row new to this language has λ = 1, a base row first met has 1/2.
+    CLL-CLIP §3.2 with strength s = 1, where it is 1/n_j; a larger s weighs every earlier use more. n_j counts the
+    languages that have used row j, the current one and the base's pre-training included: at s = 1 a row new to this
+    language has λ = 1, a base row first met has 1/2.
 
     Args:
         uses: counters n_j (V,), the current language counted.
         present: ids that occur in the training captions.
         special: ids of the special tokens.
+        strength: s.
 
     Returns:
         λ (V,) float32.
     """
     factors = torch.zeros(len(uses), dtype=torch.float32)
-    factors[present] = 1.0 / uses[present].float()
+    factors[present] = 1.0 / (1.0 + strength * (uses[present].float() - 1.0))
     factors[special] = 0.0
     return factors

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -15,12 +16,27 @@ from glotclip.methods.lesson import ParameterGroup
 from glotclip.training.settings import TrainSettings
 
 
+class _Factors(NamedTuple):
+    """Row factors as columns (K, 1) on the parameter's device; None means one everywhere."""
+
+    gradient: torch.Tensor | None
+    rate: torch.Tensor | None
+    decay: torch.Tensor | None
+
+
+def _columns(group: ParameterGroup) -> _Factors:
+    device = group.parameters[0].device
+    scales = (group.gradient_scale, group.rate_scale, group.decay_scale)
+    return _Factors(*(None if scale is None else scale.to(device)[:, None] for scale in scales))
+
+
 class Optimizer:
     """Torch's AdamW over parameter groups, with global clipping and row factors.
 
     The order within a step is CLL-CLIP's (§3.2): clip by the global norm, scale the rows' gradients, decay
     the rows, update Adam's moments from the scaled gradients. Adam divides by the root of the second moment,
-    so a factor on the gradient acts through ε only; scaling the update instead would be another method.
+    so a factor on the gradient acts through ε only; a factor on the rate scales the update itself, which is another,
+    stronger method.
     """
 
     def __init__(self, groups: Sequence[ParameterGroup], settings: TrainSettings) -> None:
@@ -28,7 +44,7 @@ class Optimizer:
         self.groups = [group for group in groups if any(p.requires_grad for p in group.parameters)]
         self.parameters = [p for group in self.groups for p in group.parameters if p.requires_grad]
         self.decay = 1.0  # Π(1 − η·weight decay) so far, for rows that were left out of the sub-table
-        self._factors = [self._row_factors(group) for group in self.groups]
+        self._factors = [_columns(group) for group in self.groups]
         self._adam = torch.optim.AdamW(
             [
                 {
@@ -44,15 +60,7 @@ class Optimizer:
 
     @staticmethod
     def _by_row(group: ParameterGroup) -> bool:
-        return group.decay_scale is not None or group.gradient_scale is not None
-
-    def _row_factors(self, group: ParameterGroup) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        device = group.parameters[0].device
-        columns = [
-            None if scale is None else scale.to(device)[:, None]
-            for scale in (group.gradient_scale, group.decay_scale)
-        ]
-        return columns[0], columns[1]
+        return any(scale is not None for scale in (group.decay_scale, group.gradient_scale, group.rate_scale))
 
     def step(self, factor: float) -> float:
         """Take one step at ``factor`` times the peak learning rate; return the gradient norm before clipping.
@@ -66,7 +74,8 @@ class Optimizer:
             self._adam.zero_grad(set_to_none=True)
             return norm
         lr = self.settings.lr * factor
-        for group, adam, (gradient, decay) in zip(self.groups, self._adam.param_groups, self._factors, strict=True):
+        slowed: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        for group, adam, factors in zip(self.groups, self._adam.param_groups, self._factors, strict=True):
             adam["lr"] = lr * group.lr_scale
             if not self._by_row(group):
                 continue
@@ -74,10 +83,14 @@ class Optimizer:
             for parameter in group.parameters:
                 with torch.no_grad():
                     if shrink:
-                        parameter.mul_(1 - shrink * decay if decay is not None else 1 - shrink)
-                if gradient is not None and parameter.grad is not None:
-                    parameter.grad.mul_(gradient)
+                        parameter.mul_(1 - shrink * factors.decay if factors.decay is not None else 1 - shrink)
+                if factors.gradient is not None and parameter.grad is not None:
+                    parameter.grad.mul_(factors.gradient)
+                if factors.rate is not None:
+                    slowed.append((parameter.detach(), parameter.detach().clone(), factors.rate))
         self._adam.step()
+        for now, before, rate in slowed:
+            now.copy_(torch.where(rate == 1, now, torch.lerp(before, now, rate)))
         self._adam.zero_grad(set_to_none=True)
         self.decay *= 1 - lr * self.settings.weight_decay
         return norm
