@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# A slow machine is no failing test.
+hypothesis_settings.register_profile("glotclip", deadline=None)
+hypothesis_settings.load_profile("glotclip")
 
 if TYPE_CHECKING:
     from glotclip.methods.part import PackState

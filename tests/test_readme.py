@@ -1,0 +1,63 @@
+"""The README says what is there: its file tree, its commands, its results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = "src/glotclip/"
+
+
+def _tree() -> list[str]:
+    """The paths in the README's file tree, relative to the root."""
+    block = re.search(r"```text\n(.*?)```", README, re.DOTALL)
+    assert block
+    paths = []
+    for line in block[1].splitlines():
+        name = line.split()[0]
+        paths.append(PACKAGE + name if line.startswith("  ") else name)
+    return paths
+
+
+def test_everything_in_the_tree_exists() -> None:
+    assert [path for path in _tree() if not (ROOT / path).exists()] == []
+
+
+def test_every_module_and_folder_of_the_package_is_in_the_tree() -> None:
+    found = {
+        PACKAGE + entry.name + ("/" if entry.is_dir() else "")
+        for entry in (ROOT / PACKAGE).iterdir()
+        if entry.suffix == ".py" or (entry.is_dir() and entry.name != "__pycache__")
+    }
+    assert found == {path for path in _tree() if path.startswith(PACKAGE) and path != PACKAGE}
+
+
+def test_every_line_of_the_tree_has_a_purpose() -> None:
+    block = re.search(r"```text\n(.*?)```", README, re.DOTALL)
+    assert block
+    bare = [line for line in block[1].splitlines() if len(line.split()) < 2]
+    assert bare == ["src/glotclip/"]
+
+
+def test_the_make_targets_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", README.split("## Results")[0])) <= targets | {"it"}
+
+
+def test_the_results_are_the_committed_ones() -> None:
+    table = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.DOTALL)
+    committed = (ROOT / "benchmarks/results/ten_languages.md").read_text(encoding="utf-8")
+    assert table
+    assert table[1].strip() == committed.strip()
+
+
+def test_the_python_example_runs() -> None:
+    """The first lines of the README's example, as they stand there; the rest needs a run of minutes."""
+    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert block
+    head = block[1].split("made = ")[0]
+    scope: dict[str, object] = {}
+    exec(head, scope)
+    assert "model" in scope
