@@ -313,8 +313,11 @@ def run_extension(
             plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world
         )
         record = extension.run()
-    if plan.skipped and plan.world.leads:
-        write_text(plan.folder.path / "skipped.txt", "".join(f"{describe(bad)}\n" for bad in plan.skipped))
+    if plan.world.leads:
+        list_of_skipped = plan.folder.path / "skipped.txt"
+        list_of_skipped.unlink(missing_ok=True)  # of an earlier run
+        if plan.skipped:
+            write_text(list_of_skipped, "".join(f"{describe(bad)}\n" for bad in plan.skipped))
     evaluations = record.run.evaluations if record.run else {}
     return Extended(
         plan.folder.path,

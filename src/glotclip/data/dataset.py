@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from glotclip.data import benchmark as benchmarks
-from glotclip.data import emoji, readers
+from glotclip.data import emoji, multi30k, readers
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import Corpus, check_share
 from glotclip.errors import DataError, LanguageError
@@ -35,7 +35,11 @@ class Dataset(ABC):
         """A benchmark of rows that are never trained on, in those of ``langs`` that have any; None without such."""
 
     def benchmark(self, langs: Sequence[str]) -> Benchmark:
-        """The benchmark of held-out rows; that there is none is a :class:`DataError`."""
+        """The benchmark of held-out rows; that there is none is an error, and so is a language without captions."""
+        if langs and not set(langs) & set(self.languages()) and not self.held_out(langs):
+            raise LanguageError(
+                f"{self.name} has no captions in {', '.join(langs)}", hint=f"it has: {', '.join(self.languages())}"
+            )
         found = self.held_out(langs)
         if found is None:
             raise DataError(
@@ -69,9 +73,9 @@ class EmojiDataset(Dataset):
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """All concepts by one artist; the subsets tell seen and unseen concepts apart."""
-        have = set(self.languages())
+        named = emoji.coverage(langs, self.cldr)  # by inheritance: de-AT has the names of de
         return emoji.benchmark(
-            [code for code in langs if code in have],
+            [code for code in langs if named[code] > 0],
             vendor=self.vendor,
             cldr=self.cldr,
             pictures_folder=self.pictures,
@@ -79,7 +83,7 @@ class EmojiDataset(Dataset):
 
 
 class FileDataset(Dataset):
-    """A caption file, or a folder of pictures with sidecar captions; see :mod:`glotclip.data.readers`."""
+    """A caption file, a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`), or Multi30K's."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,7 +91,7 @@ class FileDataset(Dataset):
 
     @cached_property
     def _rows(self) -> Corpus:
-        corpus = readers.read(self.path)
+        corpus = multi30k.read(self.path) if (self.path / "train.en.gz").exists() else readers.read(self.path)
         check_share(corpus)
         return corpus
 

@@ -255,6 +255,7 @@ def _encode_pictures(
             loaded = future.result()
         except (ImageError, OSError) as error:
             reason = error.message if isinstance(error, GlotclipError) else str(error)
+            reason = reason.removeprefix(f"{path} ")  # whoever lists it says where already
             bad.setdefault(str(path), BadRow(str(path), None, reason))
             continue
         if key not in store.index:  # another process may have written it meanwhile
