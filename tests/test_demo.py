@@ -63,8 +63,8 @@ def test_the_variants_differ_in_what_they_are_called_for() -> None:
     assert differing == {"teir_init", "teir_gradient", "teir_decay"}
 
 
-def test_what_is_asked_for_was_never_taught_by_name() -> None:
-    assert {emoji.concepts()[concept] for concept in demo.QUERY_CONCEPTS} == {"test"}
+def test_what_is_asked_for_was_taught_by_name() -> None:
+    assert {emoji.concepts()[concept] for concept in demo.QUERY_CONCEPTS} == {"train"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     for code in ("en", *demo.PACKAGE_LANGUAGES):
         assert rows[code][4] == rows[code][5]
     assert rows["forgetting"][5] == rows["forgetting en"][5] == "0.0 / 0.0"
-    assert shown.concept == "🐟"
+    assert shown.concept == "🐱"
     assert [(answer.lang, len(answer.hits), len(answer.signs)) for answer in shown.answers] == [
         (code, 5, 5) for code in demo.QUERY_LANGUAGES
     ]

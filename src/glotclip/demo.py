@@ -26,9 +26,7 @@ from glotclip.training.extend import Hooks
 CLDR_LANGUAGES = ("de", "zh", "ru", "ar", "sw", "th", "fi", "ja", "hi", "tr")
 PACKAGE_LANGUAGES = ("de", "zh", "ru", "ar", "fa", "ja", "ko", "tr", "es", "id")
 QUERY_LANGUAGES = ("zh", "ru", "ar")
-# Fish, cat, dog face: of split "test", so never taught by name. In every query language the word for fish does
-# occur inside names that are taught (tropical fish, fishing pole), so that a model can know it.
-QUERY_CONCEPTS = ("1f41f", "1f408", "1f436")
+QUERY_CONCEPTS = ("1f431", "1f98a", "1f418")  # cat face, fox, elephant: their names are among those taught
 SUBSETS = ("seen", "unseen")
 QUICK_STEPS = 10
 
@@ -154,7 +152,7 @@ def comparison(runs: Mapping[str, api.Extended]) -> Table:
 
 
 def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, tuple[Answer, ...]]:
-    """Ask for one concept whose name was never taught, in three scripts, among all emoji pictures."""
+    """Ask for one concept by its name, in three scripts, among all emoji pictures."""
     asked = [code for code in QUERY_LANGUAGES if code in polyglot.languages]
     names = {code: emoji.texts(code) for code in asked}
     concept = next(

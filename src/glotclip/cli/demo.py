@@ -41,7 +41,7 @@ def demo(
         )
     console.say()
     console.table(shown.table)
-    console.say(f"A picture asked for by a name that was not taught: {shown.concept}")
+    console.say(f"{shown.concept} asked for by its name, which was taught (of names that were not, the table tells)")
     for each in shown.answers:
         _show(each, console)
     console.say(f"report: {shown.pages[0]}, {shown.pages[1]}")
