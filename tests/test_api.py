@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,13 @@ def test_one_after_another_with_scores_at_start_and_after_each(extend: Any, draw
     assert result["languages"]["de"]["text_to_image"]["r@1"] == pytest.approx(
         made.evaluations["fr"]["de"]["text_to_image"]["r@1"]
     )
+
+
+def test_every_step_is_logged(extend: Any) -> None:
+    made = extend("de,fr", benchmark=False, settings={"steps": 3})
+    lines = [json.loads(line) for line in (made.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["task"], line["step"]) for line in lines] == [(code, n) for code in ("de", "fr") for n in (1, 2, 3)]
+    assert all(line["loss"] > 0 and line["lr"] > 0 for line in lines)
 
 
 def test_the_same_command_twice_does_nothing(extend: Any) -> None:

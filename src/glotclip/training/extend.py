@@ -27,7 +27,7 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_json, writing_folder
+from glotclip.storage import disk_errors, write_json, writing_folder
 from glotclip.training.captions import Captions
 from glotclip.training.lesson_source import LessonLearner, LessonSource
 from glotclip.training.loop import FitResult, fit
@@ -276,7 +276,7 @@ class Extension:
             world=self.world,
             resume_from=checkpoint,
             identity=f"{record.run.identity}:{name}",
-            log=lambda numbers: self.hooks.log({"task": name, **numbers}),
+            log=lambda numbers: self._log({"task": name, **numbers}),
             stop=self.hooks.stop,
         )
         if self.world.leads:
@@ -285,6 +285,16 @@ class Extension:
             self.hooks.task_done(name, result, scores)
         wait_for_all(self.world)
         return self.folder.read()
+
+    def _log(self, numbers: dict[str, Any]) -> None:
+        """Append a step's numbers to ``log.jsonl``; steps repeated after a kill appear twice."""
+        if self.world.leads:
+            with (
+                disk_errors(self.folder.path),
+                (self.folder.path / "log.jsonl").open("a", encoding="utf-8") as stream,
+            ):
+                stream.write(json.dumps(numbers) + "\n")
+        self.hooks.log(numbers)
 
     def _open_pack(self, record: FolderRecord, name: str) -> LanguagePack | None:
         folder = record.packs.get(name)
