@@ -31,6 +31,16 @@ def test_a_row_becomes_canonical(tmp_path: Path) -> None:
     assert check_row(checked) == checked
 
 
+def test_machine_texts_are_cleaned_and_belong_to_other_languages_than_english() -> None:
+    checked = check_row(Row("ein Hund", "de", to_english=" a\tdog ", from_english="ein  Hündchen"))
+    assert (checked.to_english, checked.from_english) == ("a dog", "ein Hündchen")
+    blank = check_row(Row("ein Hund", "de", to_english=" ", from_english=""))
+    assert (blank.to_english, blank.from_english) == (None, None)
+    english = check_row(Row("a dog", "en", to_english="a dog", from_english="a dog"))
+    assert (english.to_english, english.from_english) == (None, None)
+    assert check_row(checked) == checked
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -43,6 +53,8 @@ def test_a_row_becomes_canonical(tmp_path: Path) -> None:
         (Row("a", "klingonisch"), "unknown language"),
         (Row("a", "de", translations={"xxxxxxxxxx": "b"}), "unknown language"),
         (Row("a", "de", translations={"fr": " "}), "empty"),
+        (Row("a", "de", to_english="b\x00"), "U+0000"),
+        (Row("a", "de", from_english="b\ufffd"), "U+FFFD"),
         (Row("a", "de", split="holdout"), "unknown split 'holdout'"),
         (Row("a", "de", image=Path("none.jpg")), "picture none.jpg does not exist"),
         (Row("a", "de", video=Path("none.mp4")), "video none.mp4 does not exist"),

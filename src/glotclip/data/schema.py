@@ -32,6 +32,8 @@ class Row:
         translations: the same caption in further languages, by code.
         split: one of :data:`SPLITS`.
         group: names the picture or concept; rows of one group are positives of each other.
+        to_english: ``text``, machine-translated into English; ``None`` where there is none and for English rows.
+        from_english: the English counterpart, machine-translated into ``lang``; likewise.
     """
 
     text: str
@@ -42,6 +44,8 @@ class Row:
     translations: Mapping[str, str] = field(default_factory=dict)
     split: str = "train"
     group: str | None = None
+    to_english: str | None = None
+    from_english: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -63,12 +67,16 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Checked rows under a name, what had to be left out, and the terms of use."""
+    """Checked rows under a name, what had to be left out, and the terms of use.
+
+    ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
+    """
 
     name: str
     rows: tuple[Row, ...]
     bad: tuple[BadRow, ...] = ()
     licence: str = "unknown"
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -166,7 +174,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
         translations = {known_language(code): clean_text(text) for code, text in row.translations.items()}
     except LanguageError as error:
         raise DataError(error.message, hint=error.hint) from error
-    english = clean_text(row.english) if row.english and row.english.strip() else translations.get("en")
+    english = _clean_or_none(row.english) or translations.get("en")
     return Row(
         text=clean_text(row.text),
         lang=lang,
@@ -176,6 +184,8 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
         translations=translations,
         split=known_split(row.split),
         group=row.group,
+        to_english=None if lang == "en" else _clean_or_none(row.to_english),
+        from_english=None if lang == "en" else _clean_or_none(row.from_english),
     )
 
 
@@ -228,6 +238,11 @@ def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
                 row = replace(row, english=english[row.key][place % len(english[row.key])])
         filled.append(row)
     return tuple(filled)
+
+
+def _clean_or_none(text: str | None) -> str | None:
+    """Clean a companion text; one that is missing or blank does not spoil the row it accompanies."""
+    return clean_text(text) if text and text.strip() else None
 
 
 def _existing(path: Path | None, root: Path | None, what: str) -> Path | None:
