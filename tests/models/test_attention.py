@@ -30,7 +30,7 @@ def oracle(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
 
 
 def written_out(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
-    out: torch.Tensor = WrittenOut.apply(qkv, GROUPS, HEADS, causal)  # type: ignore[no-untyped-call]
+    out: torch.Tensor = WrittenOut.apply(qkv, GROUPS, HEADS, causal, None)  # type: ignore[no-untyped-call]
     return out
 
 

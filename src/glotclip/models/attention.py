@@ -1,6 +1,7 @@
-"""Attention over packed sequences, group by group of equal length, without masks.
+"""Attention over packed sequences, group by group of equal length, with a mask only where nothing else will do.
 
-Shapes: S tokens laid end to end, G sequences in a group, T tokens of each, W width, H heads, D = W / H, B sequences.
+Shapes: S tokens laid end to end, G sequences in a group, T tokens of each, W width, H heads, D = W / H, B sequences,
+P keys and values put before every sequence's own.
 
 Which implementation runs is decided by :func:`writes_out`, from measurements that ``benchmarks/`` repeats.
 """
@@ -33,32 +34,77 @@ def writes_out(device: str, dtype: torch.dtype, length: int, gradient: bool) -> 
 LONGEST_WRITTEN_OUT = 128
 
 
-def attend(qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool) -> torch.Tensor:
-    """Scaled dot-product attention within each sequence: queries, keys, values (S, 3W) → (S, W)."""
+Prefix = tuple[torch.Tensor, torch.Tensor]
+
+
+def attend(
+    qkv: torch.Tensor,
+    groups: Sequence[Group],
+    heads: int,
+    causal: bool,
+    *,
+    prefix: Prefix | None = None,
+    own: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Scaled dot-product attention within each sequence.
+
+    Args:
+        qkv: queries, keys and values (S, 3W).
+        groups: how the S tokens divide into sequences.
+        heads: H.
+        causal: whether a token sees only those before it, and itself.
+        prefix: keys and values (P, W) that every token sees before those of its sequence.
+        own: bool (S,), false for padding, which nobody sees then; only without ``causal``.
+
+    Returns:
+        (S, W).
+    """
     gradient = qkv.requires_grad and torch.is_grad_enabled()
     longest = max((length for _, length in groups), default=0)
-    if writes_out(qkv.device.type, qkv.dtype, longest, gradient):
-        out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal)  # type: ignore[no-untyped-call]
+    if prefix is None and writes_out(qkv.device.type, qkv.dtype, longest, gradient):
+        out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal, own)  # type: ignore[no-untyped-call]
         return out
     sizes = [size * length for size, length in groups]
     filler = len(qkv) - sum(sizes)
     pieces = torch.split(qkv, [*sizes, filler] if filler else sizes) if len(sizes) > 1 or filler else (qkv,)
+    owns = (None,) * len(sizes) if own is None else torch.split(own[: sum(sizes)], sizes)
     outs = []
-    for (size, length), piece in zip(groups, pieces, strict=False):
+    for (size, length), piece, mine in zip(groups, pieces, owns, strict=False):
         # (G·T, 3W) → three times (G, H, T, D), all of them views
         query, key, value = piece.view(size, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        mask = None if mine is None else mine.view(size, 1, 1, length)
+        if prefix is not None:
+            if causal:
+                mask = torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril_()
+            key, value, mask = _prepend(prefix, key, value, mask)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal and mask is None
+        )
         outs.append(attended.transpose(1, 2).reshape(size * length, -1))
     if filler:
         outs.append(qkv.new_zeros(filler, qkv.shape[1] // 3))
     return torch.cat(outs) if len(outs) > 1 else outs[0]
 
 
+def _prepend(
+    prefix: Prefix, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Put P keys and values, which all see, before those of each sequence (G, H, T, D) and in the mask (…, T)."""
+    size, heads, _, depth = key.shape
+    key, value = (
+        torch.cat([first.to(rest.dtype).view(-1, heads, depth).transpose(0, 1).expand(size, -1, -1, -1), rest], dim=2)
+        for first, rest in zip(prefix, (key, value), strict=True)
+    )
+    return key, value, None if mask is None else F.pad(mask, (len(prefix[0]), 0), value=True)
+
+
 class WrittenOut(torch.autograd.Function):
     """The same attention as matrix products, with a backward that fills one gradient of all groups."""
 
     @staticmethod
-    def forward(ctx: Any, qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool) -> torch.Tensor:
+    def forward(
+        ctx: Any, qkv: torch.Tensor, groups: Sequence[Group], heads: int, causal: bool, own: torch.Tensor | None
+    ) -> torch.Tensor:
         """Return (S, W) from (S, 3W), keeping the attention weights."""
         out = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
         kept = []
@@ -66,7 +112,7 @@ class WrittenOut(torch.autograd.Function):
         for size, length in groups:
             stop = start + size * length
             query, key, value = _heads_first(qkv[start:stop], size, length, heads)
-            weights = _weights(query, key, causal)
+            weights = _weights(query, key, causal, None if own is None else own[start:stop].view(size, 1, length))
             attended = torch.bmm(weights, value).view(size, heads, length, -1)
             out[start:stop].view(size, length, heads, -1).copy_(attended.transpose(1, 2))
             kept.append(weights)
@@ -78,7 +124,7 @@ class WrittenOut(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
         """Gradient of queries, keys and values (S, 3W): softmax's is P ∘ (dP − rowsum(dP ∘ P))."""
         qkv, *kept = ctx.saved_tensors
         heads = ctx.heads
@@ -96,7 +142,7 @@ class WrittenOut(torch.autograd.Function):
                 into[:, :, index].copy_(part.view(size, heads, length, -1).transpose(1, 2))
             start = stop
         grads[start:] = 0
-        return grads, None, None, None
+        return grads, None, None, None, None
 
 
 def _heads_first(qkv: torch.Tensor, size: int, length: int, heads: int) -> torch.Tensor:
@@ -105,18 +151,27 @@ def _heads_first(qkv: torch.Tensor, size: int, length: int, heads: int) -> torch
     return split.reshape(3, size * heads, length, -1)
 
 
-def _weights(query: torch.Tensor, key: torch.Tensor, causal: bool) -> torch.Tensor:
-    """Softmax of the scaled scores (G·H, T, T)."""
+def _weights(query: torch.Tensor, key: torch.Tensor, causal: bool, own: torch.Tensor | None) -> torch.Tensor:
+    """Softmax of the scaled scores (G·H, T, T), over the keys that are ``own`` (G, 1, T)."""
     scale = query.shape[-1] ** -0.5
     if not causal:
-        return torch.bmm(query, key.mT).mul_(scale).softmax(-1)
+        scores = torch.bmm(query, key.mT).mul_(scale)
+        if own is not None:
+            scores.view(len(own), -1, *scores.shape[1:]).masked_fill_(~own[:, None], float("-inf"))
+        return scores.softmax(-1)
     length = query.shape[1]
     later = torch.full((length, length), float("-inf"), dtype=query.dtype, device=query.device).triu_(1)
     return torch.baddbmm(later[None], query, key.mT, alpha=scale).softmax(-1)
 
 
 def attend_at(
-    query: torch.Tensor, keys_values: torch.Tensor, groups: Sequence[Group], last: torch.Tensor | None, heads: int
+    query: torch.Tensor,
+    keys_values: torch.Tensor,
+    groups: Sequence[Group],
+    last: torch.Tensor | None,
+    heads: int,
+    *,
+    prefix: Prefix | None = None,
 ) -> torch.Tensor:
     """Attention for a single query of each sequence.
 
@@ -127,6 +182,7 @@ def attend_at(
         last: where each sequence ends among the S tokens (B,): later tokens of its group are padding, not seen.
             None: all tokens are seen.
         heads: H.
+        prefix: keys and values (P, W) that every query sees before those of its sequence.
 
     Returns:
         (B, W).
@@ -142,6 +198,8 @@ def attend_at(
         if last is not None:
             positions = torch.arange(token, stop, device=query.device).view(size, length)
             mask = (positions <= last[sequence : sequence + size, None])[:, None, None, :]
+        if prefix is not None:
+            key, value, mask = _prepend(prefix, key, value, mask)
         outs.append(F.scaled_dot_product_attention(asked, key, value, attn_mask=mask).reshape(size, -1))
         sequence += size
         token = stop

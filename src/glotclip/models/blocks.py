@@ -1,4 +1,4 @@
-"""The pre-norm transformer block that both towers are built of.
+"""The transformer block that all towers are built of.
 
 Shapes: S tokens of all sequences laid end to end, W width, H heads, D = W / H, G sequences of a group, T its length.
 
@@ -9,16 +9,20 @@ number of passes over the activations is what counts here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from glotclip.errors import ConfigError
 from glotclip.models.attention import Group, attend, attend_at
+from glotclip.models.pathway import Inside, Map
 
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
+Norms = Literal["pre", "post"]
 
 # quick_gelu(x) = x · sigmoid(1.702 x) = silu(1.702 x) / 1.702: with the factors moved into the two linear maps
 # around it, one pass over the widest activation is left instead of three.
@@ -43,13 +47,32 @@ class Weights(NamedTuple):
     scale: float
 
 
-class Block(nn.Module):
-    """Attention and MLP, each behind a layer norm and added to the residual stream."""
+NAMES = Weights._fields[:-1]
+LINEARS = ("q", "k", "v", "out", "up", "down")
+NOTHING: Mapping[str, torch.Tensor] = {}
 
-    def __init__(self, width: int, heads: int, mlp_width: int, activation: Activation, norm_eps: float) -> None:
+
+class Block(nn.Module):
+    """Attention and MLP, each added to the residual stream.
+
+    With ``norms="pre"`` each reads the stream through a layer norm (CLIP, SigLIP, ViT); with ``"post"`` the stream
+    itself is normalised after each addition (BERT and its heirs).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_width: int,
+        activation: Activation,
+        norm_eps: float,
+        norms: Norms = "pre",
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.activation: Activation = activation
+        self.post = norms == "post"
+        self.scale = QUICK_GELU_SCALE if activation == "quick_gelu" else 1.0
         self.norm1 = nn.LayerNorm(width, eps=norm_eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -58,25 +81,48 @@ class Block(nn.Module):
         self.down = nn.Linear(mlp_width, width)
         self._low: tuple[object, Weights] | None = None
 
-    def weights(self, dtype: torch.dtype) -> Weights:
-        """Return the weights for computing in ``dtype``; a frozen block casts them once and keeps the copy."""
+    def weights(self, dtype: torch.dtype, replaced: Mapping[str, torch.Tensor] = NOTHING) -> Weights:
+        """Return the weights for computing in ``dtype``; a frozen block casts them once and keeps the copy.
+
+        Args:
+            dtype: what the linear maps compute in.
+            replaced: tensors that stand in for the block's own, by their name in :class:`Weights`. One that takes
+                a gradient is cast each time, any other once for as long as it lives unchanged.
+
+        Raises:
+            ConfigError: a name is not one of :data:`NAMES`, or a tensor has not the shape of the block's own.
+        """
         own = (
             self.norm1.weight, self.norm1.bias, self.qkv.weight, self.qkv.bias, self.out.weight, self.out.bias,
             self.norm2.weight, self.norm2.bias, self.up.weight, self.up.bias, self.down.weight, self.down.bias,
         )  # fmt: skip
-        scale = QUICK_GELU_SCALE if self.activation == "quick_gelu" else 1.0
+        if replaced:
+            _check_names(replaced, NAMES, "weights")
+            check_shapes(replaced, dict(zip(NAMES, own, strict=True)))
+        changes: dict[str, Any]
         if dtype == own[0].dtype:
-            return Weights(*own, scale=scale)
+            changes = {name: tensor.to(dtype) for name, tensor in replaced.items()}
+            full = Weights(*own, scale=self.scale)
+            return full._replace(**changes) if changes else full
         if any(weight.requires_grad or weight.is_inference() for weight in own):
-            return _cast(own, dtype, scale)
-        state = (dtype, *((weight.data_ptr(), weight._version) for weight in own))
-        if self._low is None or self._low[0] != state:
-            with torch.inference_mode(False), torch.no_grad():
-                self._low = (state, _cast(own, dtype, scale))
-        return self._low[1]
+            low = _cast(own, dtype, self.scale)
+        else:
+            state = (dtype, *((weight.data_ptr(), weight._version) for weight in own))
+            if self._low is None or self._low[0] != state:
+                with torch.inference_mode(False), torch.no_grad():
+                    self._low = (state, _cast(own, dtype, self.scale))
+            low = self._low[1]
+        changes = {name: _cast_once(name, tensor, dtype, self.scale) for name, tensor in replaced.items()}
+        return low._replace(**changes) if changes else low
 
     def forward(
-        self, hidden: torch.Tensor, groups: Sequence[Group], causal: bool, dtype: torch.dtype
+        self,
+        hidden: torch.Tensor,
+        groups: Sequence[Group],
+        causal: bool,
+        dtype: torch.dtype,
+        inside: Inside | None = None,
+        own: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the block on every token.
 
@@ -85,18 +131,29 @@ class Block(nn.Module):
             groups: how the S tokens divide into sequences.
             causal: whether a token sees only those before it.
             dtype: what linear maps and attention compute in.
+            inside: what a pathway adds within the block.
+            own: bool (S,), false for padding, which nobody sees then; None: padding is seen.
 
         Returns:
             The residual stream after the block (S, W).
         """
-        w = self.weights(dtype)
-        normed = self._norm(self.norm1, hidden, w.norm1, w.norm1_bias, dtype)
-        attended = attend(F.linear(normed, w.qkv, w.qkv_bias), groups, self.heads, causal)
-        hidden = _add(hidden, F.linear(attended, w.out, w.out_bias))
-        return self._mlp(hidden, w, dtype)
+        w = self.weights(dtype, NOTHING if inside is None else inside.weights)
+        read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
+        qkv = F.linear(read, w.qkv, w.qkv_bias)
+        if inside is not None:
+            _check_names(inside.deltas, LINEARS, "deltas")
+            qkv = _add_deltas(qkv, {"q": read, "k": read, "v": read}, inside.deltas)
+        attended = attend(qkv, groups, self.heads, causal, prefix=None if inside is None else inside.prefix, own=own)
+        return self._finish(hidden, attended, w, dtype, inside)
 
     def pooled(
-        self, hidden: torch.Tensor, groups: Sequence[Group], rows: torch.Tensor, causal: bool, dtype: torch.dtype
+        self,
+        hidden: torch.Tensor,
+        groups: Sequence[Group],
+        rows: torch.Tensor,
+        causal: bool,
+        dtype: torch.dtype,
+        inside: Inside | None = None,
     ) -> torch.Tensor:
         """Run the block for one token of each sequence; what the others would have become is not computed.
 
@@ -107,41 +164,136 @@ class Block(nn.Module):
                 sequences end there, without it they are as long as their group.
             causal: as in :meth:`forward`.
             dtype: as in :meth:`forward`.
+            inside: as in :meth:`forward`.
 
         Returns:
             The residual stream of those tokens after the block (B, W).
         """
-        w = self.weights(dtype)
+        w = self.weights(dtype, NOTHING if inside is None else inside.weights)
         width = hidden.shape[-1]
-        normed = self._norm(self.norm1, hidden, w.norm1, w.norm1_bias, dtype)
-        query = F.linear(normed.index_select(0, rows), w.qkv[:width], w.qkv_bias[:width])
-        keys_values = F.linear(normed, w.qkv[width:], w.qkv_bias[width:])
-        attended = attend_at(query, keys_values, groups, rows if causal else None, self.heads)
-        hidden = _add(hidden.index_select(0, rows), F.linear(attended, w.out, w.out_bias))
-        return self._mlp(hidden, w, dtype)
+        read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
+        asking = read.index_select(0, rows)
+        query = F.linear(asking, w.qkv[:width], w.qkv_bias[:width])
+        keys_values = F.linear(read, w.qkv[width:], w.qkv_bias[width:])
+        if inside is not None:
+            _check_names(inside.deltas, LINEARS, "deltas")
+            query = _add_deltas(query, {"q": asking}, inside.deltas)
+            keys_values = _add_deltas(keys_values, {"k": read, "v": read}, inside.deltas)
+        attended = attend_at(
+            query, keys_values, groups, rows if causal else None, self.heads,
+            prefix=None if inside is None else inside.prefix,
+        )  # fmt: skip
+        return self._finish(hidden.index_select(0, rows), attended, w, dtype, inside)
 
-    def _mlp(self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype) -> torch.Tensor:
-        normed = self._norm(self.norm2, hidden, w.norm2, w.norm2_bias, dtype)
-        inner = _scaled_linear(normed, w.up, w.up_bias, w.scale, w.scale)
+    def _finish(
+        self, hidden: torch.Tensor, attended: torch.Tensor, w: Weights, dtype: torch.dtype, inside: Inside | None
+    ) -> torch.Tensor:
+        """Everything after attention; all of it acts on each token by itself."""
+        update = F.linear(attended, w.out, w.out_bias)
+        if inside is not None:
+            update = _changed(update, attended, inside.deltas.get("out"), inside.after_attention)
+        hidden = self._added(hidden, update, self.norm1, w.norm1, w.norm1_bias)
+        read = self._read(hidden, self.norm2, w.norm2, w.norm2_bias, dtype)
+        inner = _scaled_linear(read, w.up, w.up_bias, w.scale, w.scale)
+        if inside is not None and "up" in inside.deltas:
+            inner = inner + self.scale * inside.deltas["up"](read).to(inner.dtype)
         if self.activation == "quick_gelu":
             inner = F.silu(inner, inplace=not inner.requires_grad)
         else:
             inner = F.gelu(inner, approximate="tanh" if self.activation == "gelu_tanh" else "none")
-        return _add(hidden, _scaled_linear(inner, w.down, w.down_bias, 1 / w.scale, 1.0))
+        update = _scaled_linear(inner, w.down, w.down_bias, 1 / w.scale, 1.0)
+        if inside is not None:
+            delta = inside.deltas.get("down")
+            true = inner if delta is None or self.scale == 1.0 else inner / self.scale
+            update = _changed(update, true, delta, inside.after_mlp)
+        return self._added(hidden, update, self.norm2, w.norm2, w.norm2_bias)
 
-    def _norm(
-        self, norm: nn.LayerNorm, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype
+    def _read(
+        self, hidden: torch.Tensor, norm: nn.LayerNorm, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype
     ) -> torch.Tensor:
-        return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps).to(dtype)
+        """What a sub-layer sees of the residual stream, in the dtype it computes in."""
+        if self.post:
+            return hidden.to(dtype)
+        return F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps).to(dtype)
+
+    def _added(
+        self,
+        hidden: torch.Tensor,
+        update: torch.Tensor,
+        norm: nn.LayerNorm,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+    ) -> torch.Tensor:
+        """Add a sub-layer's output to the residual stream, in place where no gradient needs the old one."""
+        hidden = hidden + update if hidden.requires_grad or update.requires_grad else hidden.add_(update)
+        return F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps) if self.post else hidden
+
+
+def check_shapes(replaced: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> None:
+    """Raise ConfigError where a tensor has not the shape of the one it stands in for."""
+    for name, tensor in replaced.items():
+        if tensor.shape != own[name].shape:
+            raise ConfigError(
+                f"a pathway replaces {name} {tuple(own[name].shape)} by {tuple(tensor.shape)}",
+                hint="the pathway was made for another base",
+            )
+
+
+def _check_names(given: Mapping[str, object], known: Sequence[str], what: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{what} of a block cannot be named {name!r}", hint=f"known: {', '.join(known)}")
+
+
+def _add_deltas(output: torch.Tensor, inputs: Mapping[str, torch.Tensor], deltas: Mapping[str, Map]) -> torch.Tensor:
+    """Add deltas to the parts of a joined map's output (S, n·W), given each part's input, in the parts' order."""
+    if not any(name in deltas for name in inputs):
+        return output
+    pieces = zip(inputs, output.chunk(len(inputs), dim=-1), strict=True)
+    return torch.cat(
+        [piece + deltas[name](inputs[name]).to(piece.dtype) if name in deltas else piece for name, piece in pieces],
+        dim=-1,
+    )
+
+
+def _changed(update: torch.Tensor, read: torch.Tensor, delta: Map | None, after: Map | None) -> torch.Tensor:
+    """Apply what a pathway adds to a sub-layer's last linear map, and then to its output."""
+    if delta is not None:
+        update = update + delta(read).to(update.dtype)
+    return update if after is None else after(update)
 
 
 def _cast(own: Sequence[torch.Tensor], dtype: torch.dtype, scale: float) -> Weights:
     """Cast the linear maps, with the activation's factors moved into them; norms stay in full precision."""
-    up, up_bias, down = own[8] * scale, own[9] * scale, own[10] / scale
-    return Weights(
-        own[0], own[1], own[2].to(dtype), own[3].to(dtype), own[4].to(dtype), own[5].to(dtype),
-        own[6], own[7], up.to(dtype), up_bias.to(dtype), down.to(dtype), own[11].to(dtype), scale=1.0,
-    )  # fmt: skip
+    low = (_cast_one(name, weight, dtype, scale) for name, weight in zip(NAMES, own, strict=True))
+    return Weights._make([*low, 1.0])
+
+
+def _cast_one(name: str, weight: torch.Tensor, dtype: torch.dtype, scale: float) -> torch.Tensor:
+    if name.startswith("norm"):
+        return weight
+    if scale != 1.0 and name in ("up", "up_bias", "down"):
+        weight = weight / scale if name == "down" else weight * scale
+    return weight.to(dtype)
+
+
+# Casts of tensors that stand in for blocks' own. A cast lives as long as the tensor it was made from.
+_CASTS: MutableMapping[torch.Tensor, tuple[object, torch.Tensor]] = WeakTensorKeyDictionary()
+
+
+def _cast_once(name: str, weight: torch.Tensor, dtype: torch.dtype, scale: float) -> torch.Tensor:
+    """Cast a replacement: within autograd where it takes a gradient, else once for each state of the tensor."""
+    if weight.is_inference() or (weight.requires_grad and torch.is_grad_enabled()):
+        return _cast_one(name, weight, dtype, scale)
+    state = (name, dtype, scale, weight._version)
+    kept = _CASTS.get(weight)
+    if kept is None or kept[0] != state:
+        with torch.inference_mode(False), torch.no_grad():
+            cast = _cast_one(name, weight, dtype, scale)
+        if cast is weight:  # a norm's: to keep it under itself would keep it alive
+            return weight
+        kept = _CASTS[weight] = (state, cast)
+    return kept[1]
 
 
 def _scaled_linear(
@@ -151,10 +303,3 @@ def _scaled_linear(
     if alpha == beta == 1.0:
         return F.linear(x, weight, bias)
     return torch.addmm(bias, x, weight.t(), alpha=alpha, beta=beta)
-
-
-def _add(hidden: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-    """Add to the residual stream, in place where no gradient needs the old one."""
-    if hidden.requires_grad or update.requires_grad:
-        return hidden + update
-    return hidden.add_(update)

@@ -91,7 +91,7 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         "format": OWN_FORMAT,
         "name": encoder.name,
         "fingerprint": encoder.fingerprint,
-        "text": asdict(encoder.text.config),
+        "text": encoder.text.config.record(),
         "vision": _vision_record(encoder.vision),
         "preprocess": asdict(encoder.preprocess),
         "logit_scale": encoder.logit_scale,

@@ -94,6 +94,11 @@ class DualEncoder:
         return self.text.config.embed_dim
 
     @property
+    def text_weights(self) -> int:
+        """Number of the text tower's weights, token table and projection included."""
+        return sum(parameter.numel() for parameter in self.text.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where the towers are."""
         return self.text.table.device
@@ -116,7 +121,7 @@ class DualEncoder:
         key = tuple((name, tensor.data_ptr(), tensor._version) for name, tensor in state.items())
         if self._fingerprint is None or self._fingerprint[0] != key:
             facts = {
-                "text": json.dumps(asdict(self.text.config), sort_keys=True),
+                "text": json.dumps(self.text.config.record(), sort_keys=True),
                 "vision": self.vision.identity,
                 "tokenizer": self.tokenizer.identity,
                 "preprocess": json.dumps(asdict(self.preprocess), sort_keys=True),

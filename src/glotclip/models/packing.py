@@ -1,6 +1,6 @@
 """Laying a padded batch of texts end to end, sorted by length, so that no time is spent on padding.
 
-Shapes: B texts, T columns of the padded batch, S tokens laid end to end.
+Shapes: B texts, T columns of the padded batch, S tokens laid end to end, W width, P vectors of a prompt.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from glotclip.models.attention import Group
 
@@ -34,6 +35,7 @@ class Layout(NamedTuple):
         position: int64 (S,), place of each packed token in its text.
         queries: int64 (sum of the groups' sizes,), packed index of the token each sequence is pooled at, filler too.
         restore: int64 (B,), the batch's order → place in ``queries``.
+        own: bool (S,), false for the padding within sequences and the filler behind them; None unless asked for.
     """
 
     groups: list[Group]
@@ -41,15 +43,17 @@ class Layout(NamedTuple):
     position: torch.Tensor
     queries: torch.Tensor
     restore: torch.Tensor
+    own: torch.Tensor | None = None
 
 
-def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False) -> Layout:
+def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool = False) -> Layout:
     """Plan the packing of texts of ``lengths`` (B,) that are padded to ``width`` columns.
 
     Args:
         lengths: tokens of each text.
         width: columns of the padded batch.
         coarse: round all shapes up to a grid, for kernels that are compiled for each shape.
+        marks: tell padding from the texts' own tokens.
     """
     device = lengths.device
     sizes = lengths.cpu().numpy()
@@ -64,8 +68,10 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False) -> Layout:
     total = int(padded.sum())
     position = np.arange(total) - np.repeat(starts, padded)
     source = np.repeat(order[rows] * width, padded) + position
+    own = torch.from_numpy(position < np.repeat(ordered[rows], padded)).to(device) if marks else None
     if coarse and (missing := _up(total, TOKEN_GRID) - total):
         position, source = (np.concatenate([each, np.zeros(missing, np.int64)]) for each in (position, source))
+        own = None if own is None else F.pad(own, (0, missing))
     place = np.empty(len(order), np.int64)
     firsts = np.cumsum([0, *(group.size for group in groups)])[:-1]
     place[order] = (
@@ -77,7 +83,48 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False) -> Layout:
     def tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(device, non_blocking=True)
 
-    return Layout(groups, tensor(source), tensor(position), tensor(starts + ordered[rows] - 1), tensor(place))
+    return Layout(groups, tensor(source), tensor(position), tensor(starts + ordered[rows] - 1), tensor(place), own)
+
+
+def means(hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Average each sequence's own tokens among the packed ones (S, W): float32, in the order of the groups."""
+    assert layout.own is not None
+    outs = []
+    start = 0
+    for size, length in layout.groups:
+        stop = start + size * length
+        own = layout.own[start:stop].view(size, length, 1).float()
+        outs.append((hidden[start:stop].view(size, length, -1) * own).sum(1) / own.sum(1))
+        start = stop
+    return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+
+class Prompted(NamedTuple):
+    """A padded batch with P vectors inserted after every text's first token.
+
+    Attributes:
+        lengths: int64 (B,), P more than before, at most the context.
+        width: columns of the new batch T'.
+        source: int64 (B, T'), where each token comes from: an index into the flattened (B, T) batch, or behind its
+            B · T places the number of a vector.
+    """
+
+    lengths: torch.Tensor
+    width: int
+    source: torch.Tensor
+
+
+def insert(lengths: torch.Tensor, width: int, count: int, context: int) -> Prompted:
+    """Plan the insertion of ``count`` vectors into texts of ``lengths`` (B,) that are padded to ``width`` columns.
+
+    A text that would grow beyond ``context`` tokens loses those before its last one.
+    """
+    longer = (lengths + count).clamp(max=context)
+    column = torch.arange(min(width + count, context), device=lengths.device)
+    token = torch.where(column == longer[:, None] - 1, lengths[:, None] - 1, (column - count).clamp(min=0))
+    source = torch.arange(len(lengths), device=lengths.device)[:, None] * width + token
+    vector = (column > 0) & (column <= count)
+    return Prompted(longer, len(column), torch.where(vector, len(lengths) * width + column - 1, source))
 
 
 def _up(number: int, grid: int) -> int:

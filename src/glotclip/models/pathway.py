@@ -19,9 +19,14 @@ Map = Callable[[torch.Tensor], torch.Tensor]
 class Inside:
     """What acts within one block. Everything may be left out.
 
+    In low precision the linear maps compute in bf16 or fp16 while weights and residual stream are float32: deltas and
+    the functions after a sub-layer are handed tensors in the dtype of the linear maps, must use their own weights in
+    ``x.dtype``, and should return it. Rows are packed tokens and may be filler: each is to be treated by itself.
+
     Attributes:
         weights: tensors that stand in for the block's own, by the names of
-            :class:`glotclip.models.blocks.Weights` (``norm1``, ``qkv_bias``, ``up``, …), in the tower's dtype.
+            :class:`glotclip.models.blocks.Weights` (``norm1``, ``qkv_bias``, ``up``, …), in the tower's dtype. In low
+            precision one that takes no gradient is cast once as long as the same unchanged tensor is given.
         deltas: for the linear maps ``q``, ``k``, ``v``, ``out``, ``up``, ``down``: a function of the map's input
             (S, in) whose value (S, out) is added to the map's output.
         after_attention: a function of the attention's output (S, W), before it is added to the residual stream.
@@ -39,14 +44,19 @@ class Inside:
 class Pathway(nn.Module):
     """What one language pack adds to the frozen text tower. This class adds nothing: it is the base's own path.
 
-    A subclass overrides the places it needs. The tower calls them in this order: :meth:`outside`, :meth:`embed` and
-    :meth:`prompt` once, then for every block ``k`` (from 0) :meth:`inside` before it and :meth:`after_block` on its
-    output. Where that is exact, the last block computes only the position that is pooled, so there ``T`` may be 1:
-    what acts after a block must act on each position by itself.
+    A subclass overrides the places it needs. The tower calls them in this order: :meth:`outside`, :meth:`prompt` and
+    :meth:`embed` once, then for every block ``k`` (from 0) :meth:`inside` before it and :meth:`after_block` on its
+    output. Tokens are packed: ``B`` is 1 and ``T`` the number of tokens of all texts. Where only one position is
+    read, the last block computes that alone, so there ``T`` is the number of texts; a tower that reads the mean
+    computes all tokens. What acts after a block must therefore act on each position by itself.
     """
 
     def outside(self) -> Mapping[str, torch.Tensor]:
-        """Tensors that stand in for the tower's own outside its blocks, by parameter name (``positions``, …)."""
+        """Tensors that stand in for the tower's own outside its blocks, by parameter name and of the same shape.
+
+        A pre-norm tower has ``positions``, ``norm.weight``, ``norm.bias``, ``projection.weight`` and maybe
+        ``projection.bias``; a post-norm one has ``embed_norm`` and no ``norm``. :meth:`embed` replaces the table.
+        """
         return {}
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
@@ -54,7 +64,10 @@ class Pathway(nn.Module):
         return F.embedding(ids, table)
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-        """Vectors (P, W) to insert after every text's first token; they take positions as tokens do."""
+        """Vectors (P, W) to insert after every text's first token; they take positions as tokens do.
+
+        Every text is P tokens longer then; one that would exceed the context loses the tokens before its last one.
+        """
         return None
 
     def inside(self, k: int) -> Inside | None:

@@ -1,31 +1,42 @@
-"""The text transformer of CLIP and SigLIP, block by block, with named places for a language's pathway.
+"""The text transformer of CLIP, SigLIP and XLM-R, block by block, with named places for a language's pathway.
 
-Shapes: B texts, T tokens, W width, H heads, E embedding, V vocabulary rows.
+Shapes: B texts, T tokens, S packed tokens, W width, H heads, E embedding, V vocabulary rows, P vectors of a prompt.
 
 CLIP (Radford et al. 2021, § 2.4) attends causally and reads the text off its end token, so what follows the end
 cannot matter: texts are computed in groups of similar length, each trimmed to its longest, and the last block
 computes only the end token's queries and MLP. SigLIP (Zhai et al. 2023) attends both ways, padding included, and
-reads the last position of the padded text.
+reads the last position of the padded text. XLM-R (Conneau et al. 2020) attends both ways but never to padding, and
+normalises after each addition; Multilingual-CLIP reads it by the mean over all tokens.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.models.blocks import Activation, Block
-from glotclip.models.packing import Layout, pack
+from glotclip.models.blocks import NOTHING, Activation, Block, Norms, check_shapes
+from glotclip.models.packing import Layout, Prompted, insert, means, pack
 from glotclip.models.pathway import Pathway
+
+# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
+# fingerprints of older bases, to which packs are tied, stay what they were.
+LATER = ("norms",)
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Geometry of a text tower; the defaults are those of CLIP ViT-B/32."""
+    """Geometry of a text tower; the defaults are those of CLIP ViT-B/32.
+
+    ``pooling`` is at the end token (CLIP), at the last place of the padded text (SigLIP), or the mean over a text's
+    tokens, which then see no padding (Multilingual-CLIP). ``norms="post"`` normalises the sum of token and position,
+    and the residual stream after each addition, with no norm before the projection.
+    """
 
     width: int = 512
     layers: int = 12
@@ -36,9 +47,10 @@ class TextConfig:
     embed_dim: int = 512
     activation: Activation = "quick_gelu"
     causal: bool = True
-    pooling: Literal["eot", "last"] = "eot"
+    pooling: Literal["eot", "last", "mean"] = "eot"
     norm_eps: float = 1e-5
     projection_bias: bool = False
+    norms: Norms = "pre"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -47,6 +59,15 @@ class TextConfig:
             )
         if self.pooling == "eot" and not self.causal:
             raise ConfigError("pooling at the end token needs causal attention", hint="use pooling='last'")
+        if self.pooling == "mean" and self.causal:
+            raise ConfigError("the mean over tokens is of a tower that attends both ways", hint="set causal=False")
+        if self.norms == "post" and self.pooling != "mean":
+            raise ConfigError("a post-norm tower is read by the mean over its tokens", hint="use pooling='mean'")
+
+    def record(self) -> dict[str, Any]:
+        """This geometry as JSON, from which it can be built again."""
+        usual = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
 
 
 class TextTower(nn.Module):
@@ -62,10 +83,12 @@ class TextTower(nn.Module):
         self.table = nn.Parameter(torch.empty(config.vocab_size, config.width))
         self.positions = nn.Parameter(torch.empty(config.context_length, config.width))
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.mlp_width, config.activation, config.norm_eps)
+            Block(config.width, config.heads, config.mlp_width, config.activation, config.norm_eps, config.norms)
             for _ in range(config.layers)
         )
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.norm = norm if config.norms == "pre" else None
+        self.embed_norm = norm if config.norms == "post" else None
         self.projection = nn.Linear(config.width, config.embed_dim, bias=config.projection_bias)
         self.reset_parameters()
 
@@ -90,7 +113,7 @@ class TextTower(nn.Module):
     @property
     def trims(self) -> bool:
         """Whether a batch may be trimmed to its longest text without changing any feature."""
-        return self.config.causal and self.config.pooling == "eot"
+        return self.config.pooling != "last"
 
     def forward(
         self,
@@ -106,7 +129,8 @@ class TextTower(nn.Module):
             ids: int64 (B, T), padded; T must be the context length where :attr:`trims` is false.
             lengths: int64 (B,), tokens of each text including the end token.
             pathway: what a language adds; None is the base's own path without an extra operation. What it is
-                handed is packed: one row (1, S) of all the batch's tokens, and (1, B, W) after the last block.
+                handed is packed: one row (1, S) of all the batch's tokens, and (1, B, W) after the last block
+                unless all tokens are read (the mean).
             precision: dtype of the linear maps and of attention; the residual stream and norms stay float32. By
                 default that of an enclosing ``torch.autocast``, else the weights' own.
 
@@ -119,40 +143,109 @@ class TextTower(nn.Module):
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
         if not len(ids):
             return self.table.new_zeros(0, self.config.embed_dim)
-        layout = self._layout(ids, lengths, coarse=device_type == "cpu" and precision != torch.float32)
-        hidden = self._embed(ids, layout, pathway)
+        outside = NOTHING if pathway is None else pathway.outside()
+        if outside:
+            self._check(outside)
+        prompt = None if pathway is None else pathway.prompt(self.table)
+        coarse = device_type == "cpu" and precision != torch.float32
+        self._fits(ids.shape[1], 0 if prompt is None else len(prompt))
+        if prompt is None:
+            layout = self._layout(lengths, ids.shape[1], coarse)
+            hidden = self._embed(ids.reshape(-1).index_select(0, layout.source), pathway)
+        else:
+            plan = insert(lengths, ids.shape[1], len(prompt), self.config.context_length)
+            layout = self._layout(plan.lengths, plan.width, coarse)
+            hidden = self._embed_prompted(ids, prompt, plan, layout, pathway)
         # What computes in low precision is decided here; autocast would only look at each operation once more.
         with torch.autocast(device_type, enabled=False):
-            final = len(self.blocks) - 1
-            for k, block in enumerate(self.blocks):
-                assert isinstance(block, Block)
-                if k < final:
-                    hidden = block(hidden, layout.groups, self.config.causal, precision)
-                else:
-                    hidden = block.pooled(hidden, layout.groups, layout.queries, self.config.causal, precision)
-                if pathway is not None:
-                    hidden = pathway.after_block(k, hidden[None])[0]
-            features: torch.Tensor = self.projection(self.norm(hidden.to(self.norm.weight.dtype)))
+            hidden = hidden + F.embedding(layout.position, outside.get("positions", self.positions))
+            hidden = self._normed(hidden, "embed_norm", outside)
+            hidden = self._run(hidden, layout, pathway, precision)
+            if self.config.pooling == "mean":
+                hidden = means(hidden, layout)
+            hidden = self._normed(hidden.to(self.table.dtype), "norm", outside)
+            weight = outside.get("projection.weight", self.projection.weight)
+            features = F.linear(hidden, weight, outside.get("projection.bias", self.projection.bias))
             return features.index_select(0, layout.restore)
 
-    def _embed(self, ids: torch.Tensor, layout: Layout, pathway: Pathway | None) -> torch.Tensor:
-        """Look up the packed tokens and add their positions: (S, W)."""
-        packed = ids.reshape(-1).index_select(0, layout.source)
-        embedded = F.embedding(packed, self.table) if pathway is None else pathway.embed(packed[None], self.table)[0]
-        return embedded + F.embedding(layout.position, self.positions)
+    def _run(
+        self, hidden: torch.Tensor, layout: Layout, pathway: Pathway | None, precision: torch.dtype
+    ) -> torch.Tensor:
+        """Run the blocks on the packed tokens (S, W); what is read off one token becomes (B, W) in the last."""
+        # A pathway that leaves the blocks' insides alone is not asked about them.
+        acts = pathway is not None and type(pathway).inside is not Pathway.inside
+        causal = self.config.causal
+        final = len(self.blocks) - 1 if self.config.pooling != "mean" else len(self.blocks)
+        for k, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            inside = pathway.inside(k) if acts and pathway is not None else None
+            if k < final:
+                hidden = block(hidden, layout.groups, causal, precision, inside, layout.own)
+            else:
+                hidden = block.pooled(hidden, layout.groups, layout.queries, causal, precision, inside)
+            if pathway is not None:
+                hidden = pathway.after_block(k, hidden[None])[0]
+        return hidden
 
-    def _layout(self, ids: torch.Tensor, lengths: torch.Tensor, coarse: bool) -> Layout:
-        width = ids.shape[1]
-        if width > self.config.context_length:
+    def _embed(self, tokens: torch.Tensor, pathway: Pathway | None) -> torch.Tensor:
+        """Look up packed tokens (S,): (S, W)."""
+        return F.embedding(tokens, self.table) if pathway is None else pathway.embed(tokens[None], self.table)[0]
+
+    def _embed_prompted(
+        self, ids: torch.Tensor, prompt: torch.Tensor, plan: Prompted, layout: Layout, pathway: Pathway | None
+    ) -> torch.Tensor:
+        """Look up packed tokens, and put the prompt's vectors (P, W) between them: (S, W)."""
+        source = plan.source.reshape(-1).index_select(0, layout.source)
+        number = source - ids.numel()
+        # The places of vectors look up the first token of all, for nothing: there are few of them.
+        tokens = ids.reshape(-1).index_select(0, source.masked_fill(number >= 0, 0))
+        vectors = F.embedding(number.clamp(min=0), prompt.to(self.table.dtype))
+        return torch.where((number >= 0)[:, None], vectors, self._embed(tokens, pathway))
+
+    def _normed(
+        self, hidden: torch.Tensor, name: Literal["norm", "embed_norm"], outside: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Apply the norm of this name, where the tower has it."""
+        norm = self.norm if name == "norm" else self.embed_norm
+        if norm is None:
+            return hidden
+        weight, bias = outside.get(f"{name}.weight", norm.weight), outside.get(f"{name}.bias", norm.bias)
+        return F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps)
+
+    def _check(self, outside: Mapping[str, torch.Tensor]) -> None:
+        own = {
+            name: tensor
+            for name, tensor in self.named_parameters()
+            if name != "table" and not name.startswith("blocks.")
+        }
+        for name in outside:
+            if name not in own:
+                raise ConfigError(
+                    f"a pathway cannot replace {name!r} outside the blocks",
+                    hint=f"this tower has {', '.join(own)}; the table is replaced through embed",
+                )
+        check_shapes(outside, own)
+
+    def _fits(self, width: int, prompt: int) -> None:
+        """Raise ConfigError if a batch of ``width`` columns, or a prompt in it, is not one for this tower."""
+        context = self.config.context_length
+        if width > context:
             raise ConfigError(
-                f"texts of {width} tokens, but the tower has {self.config.context_length} positions",
+                f"texts of {width} tokens, but the tower has {context} positions",
                 hint="tokenise with this base's tokenizer, which cuts texts to the context",
             )
-        if self.trims:
-            return pack(lengths, width, coarse=coarse)
-        if width != self.config.context_length:
+        if not self.trims and width != context:
             raise ConfigError(
-                f"this tower attends to padding: texts must be padded to {self.config.context_length}, not {width}",
+                f"this tower attends to padding: texts must be padded to {context}, not {width}",
                 hint="pass to=tower.config.context_length to Tokens.padded",
             )
+        if prompt + 2 > context:
+            raise ConfigError(
+                f"a prompt of {prompt} vectors leaves no room for a text in {context} positions",
+                hint="use a shorter prompt",
+            )
+
+    def _layout(self, lengths: torch.Tensor, width: int, coarse: bool) -> Layout:
+        if self.trims:
+            return pack(lengths, width, coarse=coarse, marks=self.config.pooling == "mean")
         return pack(torch.full_like(lengths, width), width)
