@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
+from glotclip.models.blocks import Block
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import Inside, Map, Pathway
+from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 
 ALL = "all"
@@ -28,6 +30,13 @@ class Part(Pathway):
 
     kind: ClassVar[str]
     looks_up: ClassVar[bool] = False  # true where the part replaces the lookup in the token table
+
+    def folded(self, k: int) -> Mapping[str, torch.Tensor]:
+        """What block ``k``'s weights would have to be increased by for the part's deltas to be in them, by name.
+
+        A part that defines this acts through its ``deltas`` alone.
+        """
+        return {}
 
     @abstractmethod
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -48,23 +57,159 @@ class Part(Pathway):
 
 
 class Route(Pathway):
-    """The way of one language through the tower: several parts acting in order."""
+    """The way of one language through the tower: several parts acting in order.
+
+    Only the places that some part overrides are called. Where two parts put a tensor in the same one's stead, the
+    later part's counts.
+    """
 
     def __init__(self, parts: Sequence[Part]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self._lookup = next((part for part in parts if part.looks_up), None)
-        self._after = [part for part in parts if type(part).after_block is not Pathway.after_block]
+        self._outside = acting(parts, "outside")
+        self._prompt = acting(parts, "prompt")
+        self._inside = acting(parts, "inside")
+        self._after = acting(parts, "after_block")
+
+    def outside(self) -> Mapping[str, torch.Tensor]:
+        """What stands in for the tower's tensors outside its blocks."""
+        return {name: tensor for part in self._outside for name, tensor in part.outside().items()}
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Look up (B, T) ids, by the part that owns the lookup where there is one."""
         return super().embed(ids, table) if self._lookup is None else self._lookup.embed(ids, table)
+
+    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
+        """Every part's prompt vectors, one after another (P, W)."""
+        prompts = [vectors for part in self._prompt if (vectors := part.prompt(table)) is not None]
+        return torch.cat(prompts) if len(prompts) > 1 else next(iter(prompts), None)
+
+    def inside(self, k: int) -> Inside | None:
+        """What all parts do within block ``k``."""
+        return together([inside for part in self._inside if (inside := part.inside(k)) is not None])
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
         """Apply every part that acts after block ``k`` to (B, T, W)."""
         for part in self._after:
             hidden = part.after_block(k, hidden)
         return hidden
+
+    def merged(self, text: TextTower) -> Pathway:
+        """The same way for serving: deltas that weights can absorb are added into them, once.
+
+        Its features are this route's up to rounding. This route is not changed: it is the way back.
+        """
+        folding = [part for part in self.parts if isinstance(part, Part) and acting([part], "folded")]
+        if not folding:
+            return self
+        rest = Route([part for part in self.parts if isinstance(part, Part) and part not in folding])
+        return Merged(rest, folding, text)
+
+
+class Merged(Pathway):
+    """A route whose foldable parts have become weights (:meth:`Route.merged`).
+
+    Args:
+        rest: the parts that remain as they are.
+        folding: the parts to add into the weights.
+        text: the tower whose weights they are added to.
+    """
+
+    def __init__(self, rest: Route, folding: Sequence[Part], text: TextTower) -> None:
+        super().__init__()
+        self.rest = rest
+        self._weights: list[dict[str, torch.Tensor]] = []
+        # Ordinary tensors even where this is called in inference mode: the tower keeps one cast of each of them.
+        with torch.inference_mode(False), torch.no_grad():
+            for k, block in enumerate(text.blocks):
+                assert isinstance(block, Block)
+                inside = rest.inside(k)
+                before = {**own_weights(block), **(inside.weights if inside else {})}
+                sums: dict[str, torch.Tensor] = {}
+                for part in folding:
+                    for name, delta in part.folded(k).items():
+                        sums[name] = sums.get(name, before[name]) + delta.to(before[name])
+                self._weights.append({name: tensor.detach() for name, tensor in sums.items()})
+
+    def outside(self) -> Mapping[str, torch.Tensor]:
+        """As the rest has it."""
+        return self.rest.outside()
+
+    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """As the rest has it."""
+        return self.rest.embed(ids, table)
+
+    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
+        """As the rest has it."""
+        return self.rest.prompt(table)
+
+    def inside(self, k: int) -> Inside:
+        """What the rest does within block ``k``, on the merged weights."""
+        merged = Inside(weights=self._weights[k])
+        inside = self.rest.inside(k)
+        return merged if inside is None else replace(inside, weights={**inside.weights, **merged.weights})
+
+    def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
+        """As the rest has it."""
+        return self.rest.after_block(k, hidden)
+
+
+def acting(parts: Sequence[Part], place: str) -> list[Part]:
+    """Those of the parts that do something at a place of the tower, by the method's name."""
+    return [part for part in parts if getattr(type(part), place) is not getattr(Part, place)]
+
+
+def own_weights(block: Block) -> dict[str, torch.Tensor]:
+    """A block's own weights, by the names that :class:`Inside` uses."""
+    own: dict[str, torch.Tensor] = {}
+    for stem in ("norm1", "qkv", "out", "norm2", "up", "down"):
+        module = getattr(block, stem)
+        own |= {stem: module.weight, f"{stem}_bias": module.bias}
+    return own
+
+
+def together(all_: Sequence[Inside]) -> Inside | None:
+    """Combine what several parts do within one block: the later weights, summed deltas, maps one after another."""
+    if len(all_) < 2:
+        return next(iter(all_), None)
+    deltas: dict[str, list[Map]] = {}
+    for inside in all_:
+        for name, delta in inside.deltas.items():
+            deltas.setdefault(name, []).append(delta)
+    prefixes = [inside.prefix for inside in all_ if inside.prefix is not None]
+    return Inside(
+        weights={name: tensor for inside in all_ for name, tensor in inside.weights.items()},
+        deltas={name: _sum(maps) for name, maps in deltas.items()},
+        after_attention=_chain([inside.after_attention for inside in all_ if inside.after_attention]),
+        after_mlp=_chain([inside.after_mlp for inside in all_ if inside.after_mlp]),
+        prefix=(torch.cat([key for key, _ in prefixes]), torch.cat([value for _, value in prefixes]))
+        if prefixes
+        else None,
+    )
+
+
+def _sum(maps: Sequence[Map]) -> Map:
+    if len(maps) == 1:
+        return maps[0]
+
+    def summed(x: torch.Tensor) -> torch.Tensor:
+        first, *others = (each(x) for each in maps)
+        return sum(others, start=first)
+
+    return summed
+
+
+def _chain(maps: Sequence[Map]) -> Map | None:
+    if len(maps) < 2:
+        return next(iter(maps), None)
+
+    def chained(x: torch.Tensor) -> torch.Tensor:
+        for each in maps:
+            x = each(x)
+        return x
+
+    return chained
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,15 @@ from pydantic import ValidationError
 
 from glotclip import __version__
 from glotclip.errors import DataError, FingerprintError, GlotclipError, PackError
+from glotclip.methods.acquirer import Acquirer
+from glotclip.methods.adapter import Adapter
+from glotclip.methods.compacter import Compacter
 from glotclip.methods.lexicon import Lexicon
+from glotclip.methods.lora import Lora
 from glotclip.methods.part import PackState, Part
+from glotclip.methods.prefix import Prefix
+from glotclip.methods.prompt import HardPrompt, SoftPrompt
+from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
@@ -27,7 +34,10 @@ from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, 
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
 
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
-PARTS: dict[str, type[Part]] = {part.kind: part for part in (Lexicon,)}
+PARTS: dict[str, type[Part]] = {
+    part.kind: part
+    for part in (Lexicon, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower, Table)
+}
 
 
 @dataclass(frozen=True)
