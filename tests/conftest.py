@@ -91,7 +91,7 @@ class School:
         steps = curriculum.train.total_steps(curriculum.examples(task, self.captions))
         captions = {code: self.captions[code] for code in task}
         source = LessonSource(lesson, captions, curriculum.train, steps, device=self.base.device, world=World())
-        learner = LessonLearner(self.base, lesson, curriculum.method_settings.objective(), curriculum.precision)
+        learner = LessonLearner(self.base, lesson, curriculum.method_settings, curriculum.precision)
         result = fit(learner, source, steps, curriculum.train, precision=curriculum.precision, **(fitting or {}))
         return Taught(lesson.finish(result.decay), result)
 
@@ -204,3 +204,56 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
     (root / "captions.csv").write_text("".join(lines), encoding="utf-8")
     return root / "captions.csv"
+
+
+class Film(Protocol):
+    """Writes a video of plain frames, one a grey shade, and returns its path."""
+
+    def __call__(
+        self,
+        path: Path,
+        shades: Sequence[int | tuple[int, int, int]],
+        *,
+        codec: str = "libx264",
+        rate: int = 12,
+        times: Sequence[int] | None = None,
+        size: tuple[int, int] = (64, 64),
+        options: Mapping[str, str] | None = None,
+    ) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def film() -> Film:
+    """The function that writes a video."""
+    return write_film
+
+
+def write_film(
+    path: Path,
+    shades: Sequence[int | tuple[int, int, int]],
+    *,
+    codec: str = "libx264",
+    rate: int = 12,
+    times: Sequence[int] | None = None,
+    size: tuple[int, int] = (64, 64),
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a video; ``times`` are milliseconds, one a frame, for a varying frame rate."""
+    from fractions import Fraction
+
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=dict(options or {})) as container:
+        stream: Any = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for place, shade in enumerate(shades):
+            pixels = np.empty((size[1], size[0], 3), np.uint8)
+            pixels[:] = shade
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts = place if times is None else times[place]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

@@ -44,6 +44,10 @@ class ImageError(GlotclipError):
     """One picture cannot be read. Bulk readers count and skip these; single loads raise them."""
 
 
+class VideoError(GlotclipError):
+    """One video cannot be read. Bulk readers count and skip these; single loads raise them."""
+
+
 class CheckpointError(GlotclipError):
     """A model file is missing, damaged, of an unknown layout, or unsafe to open."""
 
