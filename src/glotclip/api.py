@@ -230,14 +230,16 @@ def plan_extension(
     dataset = data if isinstance(data, Dataset) else open_dataset(data)
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
+    losses = [stage.objective for stage in curriculum.stages()]
     captions = {
         code: collect(
             corpus,
             code,
             polyglot.base,
             store,
-            with_images=method_settings.cross_modal > 0,
-            with_english=method_settings.cross_lingual > 0,
+            with_images=any(loss.wants_images for loss in losses),
+            partner_features=any(loss.cross_lingual > 0 and not loss.wants_partner_tokens for loss in losses),
+            partner_texts=any(loss.wants_partner_tokens for loss in losses),
             progress=progress,
         )
         for code in codes

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastive
-from glotclip.methods.objective import Alignment, Targets
+from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
 
 B, E = 8, 5
+
+
+def alignment_of(lingual: float, modal: float, temperature: float = 0.07, **others: Any) -> Alignment:
+    return Alignment(
+        ObjectiveSettings(cross_lingual=lingual, cross_modal=modal, temperature=temperature, **others)
+    )
 
 
 @pytest.fixture
@@ -34,9 +41,9 @@ def targets() -> Targets:
 
 
 def test_rows_without_target_take_no_part(features: torch.Tensor, targets: Targets) -> None:
-    loss, parts = Alignment(1.0, 0.5, 0.07)(features, targets)
-    english, image = targets.has_english, targets.has_image
-    lingual = cross_lingual_mse(features[english], targets.english[english])
+    loss, parts = alignment_of(1.0, 0.5, 0.07)(features, targets)
+    english, image = targets.has_partner, targets.has_image
+    lingual = cross_lingual_mse(features[english], targets.partner[english])
     modal = multi_positive_contrastive(features[image], targets.images[image], targets.groups[image], 0.07)
     torch.testing.assert_close(loss, lingual + 0.5 * modal)
     torch.testing.assert_close(parts["cross_lingual"], lingual.detach())
@@ -52,8 +59,8 @@ def test_a_weight_of_zero_skips_its_term(
     features: torch.Tensor, targets: Targets, lingual: float, modal: float
 ) -> None:
     poison = torch.full((B, E), torch.nan)
-    spoilt = replace(targets, images=poison) if modal == 0 else replace(targets, english=poison)
-    loss, parts = Alignment(lingual, modal, 0.07)(features, spoilt)
+    spoilt = replace(targets, images=poison) if modal == 0 else replace(targets, partner=poison)
+    loss, parts = alignment_of(lingual, modal, 0.07)(features, spoilt)
     assert torch.isfinite(loss)
     assert set(parts) == ({"cross_lingual"} if modal == 0 else {"cross_modal"})
 
@@ -62,7 +69,7 @@ def test_a_weight_of_zero_skips_its_term(
 def test_the_temperature_is_clamped_in_place_before_use(
     features: torch.Tensor, targets: Targets, set_to: float, used: float
 ) -> None:
-    alignment = Alignment(0.0, 1.0, 0.07)
+    alignment = alignment_of(0.0, 1.0, 0.07)
     with torch.no_grad():
         alignment.temperature.fill_(set_to)
     loss, _ = alignment(features, targets)
@@ -73,9 +80,52 @@ def test_the_temperature_is_clamped_in_place_before_use(
 
 
 def test_the_temperature_trains_only_where_it_is_used(features: torch.Tensor, targets: Targets) -> None:
-    assert not Alignment(1.0, 0.0, 0.07).temperature.requires_grad
-    assert not Alignment(1.0, 1.0, 0.07, learn_temperature=False).temperature.requires_grad
-    alignment = Alignment(1.0, 0.01, 0.07)
+    assert not alignment_of(1.0, 0.0, 0.07).temperature.requires_grad
+    assert not alignment_of(1.0, 1.0, 0.07, learn_temperature=False).temperature.requires_grad
+    alignment = alignment_of(1.0, 0.01, 0.07)
     alignment(features, targets)[0].backward()
     assert alignment.temperature.grad is not None
     assert float(alignment.temperature.grad) != 0
+
+
+def test_contrastive_alignment_compares_the_two_texts(features: torch.Tensor, targets: Targets) -> None:
+    _, parts = alignment_of(1.0, 0.0, alignment="contrastive", side="trained")(features, targets)
+    rows = targets.has_partner
+    expected = multi_positive_contrastive(features[rows], targets.partner[rows], targets.groups[rows], 0.07)
+    torch.testing.assert_close(parts["cross_lingual"], expected.detach())
+
+
+def test_alignment_through_the_picture_moves_the_partner_alone(features: torch.Tensor, targets: Targets) -> None:
+    partner = targets.partner.clone().requires_grad_()
+    alignment = alignment_of(1.0, 0.0, alignment="with-image", side="trained")
+    loss, _ = alignment(features, replace(targets, partner=partner))
+    rows = targets.has_partner & targets.has_image
+    expected = multi_positive_contrastive(partner[rows], targets.images[rows], targets.groups[rows], 0.07)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert features.grad is None or not features.grad.any()
+    assert partner.grad is not None and partner.grad[rows].any()
+
+
+def test_replayed_rows_are_held_to_what_was_kept_and_still_contrast(
+    features: torch.Tensor, targets: Targets
+) -> None:
+    replayed = torch.arange(B) >= B // 2
+    _, parts = alignment_of(1.0, 0.5)(features, replace(targets, replayed=replayed))
+    current = targets.has_partner & ~replayed
+    torch.testing.assert_close(
+        parts["cross_lingual"], cross_lingual_mse(features[current], targets.partner[current]).detach()
+    )
+    torch.testing.assert_close(
+        parts["replay"], cross_lingual_mse(features[replayed], targets.partner[replayed]).detach()
+    )
+    _, without = alignment_of(1.0, 0.5)(features, targets)
+    torch.testing.assert_close(parts["cross_modal"], without["cross_modal"])
+
+
+@pytest.mark.parametrize(
+    "values", [{"cross_lingual": 0, "cross_modal": 0}, {"alignment": "with-image", "side": "frozen"}]
+)
+def test_settings_that_would_teach_nothing_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="nothing would be learnt|side=trained"):
+        ObjectiveSettings(**values)

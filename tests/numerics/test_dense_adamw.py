@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.methods.lexicon import Lexicon
+from glotclip.methods.objective import Alignment
 from glotclip.methods.part import ALL
 from glotclip.models.pathway import Pathway
 from glotclip.training.lesson_source import LessonSource
@@ -88,14 +89,15 @@ def dense_reference(
     for_gradient, for_decay = (lam if gradient else ones), (lam if decay else ones)
 
     dense = DenseTable(start)
-    objective = curriculum.method_settings.objective()
+    objective = Alignment(curriculum.method_settings)
     source = LessonSource(lesson, {code: school.captions[code]}, settings, 15, device=base.device, world=World())
     adam = WrittenOutAdam(dense.rows, settings.betas, settings.eps)
     adam_temperature = WrittenOutAdam(objective.temperature, settings.betas, settings.eps)
     clipped = 0
     for step in range(15):
         (batch,) = source(step)
-        loss, _ = objective(base.text(batch.ids, batch.lengths, dense), batch.targets)
+        (piece,) = batch.pieces
+        loss, _ = objective(base.text(piece.ids, piece.lengths, dense), batch.targets)
         table_gradient, temperature_gradient = torch.autograd.grad(loss, [dense.rows, objective.temperature])
         norm = torch.sqrt(table_gradient.square().sum() + temperature_gradient.square())
         shrink = min(1.0, settings.clip_norm / (float(norm) + 1e-6))

@@ -22,7 +22,7 @@ from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
-from glotclip.training.loop import Batch, fit
+from glotclip.training.loop import Batch, Encoded, Learner, Piece, fit
 from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Line:
+class Line(Learner):
     """A learner small enough to follow by hand: features are x·w, the loss is their mean (times a factor)."""
 
     factor: float = 1.0
@@ -40,8 +40,8 @@ class Line:
     def groups(self) -> Sequence[ParameterGroup]:
         return [ParameterGroup("w", [self.weight], weight_decay=False)]
 
-    def encode(self, batch: Batch) -> torch.Tensor:
-        return batch.targets.english * self.weight
+    def encode(self, batch: Batch) -> Encoded:
+        return Encoded(batch.targets.partner * self.weight)
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return self.factor * features.sum(dim=1).mean(), {}
@@ -50,14 +50,15 @@ class Line:
 class HalfLine(Line):
     """The same with features in fp16, so that scaled gradients overflow as they do there."""
 
-    def encode(self, batch: Batch) -> torch.Tensor:
-        return super().encode(batch).half()
+    def encode(self, batch: Batch) -> Encoded:
+        return Encoded(super().encode(batch).features.half())
 
 
 def batch_of(values: torch.Tensor) -> Batch:
     count = len(values)
     yes, places = torch.ones(count, dtype=torch.bool), torch.arange(count)
-    return Batch(places[:, None], torch.ones_like(places), "xx", Targets(values, values, yes, yes, places))
+    texts = Piece(places[:, None], torch.ones_like(places), "xx")
+    return Batch((texts,), Targets(values, values, yes, yes, places))
 
 
 def numbers(step: int) -> list[Batch]:

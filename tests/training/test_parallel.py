@@ -25,7 +25,7 @@ school = School(make_tiny_base(), {"de": random_captions(caption_texts("de"))})
 curriculum = school.curriculum(("de",), **json.loads(sys.argv[1]))
 lesson = curriculum.prepare(school.base, None, ("de",), school.captions)
 source = LessonSource(lesson, school.captions, curriculum.train, 6, device=school.base.device, world=world)
-learner = LessonLearner(school.base, lesson, curriculum.method_settings.objective(), "fp32")
+learner = LessonLearner(school.base, lesson, curriculum.method_settings, "fp32")
 lines = []
 fit(learner, source, 6, curriculum.train, world=world, log=lines.append)
 rows = lesson.groups[0].parameters[0].detach().tolist()

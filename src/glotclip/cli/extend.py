@@ -84,7 +84,7 @@ def run_hooks(plan: ExtendPlan, console: Console, progress: Progress) -> Hooks:
 
     curriculum = plan.curriculum
     sizes = {
-        "+".join(task): curriculum.train.total_steps(curriculum.examples(task, plan.captions))
+        "+".join(task): sum(curriculum.steps(task, plan.captions))
         for task in curriculum.tasks
     }
     names, total = list(sizes), sum(sizes.values())

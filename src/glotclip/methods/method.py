@@ -6,39 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from glotclip.config import Settings
 from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Ingredient
 from glotclip.methods.lexicon import Damps, LexiconIngredient
-from glotclip.methods.objective import Alignment
+from glotclip.methods.objective import ObjectiveSettings
 
 Isolation = Literal["shared", "per-language"]
 
 
-class MethodSettings(Settings):
-    """Settings every method has: who shares weights, and which losses pull."""
+class MethodSettings(ObjectiveSettings):
+    """Settings every method has: who shares weights, and (inherited) which losses pull."""
 
     isolation: Isolation = Field(
         "per-language",
         description="'shared': all languages change the same weights (the papers' setting, forgets); "
         "'per-language': a language cannot touch any other",
     )
-    cross_lingual: float = Field(1.0, ge=0, description="weight of the MSE to the English feature (γ_cl)")
-    cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with pictures (γ_cm)")
-    temperature: float = Field(0.07, gt=0, le=0.5, description="initial temperature of the contrastive loss")
-    learn_temperature: bool = Field(True, description="whether the temperature trains")
-
-    @model_validator(mode="after")
-    def _some_loss(self) -> MethodSettings:
-        if self.cross_lingual == 0 and self.cross_modal == 0:
-            raise ValueError("cross_lingual and cross_modal are both 0: nothing would be learnt")
-        return self
-
-    def objective(self) -> Alignment:
-        """The loss of a fresh lesson (the temperature starts anew with every task, CLL-CLIP §2.3)."""
-        return Alignment(self.cross_lingual, self.cross_modal, self.temperature, self.learn_temperature)
 
 
 class LexiconSettings(MethodSettings):

@@ -1,4 +1,16 @@
-"""The weighted sum of losses that a lesson minimises, with its learnable temperature.
+"""What a lesson minimises: which text is pulled towards what, by which loss, how strongly.
+
+The three systems differ here in a few choices only:
+
+=============  ==================  ===========  =========  ===============  =============
+system         text                partner      side       alignment        pictures
+=============  ==================  ===========  =========  ===============  =============
+CLL-CLIP       target              English      frozen     MSE              weight 0.01
+MLA, 1st stage target              English      frozen     MSE              none
+MLA, 2nd stage target              –            –          –                alone
+PECT           target or machine   English or   trained    MSE or           weight 1
+               English             machine                 contrastive
+=============  ==================  ===========  =========  ===============  =============
 
 Shapes: B batch, E embedding.
 """
@@ -6,59 +18,129 @@ Shapes: B batch, E embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
+from glotclip.config import Settings
 from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastive
 
 TEMPERATURE_RANGE = (0.001, 0.5)  # CLL-CLIP §2.3: clamped in place before every use
 
+Text = Literal["target", "to-english"]
+Partner = Literal["english", "from-english"]
+
+
+class ObjectiveSettings(Settings):
+    """The losses of a lesson, or of one of its stages."""
+
+    text: Text = Field(
+        "target",
+        description="which text is learnt, validated and tested: 'target', the caption itself; 'to-english', its "
+        "machine translation into English (a translation engine is then needed to ask)",
+    )
+    partner: Partner = Field(
+        "english",
+        description="which text it is aligned with: 'english', its English counterpart; 'from-english', the machine "
+        "translation of that into the language",
+    )
+    side: Literal["frozen", "detached", "trained"] = Field(
+        "frozen",
+        description="who encodes the partner: 'frozen', the base; 'trained', the tower that learns, both sides with "
+        "gradients; 'detached', the same without a gradient on the partner's side",
+    )
+    alignment: Literal["mse", "contrastive", "with-image"] = Field(
+        "mse",
+        description="how the two are aligned: 'mse' of raw features; 'contrastive' between the texts; 'with-image', "
+        "contrastive between the partner and the picture (side=trained only)",
+    )
+    cross_lingual: float = Field(1.0, ge=0, description="weight of the alignment with the partner (γ_cl, λ)")
+    cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with pictures (γ_cm)")
+    temperature: float = Field(0.07, gt=0, le=0.5, description="initial temperature of the contrastive losses")
+    learn_temperature: bool = Field(True, description="whether the temperature trains")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ObjectiveSettings:
+        if self.cross_lingual == 0 and self.cross_modal == 0:
+            raise ValueError("cross_lingual and cross_modal are both 0: nothing would be learnt")
+        if self.cross_lingual and self.alignment == "with-image" and self.side != "trained":
+            raise ValueError("alignment=with-image moves the partner only, so it needs side=trained")
+        return self
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether any term looks at pictures."""
+        return self.cross_modal > 0 or (self.cross_lingual > 0 and self.alignment == "with-image")
+
+    @property
+    def wants_partner_tokens(self) -> bool:
+        """Whether partners are encoded anew in every step."""
+        return self.cross_lingual > 0 and self.side != "frozen"
+
 
 @dataclass(frozen=True)
 class Targets:
-    """What a batch of captions is pulled towards; everything here is frozen.
+    """What a batch of captions is pulled towards.
 
-    ``english`` and ``images`` are raw features (B, E); where a row has no English counterpart or no picture,
-    ``has_english`` or ``has_image`` (B,) is false and the row's feature is zero. ``groups`` (B,) is equal for
-    rows that show the same picture.
+    ``partner`` and ``images`` are raw features (B, E); where a row has no partner or no picture, ``has_partner`` or
+    ``has_image`` (B,) is false and the row's feature is zero. ``groups`` (B,) is equal for rows that show the same
+    picture. Rows marked in ``replayed`` (B,) are rehearsed from earlier tasks: their ``partner`` is what they are
+    held to.
     """
 
-    english: torch.Tensor
+    partner: torch.Tensor
     images: torch.Tensor
-    has_english: torch.Tensor
+    has_partner: torch.Tensor
     has_image: torch.Tensor
     groups: torch.Tensor
+    replayed: torch.Tensor | None = None
 
 
 class Alignment(nn.Module):
-    """``cross_lingual · L_cl + cross_modal · L_cm`` (CLL-CLIP, equation 4).
+    """``cross_lingual · L_align + cross_modal · L_cm`` (CLL-CLIP, equation 4; PECT §2), plus the replay term.
 
-    A term whose weight is zero is not computed: with ``cross_modal = 0`` no picture is ever needed.
+    A term whose weight is zero is not computed: with ``cross_modal = 0`` no picture is ever needed. The replay term,
+    ``MSE(z, kept)`` over replayed rows with weight one, is there whenever rows are (CLL-CLIP §5.3, §5.4).
     """
 
-    def __init__(self, cross_lingual: float, cross_modal: float, temperature: float, learn_temperature: bool = True):
+    def __init__(self, settings: ObjectiveSettings) -> None:
         super().__init__()
-        self.cross_lingual = cross_lingual
-        self.cross_modal = cross_modal
+        self.settings = settings
+        contrasts = settings.cross_modal > 0 or (settings.cross_lingual > 0 and settings.alignment != "mse")
         self.temperature = nn.Parameter(
-            torch.tensor(float(temperature)), requires_grad=learn_temperature and cross_modal > 0
+            torch.tensor(float(settings.temperature)), requires_grad=settings.learn_temperature and contrasts
         )
 
     def forward(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the loss and its unweighted parts for the features (B, E) of a whole (global) batch."""
+        settings = self.settings
+        with torch.no_grad():
+            self.temperature.clamp_(*TEMPERATURE_RANGE)
         loss = features.new_zeros(())
         parts: dict[str, torch.Tensor] = {}
-        if self.cross_lingual and bool(targets.has_english.any()):
-            rows = targets.has_english
-            parts["cross_lingual"] = cross_lingual_mse(features[rows], targets.english[rows])
-            loss = loss + self.cross_lingual * parts["cross_lingual"]
-        if self.cross_modal and bool(targets.has_image.any()):
-            with torch.no_grad():
-                self.temperature.clamp_(*TEMPERATURE_RANGE)
-            rows = targets.has_image
-            parts["cross_modal"] = multi_positive_contrastive(
-                features[rows], targets.images[rows], targets.groups[rows], self.temperature
-            )
-            loss = loss + self.cross_modal * parts["cross_modal"]
+        current = targets.has_partner if targets.replayed is None else targets.has_partner & ~targets.replayed
+        if settings.cross_lingual and bool(current.any()):
+            parts["cross_lingual"] = self._aligned(features, targets, current)
+            loss = loss + settings.cross_lingual * parts["cross_lingual"]
+        if settings.cross_modal and bool(targets.has_image.any()):
+            parts["cross_modal"] = self._contrast(features, targets.images, targets.groups, targets.has_image)
+            loss = loss + settings.cross_modal * parts["cross_modal"]
+        if targets.replayed is not None and bool(targets.replayed.any()):
+            rows = targets.replayed
+            parts["replay"] = cross_lingual_mse(features[rows], targets.partner[rows])
+            loss = loss + parts["replay"]
         return loss, {name: value.detach() for name, value in parts.items()}
+
+    def _aligned(self, features: torch.Tensor, targets: Targets, rows: torch.Tensor) -> torch.Tensor:
+        if self.settings.alignment == "mse":
+            return cross_lingual_mse(features[rows], targets.partner[rows])
+        if self.settings.alignment == "contrastive":
+            return self._contrast(features, targets.partner, targets.groups, rows)
+        return self._contrast(targets.partner, targets.images, targets.groups, rows & targets.has_image)
+
+    def _contrast(
+        self, one: torch.Tensor, other: torch.Tensor, groups: torch.Tensor, rows: torch.Tensor
+    ) -> torch.Tensor:
+        return multi_positive_contrastive(one[rows], other[rows], groups[rows], self.temperature)

@@ -34,7 +34,7 @@ from glotclip.models.efficientnet import EfficientNetTower
 from glotclip.models.preprocess import WHITE, on_white
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
-from glotclip.training.loop import Batch, FitResult, fit
+from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
 from glotclip.training.settings import TrainSettings
 
 View = Literal["plain", "mirrored", "smaller", "turned"]
@@ -69,7 +69,7 @@ class BaseSettings(TrainSettings):
     feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per picture")
 
 
-class BaseLearner:
+class BaseLearner(Learner):
     """Trains text tower, head and temperature from scratch."""
 
     def __init__(self, text: TextTower, head: nn.Linear, settings: BaseSettings, dtype: torch.dtype) -> None:
@@ -84,10 +84,10 @@ class BaseLearner:
             ParameterGroup("vectors", [*(w for w in weights if w.ndim <= 1), self.temperature], weight_decay=False),
         ]
 
-    def encode(self, batch: Batch) -> torch.Tensor:
+    def encode(self, batch: Batch) -> Encoded:
         """Text features (B, E)."""
-        features: torch.Tensor = self.text(batch.ids, batch.lengths, precision=self.dtype)
-        return features
+        (piece,) = batch.pieces
+        return Encoded(self.text(piece.ids, piece.lengths, precision=self.dtype))
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """CLIP's loss; pictures of one concept are positives of each other."""
@@ -133,7 +133,7 @@ class EmojiTexts:
         ids, lengths = tokens.padded(np.arange(size), self.tokenizer.pad_id)
         groups, every = torch.from_numpy(chosen), torch.ones(size, dtype=torch.bool)
         targets = Targets(torch.zeros(size, 0), features, ~every, every, groups)
-        return [Batch(torch.from_numpy(ids), torch.from_numpy(lengths), "en", targets)]
+        return [Batch((Piece(torch.from_numpy(ids), torch.from_numpy(lengths), "en"),), targets)]
 
     def _text(self, names: EmojiNames, rng: np.random.Generator) -> str:
         if not names.keywords or rng.random() < self.settings.names_share:

@@ -31,19 +31,22 @@ class Captions:
 
     Attributes:
         texts: M captions.
-        english: features of their English counterparts; row −1 where there is none.
+        partner: frozen features of the texts they are aligned with, English counterparts as a rule; row −1 where
+            there is none.
         images: features of their pictures; row −1 where there is none.
         groups: int64 (M,), equal for captions of one picture, in whatever language.
         facts: name, licence and size of the data, for the pack's manifest.
         bad: pictures that could not be read.
+        partners: the texts they are aligned with, where those are encoded in every step; else empty.
     """
 
     texts: tuple[str, ...]
-    english: Features
+    partner: Features
     images: Features
     groups: npt.NDArray[np.int64]
     facts: dict[str, Any]
     bad: tuple[BadRow, ...] = ()
+    partners: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -51,7 +54,8 @@ class Captions:
     def identity(self) -> str:
         """Hash of everything that decides what a run learns from these captions."""
         digest = hashlib.sha256("\0".join(self.texts).encode())
-        for features in (self.english, self.images):
+        digest.update("\0".join(partner or "" for partner in self.partners).encode())
+        for features in (self.partner, self.images):
             held = features.rows >= 0
             digest.update(held.tobytes())
             digest.update(np.ascontiguousarray(features.array[features.rows[held]]).tobytes())
@@ -66,7 +70,8 @@ def collect(
     cache: FeatureCache,
     *,
     with_images: bool,
-    with_english: bool = True,
+    partner_features: bool = True,
+    partner_texts: bool = False,
     progress: Progress | None = None,
 ) -> Captions:
     """Gather the training captions of a language; features come from the cache or are computed into it.
@@ -77,7 +82,9 @@ def collect(
         base: the frozen dual encoder.
         cache: the feature cache of ``base``.
         with_images: whether the objective needs pictures; if not, none is opened.
-        with_english: whether the objective needs the English counterparts.
+        partner_features: whether the objective needs, of the texts that captions are aligned with, the features
+            under the frozen base.
+        partner_texts: whether it needs those texts themselves, to encode them in every step.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
@@ -85,28 +92,31 @@ def collect(
     """
     rows = corpus.select(lang=language, split="train").rows
     say = progress or (lambda what, done, total: None)
-    english = _english(rows if with_english else [], len(rows), base, cache, partial(say, "English captions"))
+    frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
+    texts = [_counterpart(row) if partner_texts else None for row in rows]
     images = _images(rows if with_images else [], len(rows), base, cache, partial(say, "pictures"))
-    useful = np.flatnonzero((english.rows >= 0) | (images.rows >= 0))
+    aligned = (frozen.rows >= 0) | np.array([text is not None for text in texts], dtype=bool)
+    useful = np.flatnonzero(aligned | (images.rows >= 0))
     if not len(useful):
         raise DataError(
             f"{corpus.name} has no training captions in {language!r} with "
-            f"{' or '.join(['an English counterpart'] * with_english + ['a readable picture'] * with_images)}",
+            f"{' or '.join(['a text to align with'] * (partner_features or partner_texts) + ['a readable picture'] * with_images)}",
             hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
         )
     kept = [rows[place] for place in useful]
     return Captions(
         texts=tuple(row.text for row in kept),
-        english=replace(english, rows=english.rows[useful]),
+        partner=replace(frozen, rows=frozen.rows[useful]),
         images=replace(images, rows=images.rows[useful]),
         groups=np.array([_group(row) for row in kept], dtype=np.int64),
         facts={"name": corpus.name, "licence": corpus.licence, "captions": len(kept)},
         bad=images.bad,
+        partners=tuple(texts[place] for place in useful) if partner_texts else (),
     )
 
 
 def _counterpart(row: Row) -> str | None:
-    """The English text of a caption; an English caption is its own (CLL-CLIP §2)."""
+    """The text a caption is aligned with; an English caption is its own (CLL-CLIP §2)."""
     return row.text if row.lang == PIVOT else row.english
 
 
@@ -116,7 +126,7 @@ def _group(row: Row) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
 
 
-def _english(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
+def _partners(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             return base.encode_tokens(base.tokenizer.encode(texts)).cpu().numpy()

@@ -23,16 +23,18 @@ from glotclip.errors import ConfigError, FingerprintError, InterruptedRunError, 
 from glotclip.methods.lesson import Lesson, Task, prepare
 from glotclip.methods.method import Method, MethodSettings
 from glotclip.methods.part import PackState
+from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
 from glotclip.training.captions import Captions
-from glotclip.training.lesson_source import LessonLearner, LessonSource
-from glotclip.training.loop import FitResult, fit
+from glotclip.training.loop import FitResult
 from glotclip.training.parallel import World, wait_for_all
 from glotclip.training.settings import TrainSettings
+from glotclip.training.stages import Stage, stages_of, steps_of
+from glotclip.training.teaching import Teacher, Validate
 
 SHARED = "shared"
 Evaluate = Callable[[Polyglot, Sequence[str]], dict[str, Any]]  # scores by language
@@ -46,9 +48,10 @@ class Curriculum:
     method_settings: MethodSettings
     train: TrainSettings
     tasks: tuple[tuple[str, ...], ...]
-    precision: str = "fp32"
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
+        self.stages()  # a recipe's mistakes are told before anything is done
         if not self.shared and any(len(task) > 1 for task in self.tasks):
             raise ConfigError(
                 "languages learnt jointly share their weights, which isolation=per-language forbids",
@@ -64,6 +67,14 @@ class Curriculum:
     def languages(self) -> tuple[str, ...]:
         """All languages of all tasks, in order."""
         return tuple(code for task in self.tasks for code in task)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The losses, one after another."""
+        return stages_of(self.method_settings, self.train)
+
+    def steps(self, task: Sequence[str], captions: Mapping[str, Captions]) -> tuple[int, ...]:
+        """Optimiser steps of each stage of a task."""
+        return steps_of(self.stages(), self.train, self.examples(task, captions))
 
     def pack_name(self, task: Sequence[str]) -> str:
         """The pack that a task writes."""
@@ -95,6 +106,7 @@ class Hooks:
     task_started: Callable[[str, Lesson, int], None] = lambda name, lesson, steps: None
     task_done: Callable[[str, FitResult, dict[str, Any]], None] = lambda name, result, scores: None
     evaluate: Evaluate | None = None
+    validate: Validate | None = None
     stop: Callable[[], bool] = lambda: False
 
 
@@ -261,27 +273,22 @@ class Extension:
         pack_name = curriculum.pack_name(task)
         before = self._open_pack(record, pack_name) if curriculum.shared else None
         lesson = curriculum.prepare(base, before.state if before else None, task, self.captions)
-        captions = {code: self.captions[code] for code in task}
-        steps = curriculum.train.total_steps(curriculum.examples(task, self.captions))
-        self.hooks.task_started(name, lesson, steps)
-        source = LessonSource(lesson, captions, curriculum.train, steps, device=base.device, world=self.world)
-        learner = LessonLearner(base, lesson, curriculum.method_settings.objective(), curriculum.precision)
-        checkpoint = self.folder.run_folder / f"{name}.safetensors"
-        result = fit(
-            learner,
-            source,
-            steps,
-            curriculum.train,
-            precision=curriculum.precision,
-            world=self.world,
-            resume_from=checkpoint,
-            identity=f"{record.run.identity}:{name}",
-            log=lambda numbers: self._log({"task": name, **numbers}),
+        stages, steps = curriculum.stages(), curriculum.steps(task, self.captions)
+        self.hooks.task_started(name, lesson, sum(steps))
+        teacher = Teacher(
+            base,
+            curriculum.precision,
+            self.world,
+            folder=self.folder.run_folder,
+            identity=record.run.identity,
+            log=self._log,
+            validate=self.hooks.validate,
             stop=self.hooks.stop,
         )
+        result = teacher.teach(lesson, {code: self.captions[code] for code in task}, stages, steps)
         if self.world.leads:
             record, scores = self._install(task, lesson.finish(result.decay), before, record)
-            checkpoint.unlink(missing_ok=True)
+            teacher.forget(lesson, stages)
             self.hooks.task_done(name, result, scores)
         wait_for_all(self.world)
         return self.folder.read()

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
 from glotclip.methods.lesson import Lesson, ParameterGroup
-from glotclip.methods.objective import Alignment, Targets
+from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
+from glotclip.methods.part import Route
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
-from glotclip.training.loop import Batch
+from glotclip.training.loop import Batch, Encoded, Learner, Piece
 from glotclip.training.parallel import World
 from glotclip.training.settings import TrainSettings
 
@@ -29,7 +30,18 @@ class LessonSource:
     """Batches of a lesson's captions.
 
     Languages that take the same way through the tower are one pool, mixed in every batch. Where ways differ
-    (modules of their own), a batch is of one language, drawn uniformly for each step (MLA §2).
+    (modules of their own), or ``balance`` says so, a batch is of one language, drawn for each step: uniformly (MLA
+    §2), or with probability ∝ captions^balance.
+
+    Args:
+        lesson: routes, tokenizer and tokens.
+        captions: of each of its languages.
+        settings: batch size, seed, balance.
+        total: steps that may be asked for.
+        device: where batches are put.
+        world: the processes that share every batch.
+        stage: the number of the stage; each sees the captions in an order of its own.
+        partners: whether the texts that captions are aligned with are part of a batch.
     """
 
     def __init__(
@@ -41,19 +53,24 @@ class LessonSource:
         *,
         device: torch.device,
         world: World,
+        stage: int = 0,
+        partners: bool = False,
     ) -> None:
         self.settings, self.device, self.pad_id = settings, device, lesson.tokenizer.pad_id
         self.processes = world.size
-        pools: dict[tuple[int, ...], list[str]] = {}
-        for code, route in lesson.routes.items():
-            pools.setdefault(tuple(id(part) for part in route.parts), []).append(code)
-        self.pools = [_Pool(codes, lesson, captions) for codes in pools.values()]
+        self.pools = [_Pool(codes, lesson, captions, partners) for codes in _pools(lesson, settings.balance)]
         self.samplers = [
-            EpochSampler(len(pool), settings.batch_size, settings.seed, rank=world.rank, world=world.size)
+            EpochSampler(
+                len(pool), settings.batch_size, settings.seed + _STRIDE * stage, rank=world.rank, world=world.size
+            )
             for pool in self.pools
         ]
-        rng = np.random.default_rng([settings.seed, 1])
-        self.choice = rng.integers(len(self.pools), size=total)
+        rng = np.random.default_rng([settings.seed, 1, stage] if stage else [settings.seed, 1])
+        if settings.balance:
+            sizes = np.array([len(pool) for pool in self.pools], dtype=np.float64) ** settings.balance
+            self.choice = rng.choice(len(self.pools), size=total, p=sizes / sizes.sum())
+        else:
+            self.choice = rng.integers(len(self.pools), size=total)
         self.turn = np.zeros(total, dtype=np.int64)  # how often the step's pool was drawn before
         for number in range(len(self.pools)):
             mine = self.choice == number
@@ -68,26 +85,57 @@ class LessonSource:
         return [self.pools[number].batch(part, self.pad_id, self.device) for part in parts]
 
 
+_STRIDE = 1_000_003  # between the seeds of stages: a run's further seeds are small numbers
+
+
+def _pools(lesson: Lesson, balance: float | None) -> list[list[str]]:
+    """The languages that are mixed with one another."""
+    if balance is not None:
+        return [[code] for code in lesson.routes]
+    pools: dict[tuple[int, ...], list[str]] = {}
+    for code, route in lesson.routes.items():
+        pools.setdefault(tuple(id(part) for part in route.parts), []).append(code)
+    return list(pools.values())
+
+
 class _Pool:
     """The captions of one or several languages that share a route."""
 
-    def __init__(self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions]) -> None:
+    def __init__(
+        self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions], partners: bool
+    ) -> None:
         self.language = codes[0]
         self.tokens = _joined([lesson.tokens[code] for code in codes])
-        self.english = _Targets([captions[code].english for code in codes])
+        self.partner = _Targets([captions[code].partner for code in codes])
         self.images = _Targets([captions[code].images for code in codes])
         self.groups = np.concatenate([captions[code].groups for code in codes])
+        self.partners: Tokens | None = None
+        if partners:
+            texts = [partner for code in codes for partner in captions[code].partners]
+            self.has_partner = np.array([text is not None for text in texts], dtype=bool)
+            self.partners = lesson.tokenizer.encode([text or "" for text in texts])
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def batch(self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device) -> Batch:
-        ids, lengths = self.tokens.padded(indices, pad_id)
-        english, has_english = self.english.take(indices)
+        texts = _padded(self.tokens, indices, pad_id, device)
+        partner, has_partner = self.partner.take(indices)
         images, has_image = self.images.take(indices)
+        with_partner = None
+        if self.partners is not None:
+            with_partner = _padded(self.partners, indices, pad_id, device)
+            has_partner = torch.from_numpy(self.has_partner[indices])
         groups = torch.from_numpy(self.groups[indices])
-        targets = Targets(*(part.to(device) for part in (english, images, has_english, has_image, groups)))
-        return Batch(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), self.language, targets)
+        targets = Targets(*(part.to(device) for part in (partner, images, has_partner, has_image, groups)))
+        return Batch((Piece(*texts, self.language, with_partner),), targets)
+
+
+def _padded(
+    tokens: Tokens, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ids, lengths = tokens.padded(indices, pad_id)
+    return torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device)
 
 
 class _Targets:
@@ -121,28 +169,64 @@ def _joined(tokens: Sequence[Tokens]) -> Tokens:
     )
 
 
-class LessonLearner:
-    """Trains the parts of a lesson through the frozen text tower."""
+class LessonLearner(Learner):
+    """Trains the parts of a lesson through the frozen text tower, under the objective of one stage."""
 
-    def __init__(self, base: DualEncoder, lesson: Lesson, objective: Alignment, precision: str) -> None:
+    def __init__(self, base: DualEncoder, lesson: Lesson, objective: ObjectiveSettings, precision: str) -> None:
         self.base, self.lesson, self.dtype = base, lesson, DTYPES[precision]
-        self.alignment = objective.to(base.device)
+        self.settings = objective
+        self.alignment = Alignment(objective).to(base.device)
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""
         return [*self.lesson.groups, ParameterGroup("temperature", [self.alignment.temperature], weight_decay=False)]
 
-    def encode(self, batch: Batch) -> torch.Tensor:
-        """Raw text features (B, E), with gradients."""
-        route, text = self.lesson.routes[batch.language], self.base.text
-        ids = batch.ids
+    def encode(self, batch: Batch) -> Encoded:
+        """Raw text features (B, E), with gradients; partners through the same route where the objective says so."""
+        features, partners = [], []
+        start = 0
+        for piece in batch.pieces:
+            route, rows = self.lesson.routes[piece.language], slice(start, start + len(piece.ids))
+            start = rows.stop
+            if piece.partner is None:
+                features.append(self._features(piece.ids, piece.lengths, route))
+                partners.append(batch.targets.partner[rows])
+            elif self.settings.side == "trained":
+                both = self._features(*_stacked((piece.ids, piece.lengths), piece.partner, self._pad_id), route)
+                features.append(both[: len(piece.ids)])
+                partners.append(both[len(piece.ids) :])
+            else:
+                features.append(self._features(piece.ids, piece.lengths, route))
+                with torch.no_grad():
+                    partners.append(self._features(*piece.partner, route))
+        encoded = any(piece.partner is not None for piece in batch.pieces)
+        return Encoded(_one(features), _one(partners) if encoded else None)
+
+    def _features(self, ids: torch.Tensor, lengths: torch.Tensor, route: Route) -> torch.Tensor:
+        text = self.base.text
         if not text.trims:  # the tower attends to padding, so every text gets all of it
-            missing = text.config.context_length - ids.shape[1]
-            ids = F.pad(ids, (0, missing), value=self.lesson.tokenizer.pad_id)
-        features: torch.Tensor = text(ids, batch.lengths, route, precision=self.dtype)
+            ids = F.pad(ids, (0, text.config.context_length - ids.shape[1]), value=self._pad_id)
+        features: torch.Tensor = text(ids, lengths, route, precision=self.dtype)
         return features
+
+    @property
+    def _pad_id(self) -> int:
+        return self.lesson.tokenizer.pad_id
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The alignment loss of the global batch."""
         loss, parts = self.alignment(features, targets)
         return loss, parts
+
+
+def _stacked(
+    one: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor], pad_id: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two padded batches of ids (B, T) and lengths (B,) as one: a single pass costs less than two."""
+    width = max(one[0].shape[1], other[0].shape[1])
+    ids = [F.pad(each, (0, width - each.shape[1]), value=pad_id) for each, _ in (one, other)]
+    return torch.cat(ids), torch.cat([one[1], other[1]])
+
+
+def _one(pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(list(pieces)) if len(pieces) > 1 else pieces[0]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,30 +27,59 @@ from glotclip.training.optim import Optimizer
 from glotclip.training.parallel import World, any_of, average_gradients, gather
 from glotclip.training.settings import TrainSettings
 
+_OWN = "learner."  # what a learner keeps, among a checkpoint's tensors
 GROWTH_INTERVAL = 2000  # fp16: steps without overflow before the loss scale doubles
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One process's share of a step: token ids (B, T), lengths (B,), and what the captions are pulled towards."""
+class Piece:
+    """Texts of one language: token ids (B, T), lengths (B,), and where they are encoded as well, their partners'."""
 
     ids: torch.Tensor
     lengths: torch.Tensor
     language: str
+    partner: tuple[torch.Tensor, torch.Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's share of a step: texts, one piece a language, and what their rows are pulled towards."""
+
+    pieces: tuple[Piece, ...]
     targets: Targets
 
 
-class Learner(Protocol):
+class Encoded(NamedTuple):
+    """Raw features (B, E) of a batch's rows, with gradients; ``partner`` where the learner encodes those too."""
+
+    features: torch.Tensor
+    partner: torch.Tensor | None = None
+
+
+class Learner(ABC):
     """What the loop trains."""
 
+    @abstractmethod
     def groups(self) -> Sequence[ParameterGroup]:
         """Every weight that trains, the objective's own included."""
 
-    def encode(self, batch: Batch) -> torch.Tensor:
-        """Raw text features (B, E) of this process's share, with gradients."""
+    @abstractmethod
+    def encode(self, batch: Batch) -> Encoded:
+        """Encode this process's share."""
 
+    @abstractmethod
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss, and its parts to be logged, from the features (B, E) of the global batch."""
+
+    def stepped(self, batches: Sequence[Batch], features: Sequence[torch.Tensor]) -> None:
+        """Look at a step that was taken: its micro-batches, and their features before it, without gradients."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What must survive a kill besides the weights."""
+        return {}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Put back what :meth:`state` gave."""
 
 
 Source = Callable[[int], Sequence[Batch]]  # step → micro-batches of this process
@@ -89,6 +119,7 @@ class _Progress:
     best_step: int | None = None
     best_decay: float = 1.0
     stale: int = 0
+    finished: bool = False
 
     def saw(self, score: float, step: int) -> bool:
         """Note a validation score; true if it is the best so far."""
@@ -113,6 +144,7 @@ def fit(
     log: Log | None = None,
     validate: Callable[[], float] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    keep: bool = False,
 ) -> FitResult:
     """Train for ``total`` steps, going on from ``resume_from`` if that checkpoint exists.
 
@@ -128,6 +160,7 @@ def fit(
         log: called after every step with its numbers.
         validate: a score, higher is better, called every ``evaluate_every`` steps; the best weights are kept.
         stop: asked after every step; once true, the state is saved and KeyboardInterrupt raised.
+        keep: save the state at the end too, so that the same call then returns at once with the same weights.
 
     Raises:
         ConfigError: if the loss stops being finite.
@@ -139,9 +172,9 @@ def fit(
     progress = _Progress(scale=2.0**16 if precision == "fp16" else 1.0)
     best: dict[str, torch.Tensor] = {}
     if resume_from is not None and (stored := checkpoint.load(resume_from)):
-        best = _resume(stored, optimizer, progress, identity, resume_from)
+        best = _resume(stored, learner, optimizer, progress, identity, resume_from)
     resumed_at, saved_at, last = progress.step, time.monotonic(), dict[str, float]()
-    while progress.step < total:
+    while progress.step < total and not progress.finished:
         last = _step(learner, source, optimizer, progress, settings, total, precision, world)
         if log is not None:
             log({"step": progress.step, "total": total, **last})
@@ -150,14 +183,17 @@ def fit(
                 progress.best_decay = optimizer.decay
                 best = {f"best.{i}": p.detach().clone() for i, p in enumerate(optimizer.parameters)}
             if settings.patience and progress.stale >= settings.patience:
-                break
+                progress.finished = True
         stopping = any_of(stop(), world)
         due = stopping or time.monotonic() - saved_at >= settings.checkpoint_seconds
         if resume_from is not None and world.leads and due and progress.step < total:
-            checkpoint.save(resume_from, {**optimizer.state(), **best}, {**vars(progress), "identity": identity})
+            _save(resume_from, learner, optimizer, progress, best, identity)
             saved_at = time.monotonic()
         if stopping and progress.step < total:
             raise KeyboardInterrupt
+    if keep and resume_from is not None and world.leads and progress.step > resumed_at:
+        progress.finished = True
+        _save(resume_from, learner, optimizer, progress, best, identity)
     for i, parameter in enumerate(optimizer.parameters if best else ()):
         with torch.no_grad():
             parameter.copy_(best[f"best.{i}"])
@@ -173,8 +209,21 @@ def fit(
     )
 
 
+def _save(
+    path: Path,
+    learner: Learner,
+    optimizer: Optimizer,
+    progress: _Progress,
+    best: dict[str, torch.Tensor],
+    identity: str,
+) -> None:
+    own = {f"{_OWN}{name}": tensor for name, tensor in learner.state().items()}
+    checkpoint.save(path, {**optimizer.state(), **best, **own}, {**vars(progress), "identity": identity})
+
+
 def _resume(
     stored: tuple[dict[str, torch.Tensor], dict[str, Any]],
+    learner: Learner,
     optimizer: Optimizer,
     progress: _Progress,
     identity: str,
@@ -187,7 +236,8 @@ def _resume(
             f"{path} belongs to a run with other settings or data",
             hint="repeat that run's command to finish it, or delete the file to start anew",
         )
-    optimizer.restore({name: tensor for name, tensor in tensors.items() if not name.startswith("best.")})
+    optimizer.restore({name: tensor for name, tensor in tensors.items() if not name.startswith(("best.", _OWN))})
+    learner.restore({name.removeprefix(_OWN): tensor for name, tensor in tensors.items() if name.startswith(_OWN)})
     for name, value in facts.items():
         setattr(progress, name, value)
     return {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
@@ -207,9 +257,15 @@ def _step(
     batches = source(progress.step)
     losses: list[torch.Tensor] = []
     parts: dict[str, torch.Tensor] = {}
+    seen: list[torch.Tensor] = []
     for batch in batches:
-        features = gather(learner.encode(batch).float(), world)
-        loss, parts = learner.objective(features, _gather_targets(batch.targets, world))
+        encoded = learner.encode(batch)
+        features = gather(encoded.features.float(), world)
+        targets = _gather_targets(batch.targets, world)
+        if encoded.partner is not None:
+            targets = replace(targets, partner=gather(encoded.partner.float(), world))
+        loss, parts = learner.objective(features, targets)
+        seen.append(encoded.features.detach())
         (loss * (progress.scale / len(batches))).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     if progress.scale != 1.0:
@@ -220,6 +276,7 @@ def _step(
     factor = settings.lr_factor(progress.step, total)
     norm = optimizer.step(factor)
     progress.step += 1
+    learner.stepped(batches, seen)
     loss_value = float(torch.stack(losses).mean())
     if precision == "fp16" and not math.isfinite(norm) and progress.scale > 1.0:
         progress.scale, progress.clean_steps = progress.scale / 2, 0  # at scale 1 it is no overflow of the scaling
@@ -239,4 +296,5 @@ def _step(
 def _gather_targets(targets: Targets, world: World) -> Targets:
     if world.size == 1:
         return targets
-    return Targets(**{name: gather(value, world) for name, value in vars(targets).items()})
+    present = {name: gather(value, world) for name, value in vars(targets).items() if value is not None}
+    return replace(targets, **present)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,15 @@ import torch
 
 from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
+from glotclip.models.device import Precision
+from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.captions import Captions
 from glotclip.training.extend import SHARED, Curriculum
-from glotclip.training.lesson_source import LessonLearner, LessonSource
-from glotclip.training.loop import fit
-from glotclip.training.parallel import World
+from glotclip.training.stages import Stage
+from glotclip.training.teaching import Teacher
 
 _WARM_UP, _TIMED = 2, 6  # optimiser steps; the first ones pay for caches and allocations
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
@@ -96,16 +97,20 @@ def estimate(start: Polyglot, curriculum: Curriculum, captions: Mapping[str, Cap
         if curriculum.shared:
             state = lesson.finish(1.0)  # what the next task builds on; before the steps that are thrown away
         examples = curriculum.examples(task, captions)
-        steps = curriculum.train.total_steps(examples)
-        seconds = _seconds_per_step(start, curriculum, lesson, {code: captions[code] for code in task}, steps)
+        steps = curriculum.steps(task, captions)
+        own = {code: captions[code] for code in task}
+        seconds = [
+            count * _seconds_per_step(start.base, lesson, own, stage, curriculum.precision)
+            for stage, count in zip(curriculum.stages(), steps, strict=True)
+        ]
         estimates.append(
             TaskEstimate(
                 languages=task,
                 captions=examples,
-                steps=steps,
+                steps=sum(steps),
                 trainable=lesson.trainable,
                 facts=dict(lesson.facts),
-                seconds=preparing + steps * seconds,
+                seconds=preparing + sum(seconds),
                 peak_bytes=peak_memory(base.device),
                 before={code: tokenizer_health(base.tokenizer, captions[code].texts) for code in task},
                 after={code: tokenizer_health(lesson.tokenizer, captions[code].texts) for code in task},
@@ -142,21 +147,12 @@ def _pieces(tokenizer: Tokenizer, tokens: Tokens) -> int:
 
 
 def _seconds_per_step(
-    start: Polyglot, curriculum: Curriculum, lesson: Lesson, captions: Mapping[str, Captions], steps: int
+    base: DualEncoder, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, precision: Precision
 ) -> float:
-    """Take a few optimiser steps of a lesson and return the median time of those after the warm-up."""
-    base, settings = start.base, curriculum.train.model_copy(update={"evaluate_every": 0})
-    source = LessonSource(lesson, captions, settings, steps, device=base.device, world=World())
-    learner = LessonLearner(base, lesson, curriculum.method_settings.objective(), curriculum.precision)
+    """Take a few optimiser steps of a lesson's stage and return the median time of those after the warm-up."""
+    settings, taken = stage.train.model_copy(update={"evaluate_every": 0}), _WARM_UP + _TIMED
     clock = [time.monotonic()]
-    taken = min(steps, _WARM_UP + _TIMED)
-    fit(
-        learner,
-        source,
-        taken,
-        settings,
-        precision=curriculum.precision,
-        log=lambda numbers: clock.append(time.monotonic()),  # the logged loss was read: the device is done
-    )
-    times = np.diff(clock)
-    return float(np.median(times[_WARM_UP:] if len(times) > _WARM_UP else times))
+    # The logged loss was read when the log is called: the device is done.
+    teacher = Teacher(base, precision, log=lambda numbers: clock.append(time.monotonic()))
+    teacher.teach(lesson, captions, [replace(stage, train=settings)], [taken])
+    return float(np.median(np.diff(clock)[_WARM_UP:]))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from glotclip.config import Settings
 
@@ -29,7 +29,24 @@ class TrainSettings(Settings):
     seed: int = Field(0, ge=0, description="fixes initialisation and data order")
     checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")
     evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: none")
+    stages: tuple[str | dict[str, Any], ...] = Field(
+        (), description="losses one after another, e.g. nlt,le; see glotclip.training.stages; none: all losses at once"
+    )
+    balance: float | None = Field(
+        None,
+        ge=0,
+        description="where languages learn together, draw one a step with probability ∝ captions^balance (0: all "
+        "alike, 1: by size); none: mixed in every batch where they share all weights, else all alike",
+    )
+    shots: int | None = Field(None, ge=1, description="train on so many pictures only, the same in every language")
+    shots_seed: int = Field(42, ge=0, description="fixes which pictures the shots are")
     patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Accept ``nlt,le`` from the command line."""
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     def total_steps(self, examples: int) -> int:
         """Steps for a task of so many captions; the last partial batch of an epoch is dropped."""

@@ -1,0 +1,141 @@
+"""Teaching one lesson: its stages one after another through the one loop.
+
+Shapes: M texts, E embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F
+
+from glotclip.methods.lesson import Lesson
+from glotclip.models.device import Precision
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.training.captions import Captions
+from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.loop import FitResult, fit
+from glotclip.training.parallel import World
+from glotclip.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class LessonEncoder:
+    """Encodes texts with the weights of a lesson as they are at that moment, for validation."""
+
+    base: DualEncoder
+    lesson: Lesson
+    precision: Precision = "fp32"
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str], lang: str) -> npt.NDArray[np.float32]:
+        """Return normalised features (M, E)."""
+        tokens, route = self.lesson.tokenizer.encode(texts), self.lesson.routes[lang]
+        features = self.base.encode_tokens(tokens, route, precision=self.precision)
+        array: npt.NDArray[np.float32] = F.normalize(features, dim=-1).float().cpu().numpy()
+        return array
+
+
+Validate = Callable[[LessonEncoder, Sequence[str]], float]  # a score of the lesson's languages, higher is better
+
+
+@dataclass
+class Teacher:
+    """What every lesson of a run is taught with.
+
+    Args:
+        base: the frozen dual encoder.
+        precision: what is computed in.
+        world: the processes that train together.
+        folder: where checkpoints go; None keeps none.
+        identity: of the run.
+        log: called after every step with its numbers; ``step`` and ``total`` count over all stages.
+        validate: asked where ``evaluate_every`` says so; the best weights of a stage are kept.
+        stop: asked after every step.
+    """
+
+    base: DualEncoder
+    precision: Precision = "fp32"
+    world: World = field(default_factory=World)
+    folder: Path | None = None
+    identity: str = ""
+    log: Callable[[dict[str, Any]], None] = lambda numbers: None
+    validate: Validate | None = None
+    stop: Callable[[], bool] = lambda: False
+
+    def teach(
+        self, lesson: Lesson, captions: Mapping[str, Captions], stages: Sequence[Stage], steps: Sequence[int]
+    ) -> FitResult:
+        """Train a lesson's weights; what was done before a kill is not done again.
+
+        Args:
+            lesson: what trains.
+            captions: of each of its languages.
+            stages: losses, one after another; optimiser and schedule start anew with each.
+            steps: optimiser steps of each stage.
+        """
+        results: list[FitResult] = []
+        name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision)
+        for number, (stage, count) in enumerate(zip(stages, steps, strict=True)):
+            partners = stage.objective.wants_partner_tokens
+            source = LessonSource(
+                lesson, captions, stage.train, count,
+                device=self.base.device, world=self.world, stage=number, partners=partners,
+            )  # fmt: skip
+            learner = LessonLearner(self.base, lesson, stage.objective, self.precision)
+            before = sum(steps[:number])
+            results.append(
+                fit(
+                    learner,
+                    source,
+                    count,
+                    stage.train,
+                    precision=self.precision,
+                    world=self.world,
+                    resume_from=self._checkpoint(name, number),
+                    identity=f"{self.identity}:{name}:{number}",
+                    log=self._logger(name, stage.name, before, sum(steps)),
+                    validate=self._validator(encoder, lesson.task.languages),
+                    stop=self.stop,
+                    keep=number + 1 < len(stages),
+                )
+            )
+        return _summed(results)
+
+    def forget(self, lesson: Lesson, stages: Sequence[Stage]) -> None:
+        """Remove a lesson's checkpoints, once what came of it is safe."""
+        for number in range(len(stages)):
+            if path := self._checkpoint(lesson.task.name, number):
+                path.unlink(missing_ok=True)
+
+    def _checkpoint(self, name: str, number: int) -> Path | None:
+        return None if self.folder is None else self.folder / f"{name}.{number}.safetensors"
+
+    def _logger(self, name: str, stage: str, before: int, total: int) -> Callable[[dict[str, Any]], None]:
+        facts = {"task": name, "stage": stage} if stage else {"task": name}
+        return lambda numbers: self.log({**facts, **numbers, "step": before + numbers["step"], "total": total})
+
+    def _validator(self, encoder: LessonEncoder, languages: Sequence[str]) -> Callable[[], float] | None:
+        validate = self.validate
+        return None if validate is None else lambda: validate(encoder, languages)
+
+
+def _summed(results: Sequence[FitResult]) -> FitResult:
+    """The stages' results as one: steps, time and decay of all, validation scores of the last."""
+    last = results[-1]
+    return FitResult(
+        steps=sum(result.steps for result in results),
+        seconds=sum(result.seconds for result in results),
+        decay=float(np.prod([result.decay for result in results])),
+        resumed_at=sum(result.resumed_at for result in results),
+        best_step=last.best_step,
+        best_score=last.best_score,
+        last=last.last,
+    )
+
