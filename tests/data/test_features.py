@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import hashlib
 import os
 import signal
@@ -5,13 +7,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from glotclip.data.features import FeatureCache
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError, ImageError, StorageError
+
+if TYPE_CHECKING:
+    from tests.conftest import Film
 
 Floats = npt.NDArray[np.float32]
 WIDTH = 4
@@ -219,7 +227,7 @@ _COUNT = 600
 _SOURCE = _WORKER.replace("{count}", str(_COUNT))
 
 
-def _start(root: Path, order: str = "forwards") -> "subprocess.Popen[bytes]":
+def _start(root: Path, order: str = "forwards") -> subprocess.Popen[bytes]:
     worker = subprocess.Popen([sys.executable, "-c", _SOURCE, str(root), order], stdout=subprocess.PIPE)
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"ready\n"
@@ -261,3 +269,72 @@ def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
     encoder = Encoder()
     assert _check_whole(tmp_path, encoder) == _COUNT  # and no row twice
     assert encoder.asked == []
+
+
+def _frame(image: Image.Image) -> Floats:
+    """A frame of these films as pixels: all that differs is the shade."""
+    assert image.size == (64, 64)
+    pixels = np.zeros((3, 2, 2), np.float32)
+    pixels[0], pixels[1] = np.asarray(image.convert("L"))[0, 0] / 255, 0.5
+    return pixels
+
+
+def _cut(path: Path) -> None:
+    """Leave the first 60 % of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+
+
+def test_a_video_is_one_row_and_its_oddities_are_remembered(tmp_path: Path, film: Film) -> None:
+    paths = [film(tmp_path / f"{number}.mkv", range(number, 240, 5)) for number in range(3)]
+    _cut(paths[1])
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    asked = [paths[0], broken, paths[1], tmp_path / "none.mp4", paths[2], paths[0]]
+    batches: list[int] = []
+
+    def encode(pixels: Floats) -> Floats:
+        batches.append(len(pixels))
+        return _encode(pixels)
+
+    cache = FeatureCache("f", tmp_path / "cache")
+    seen: list[tuple[int, int]] = []
+    found = cache.videos(asked, _frame, encode, chunk=2, progress=lambda *step: seen.append(step))
+    assert (found.rows < 0).tolist() == [False, True, False, True, False, False]
+    assert [(Path(bad.where).name, bad.reason.split(" (")[0]) for bad in found.bad] == [
+        ("none.mp4", "the video cannot be opened"),
+        ("broken.mp4", "is not a video that can be read"),
+    ]
+    assert [Path(odd.where).name for odd in found.odd] == ["1.mkv"]
+    assert found.odd[0].reason.startswith("its header says 4.0 s, its frames last ")
+    assert seen == [(2, 4), (4, 4)] and max(batches) <= 24
+    np.testing.assert_allclose(np.linalg.norm(found.array, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found.array[found.rows[0]], [0.5, 0.5, 0.5, 0.5], atol=1e-6)  # grey is one direction
+
+    def never(pixels: Floats) -> Floats:
+        raise AssertionError("known already")
+
+    again = FeatureCache("f", tmp_path / "cache").videos([paths[1], paths[0]], _frame, never)
+    np.testing.assert_array_equal(again.array[again.rows], found.array[found.rows[[2, 0]]])
+    assert again.odd == found.odd
+
+
+def test_another_sampling_is_another_feature(tmp_path: Path, film: Film) -> None:
+    path = film(tmp_path / "a.mp4", [0] * 12 + [200] * 12)
+    cache = FeatureCache("f", tmp_path / "cache")
+    first, second = (
+        cache.videos([path], _frame, lambda pixels: pixels[:, :, 0, 0] + 0.1, sampling=sampling).take()[0]
+        for sampling in (Sampling(2), Sampling(1, "fps"))
+    )
+    assert first[0] > second[0] + 0.2  # a light and a dark frame, and a dark one alone
+
+
+def test_half_a_note_harms_nothing(tmp_path: Path, film: Film) -> None:
+    paths = [film(tmp_path / f"{number}.mkv", range(number, 240, 5)) for number in range(2)]
+    for path in paths:
+        _cut(path)
+    cache = FeatureCache("f", tmp_path / "cache")
+    cache.videos(paths[:1], _frame, _encode)
+    with (cache.folder / "videos" / "notes.jsonl").open("a") as notes:
+        notes.write('{"key": "00')
+    found = cache.videos(paths, _frame, _encode)
+    assert [Path(odd.where).name for odd in found.odd] == ["0.mkv", "1.mkv"]

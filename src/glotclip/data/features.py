@@ -1,36 +1,32 @@
 """Frozen features, computed once per model and shared by every run, language and process.
 
-On disk, per fingerprint and kind (``images``, ``texts``): ``keys.bin`` (32 bytes a row), ``features.bin``
-(E float32 a row), ``store.json`` (E). Row i counts exactly when both files hold it whole. Features are
-flushed to the disk before their keys are written, and what a killed process left half-written is cut off
-before the next append, so a process may die at any moment and another may write at the same time.
+On disk, a :mod:`glotclip.data.feature_store` for each fingerprint and kind: ``images``, ``videos``, ``texts``.
 
-Shapes: n rows in the store, E embedding, H and W picture size in pixels.
+Shapes: n rows in the store, E embedding, H and W picture size in pixels, k frames of a video.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from glotclip.data.feature_store import FeatureStore
 from glotclip.data.schema import BadRow
-from glotclip.errors import DataError, GlotclipError, ImageError, StorageError
-from glotclip.storage import cache_root, disk_errors, read_json, sync_folder, write_json
+from glotclip.data.video import Sampling, pool_clips, sample
+from glotclip.errors import DataError, GlotclipError, ImageError, VideoError
+from glotclip.storage import cache_root
 
 Floats = npt.NDArray[np.float32]
 Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
-_KEY_BYTES = 32
-_LOCK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +37,13 @@ class Features:
         array: the whole store, float32 (n, E), memory-mapped and read-only.
         rows: int64 (len(input),): the row of each input in ``array``, −1 for what could not be read.
         bad: what could not be read, once each.
+        odd: what was read all the same, and what is wrong with it.
     """
 
     array: Floats
     rows: npt.NDArray[np.int64]
     bad: tuple[BadRow, ...] = ()
+    odd: tuple[BadRow, ...] = ()
 
     def take(self) -> Floats:
         """Copy the features of the inputs, float32 (len(input), E); a row that could not be read is an error."""
@@ -58,7 +56,7 @@ class Features:
 
 
 class FeatureCache:
-    """Image and text features of one frozen model.
+    """Image, video and text features of one frozen model.
 
     Args:
         fingerprint: identifies everything that changes a feature: weights, preprocessing, tokenizer.
@@ -93,35 +91,55 @@ class FeatureCache:
             workers: threads that load the next chunk while this one is encoded.
             progress: called with (done, total) over the pictures that were new.
         """
-        store = _Store(self.folder / "images")
-        bad: dict[str, BadRow] = {}
-        keys: list[bytes | None] = []
-        for path in paths:
-            try:
-                keys.append(_image_key(path))
-            except (OSError, RuntimeError, ValueError) as error:  # absent; links in a circle; a zero byte in the name
-                keys.append(None)
-                reason = f"the picture cannot be opened ({getattr(error, 'strerror', None) or error})"
-                bad.setdefault(str(path), BadRow(str(path), None, reason))
-        todo = _missing(store, keys, paths)
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-            chunks = [todo[start : start + chunk] for start in range(0, len(todo), chunk)]
-            ahead = [(key, path, pool.submit(load, path)) for key, path in chunks[0]] if chunks else []
-            done = 0
-            try:
-                for place in range(len(chunks)):
-                    current = ahead
-                    # One chunk ahead and no more, so that memory stays bounded by two chunks of pixels.
-                    following = chunks[place + 1] if place + 1 < len(chunks) else []
-                    ahead = [(key, path, pool.submit(load, path)) for key, path in following]
-                    _encode_pictures(store, current, encode, bad)
-                    done += len(current)
-                    if progress:
-                        progress(done, len(todo))
-            finally:
-                for _, _, future in ahead:
-                    future.cancel()
-        return store.features(keys, tuple(bad.values()))
+
+        def read(path: Path) -> _Read:
+            return _Read((load(path),))
+
+        def encode_chunk(new: list[_Read]) -> Floats:
+            return encode(np.stack([each.frames[0] for each in new]))
+
+        kind = _Kind("images", "picture", read, encode_chunk)
+        return self._media(kind, paths, chunk=chunk, workers=workers, progress=progress)
+
+    def videos(
+        self,
+        paths: Sequence[Path],
+        load: Callable[[Image.Image], Floats],
+        encode: Callable[[Floats], Floats],
+        *,
+        sampling: Sampling | None = None,
+        chunk: int = 8,
+        workers: int = 2,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Return the normalised features of videos, one row each, encoding those that are new.
+
+        A video is known by its resolved path, size, modification time and sampling. Its feature is
+        :func:`glotclip.data.video.pool` over its frames'.
+
+        Args:
+            paths: the videos; repeats are encoded once.
+            load: a frame → pixels float32 (3, H, W), one size for all.
+            encode: pixels (b, 3, H, W), b ≤ 64 → features (b, E).
+            sampling: which frames; the default is 12 at the mid-points of equal segments.
+            chunk: how many videos are read ahead and written together.
+            workers: threads that read the next chunk while this one is encoded.
+            progress: called with (done, total) over the videos that were new.
+
+        Raises:
+            MissingExtraError: if PyAV is not installed and a video is new.
+        """
+        picks = sampling or Sampling()
+
+        def read(path: Path) -> _Read:
+            found = sample(path, picks, load)
+            return _Read(found.frames, found.notes)
+
+        def encode_chunk(new: list[_Read]) -> Floats:
+            return pool_clips([each.frames for each in new], encode)
+
+        kind = _Kind("videos", "video", read, encode_chunk, salt=repr(picks))
+        return self._media(kind, paths, chunk=chunk, workers=workers, progress=progress)
 
     def texts(
         self,
@@ -139,7 +157,7 @@ class FeatureCache:
             chunk: how many are encoded together and written together.
             progress: called with (done, total) over the texts that were new.
         """
-        store = _Store(self.folder / "texts")
+        store = FeatureStore(self.folder / "texts")
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         todo = _missing(store, keys, texts)
         for start in range(0, len(todo), chunk):
@@ -149,123 +167,98 @@ class FeatureCache:
                 store.append([key for key, _ in new], encode([text for _, text in new]))
             if progress:
                 progress(min(start + chunk, len(todo)), len(todo))
-        return store.features(keys)
+        store.refresh()
+        return Features(store.array(), store.rows(keys))
+
+    def _media(
+        self, kind: _Kind, paths: Sequence[Path], *, chunk: int, workers: int, progress: Progress | None
+    ) -> Features:
+        """Return one row a file: read and encode those that are new, chunk by chunk, reading one chunk ahead."""
+        store = FeatureStore(self.folder / kind.store)
+        bad: dict[str, BadRow] = {}
+        keys: list[bytes | None] = []
+        for path in paths:
+            try:
+                keys.append(_file_key(path, kind.salt))
+            except (OSError, RuntimeError, ValueError) as error:  # absent; links in a circle; a zero byte in the name
+                keys.append(None)
+                reason = f"the {kind.noun} cannot be opened ({getattr(error, 'strerror', None) or error})"
+                bad.setdefault(str(path), BadRow(str(path), None, reason))
+        todo = _missing(store, keys, paths)
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+            chunks = [todo[start : start + chunk] for start in range(0, len(todo), chunk)]
+            ahead = [(key, path, pool.submit(kind.read, path)) for key, path in chunks[0]] if chunks else []
+            done = 0
+            try:
+                for place in range(len(chunks)):
+                    current = ahead
+                    # One chunk ahead and no more, so that memory stays bounded by two chunks of pixels.
+                    following = chunks[place + 1] if place + 1 < len(chunks) else []
+                    ahead = [(key, path, pool.submit(kind.read, path)) for key, path in following]
+                    _encode_new(store, current, kind, bad)
+                    done += len(current)
+                    if progress:
+                        progress(done, len(todo))
+            finally:
+                for _, _, future in ahead:
+                    future.cancel()
+        store.refresh()
+        return Features(store.array(), store.rows(keys), tuple(bad.values()), _odd(store, keys, paths))
 
 
-class _Store:
-    """The two files of one kind, and the row of every key in them."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of one file: pixels (3, H, W) of its frames, one for a picture, and what was odd."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index: dict[bytes, int] = {}
-        self.count = 0
-        self.width: int | None = None
-        self.refresh()
-
-    @property
-    def _feature_path(self) -> Path:
-        return self.folder / "features.bin"
-
-    @property
-    def _key_path(self) -> Path:
-        return self.folder / "keys.bin"
-
-    def refresh(self) -> None:
-        """Take up the rows that were added since the last look."""
-        if self.width is None:
-            if not (self.folder / "store.json").exists():
-                return
-            self.width = _stored_width(self.folder / "store.json")
-        count = min(_size(self._key_path) // _KEY_BYTES, _size(self._feature_path) // (4 * self.width))
-        if count <= self.count:
-            return
-        with self._key_path.open("rb") as stream:
-            stream.seek(self.count * _KEY_BYTES)
-            block = stream.read((count - self.count) * _KEY_BYTES)
-        for place in range(len(block) // _KEY_BYTES):
-            key = block[place * _KEY_BYTES : (place + 1) * _KEY_BYTES]
-            self.index.setdefault(key, self.count + place)
-        self.count += len(block) // _KEY_BYTES
-
-    def append(self, keys: list[bytes], features: Floats) -> None:
-        """Add rows (len(keys), E); keys that another process added meanwhile are skipped."""
-        features = np.ascontiguousarray(features, dtype=np.float32)
-        if features.ndim != 2 or len(features) != len(keys):
-            raise ValueError(f"encode gave {features.shape} for {len(keys)} inputs")
-        if not np.isfinite(features).all():
-            raise DataError(
-                "the encoder gave features that are not finite", hint="check the model's weights; try precision fp32"
-            )
-        with disk_errors(self.folder), self._locked():
-            self._check_width(features.shape[1])
-            self.refresh()
-            new = [place for place, key in enumerate(keys) if key not in self.index]
-            _append(self._feature_path, self.count * 4 * features.shape[1], features[new].tobytes())
-            _append(self._key_path, self.count * _KEY_BYTES, b"".join(keys[place] for place in new))
-            sync_folder(self.folder)
-            self.refresh()
-
-    def features(self, keys: Sequence[bytes | None], bad: tuple[BadRow, ...] = ()) -> Features:
-        """Map the store, and find the row of every key."""
-        self.refresh()
-        rows = np.fromiter((-1 if key is None else self.index.get(key, -1) for key in keys), np.int64, len(keys))
-        if not self.count or self.width is None:
-            return Features(np.zeros((0, self.width or 0), np.float32), rows, bad)
-        array = np.memmap(self._feature_path, np.float32, "r", shape=(self.count, self.width))
-        return Features(array, rows, bad)
-
-    def _check_width(self, width: int) -> None:
-        if self.width is None and (self.folder / "store.json").exists():
-            self.width = _stored_width(self.folder / "store.json")
-        if self.width is None:
-            write_json(self.folder / "store.json", {"format": 1, "width": width})
-            self.width = width
-        if width != self.width:
-            raise StorageError(
-                f"{self.folder} holds features of width {self.width}, the model gives {width}",
-                hint="delete that folder: it is a cache and is computed again",
-            )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        import filelock
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(self.folder / "lock", timeout=_LOCK_SECONDS):
-                yield
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"another process has held {self.folder} for {_LOCK_SECONDS:.0f} s",
-                hint="wait for it to end, or set GLOTCLIP_CACHE to another folder",
-            ) from error
+    frames: tuple[Floats, ...]
+    notes: tuple[str, ...] = ()
 
 
-def _encode_pictures(
-    store: _Store,
-    loading: list[tuple[bytes, Path, Future[Floats]]],
-    encode: Callable[[Floats], Floats],
-    bad: dict[str, BadRow],
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How files of one kind are read and encoded; ``salt`` is what else decides their features."""
+
+    store: str
+    noun: str
+    read: Callable[[Path], _Read]
+    encode: Callable[[list[_Read]], Floats]
+    salt: str = ""
+
+
+def _encode_new(
+    store: FeatureStore, reading: list[tuple[bytes, Path, Future[_Read]]], kind: _Kind, bad: dict[str, BadRow]
 ) -> None:
-    """Encode the pictures of one chunk that could be loaded, and write them."""
+    """Encode the files of one chunk that could be read, and write them."""
     store.refresh()
-    keys, pixels = [], []
-    for key, path, future in loading:
+    new: dict[bytes, _Read] = {}
+    for key, path, future in reading:
         try:
-            loaded = future.result()
-        except (ImageError, OSError) as error:
+            read = future.result()
+        except (ImageError, VideoError, OSError) as error:
             reason = error.message if isinstance(error, GlotclipError) else str(error)
             reason = reason.removeprefix(f"{path} ")  # whoever lists it says where already
             bad.setdefault(str(path), BadRow(str(path), None, reason))
             continue
         if key not in store.index:  # another process may have written it meanwhile
-            keys.append(key)
-            pixels.append(loaded)
-    if keys:
-        store.append(keys, encode(np.stack(pixels)))
+            new[key] = read
+    if new:
+        notes = {key: read.notes for key, read in new.items() if read.notes}
+        store.append(list(new), kind.encode(list(new.values())), notes)
 
 
-def _missing(store: _Store, keys: Sequence[bytes | None], items: Sequence[Item]) -> list[tuple[bytes, Item]]:
+def _odd(store: FeatureStore, keys: Sequence[bytes | None], paths: Sequence[Path]) -> tuple[BadRow, ...]:
+    """List what was noted about these files, now or when they were first read."""
+    notes = store.notes()
+    found = {
+        BadRow(str(path), None, note): None
+        for key, path in zip(keys, paths, strict=True)
+        if key is not None
+        for note in notes.get(key, ())
+    }
+    return tuple(found)
+
+
+def _missing(store: FeatureStore, keys: Sequence[bytes | None], items: Sequence[Item]) -> list[tuple[bytes, Item]]:
     """Pair each key that is not in the store with its item, once each, in the order given."""
     found: dict[bytes, Item] = {}
     for key, item in zip(keys, items, strict=True):
@@ -274,31 +267,8 @@ def _missing(store: _Store, keys: Sequence[bytes | None], items: Sequence[Item])
     return list(found.items())
 
 
-def _append(path: Path, whole: int, block: bytes) -> None:
-    """Cut ``path`` to its first ``whole`` bytes, add ``block``, and flush to the disk."""
-    with path.open("ab") as stream:
-        stream.truncate(whole)
-        stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _image_key(path: Path) -> bytes:
+def _file_key(path: Path, salt: str) -> bytes:
     resolved = path.resolve(strict=True)
     facts = resolved.stat()
-    text = f"{resolved}\0{facts.st_size}\0{facts.st_mtime_ns}"
+    text = f"{resolved}\0{facts.st_size}\0{facts.st_mtime_ns}" + (f"\0{salt}" if salt else "")
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-
-
-def _stored_width(path: Path) -> int:
-    facts = read_json(path)
-    if not isinstance(facts, dict) or facts.get("format") != 1 or not isinstance(facts.get("width"), int):
-        raise StorageError(
-            f"{path} is not of a format this version knows",
-            hint="delete its folder: it is a cache and is computed again",
-        )
-    return int(facts["width"])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

@@ -173,6 +173,23 @@ def pool(features: Floats) -> Floats:
     return _normalised(mean)
 
 
+def pool_clips(clips: Sequence[Sequence[Floats]], encode: Callable[[Floats], Floats], *, batch: int = 64) -> Floats:
+    """Encode the frames of several videos in full batches, and pool each video's.
+
+    Args:
+        clips: pixels float32 (3, H, W) of the frames of each video, at least one a video.
+        encode: pixels (b, 3, H, W), b ≤ ``batch`` → features (b, E).
+        batch: how many frames are encoded at once.
+
+    Returns:
+        float32 (len(clips), E), normalised.
+    """
+    frames = [frame for clip in clips for frame in clip]
+    parts = [encode(np.stack(frames[start : start + batch])) for start in range(0, len(frames), batch)]
+    ends = np.cumsum([len(clip) for clip in clips])
+    return np.stack([pool(part) for part in np.split(np.concatenate(parts), ends[:-1])])
+
+
 def _normalised(features: Floats) -> Floats:
     lengths: Floats = np.linalg.norm(features, axis=-1, keepdims=True)
     return np.asarray(features / np.maximum(lengths, np.float32(1e-12)), np.float32)
