@@ -20,11 +20,12 @@ HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplot
 MAY = {
     "models": (),
     "data": (),
+    "translate": ("data",),
     "methods": ("models", "data"),
     "packs": ("methods", "models", "data"),
     **dict.fromkeys(SIBLINGS, ("packs", "methods", "models", "data")),
-    **dict.fromkeys(JOINING, (*JOINING, *SIBLINGS, "packs", "methods", "models", "data")),
-    "cli": (*JOINING, *SIBLINGS, "packs", "methods", "models", "data"),
+    **dict.fromkeys(JOINING, (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate")),
+    "cli": (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate"),
     **dict.fromkeys(GROUND, ()),
 }
 
@@ -83,6 +84,8 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         ("training", "from glotclip.evaluation.metrics import ranks", ["evaluation"]),
         ("search", "def f():\n    from glotclip.training import loop", ["training"]),
         ("models", "import glotclip.data.features", ["data"]),
+        ("translate", "from glotclip.models.device import choose_device", ["models"]),
+        ("evaluation", "from glotclip.translate import queries", ["translate"]),
         ("data", "if TYPE_CHECKING:\n    from glotclip.models import tokens", ["models"]),
         ("packs", "from glotclip import api", ["api"]),
         ("storage", "from glotclip.packs import pack", ["packs"]),

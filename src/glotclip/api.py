@@ -32,10 +32,14 @@ from glotclip.training.extend import Curriculum, Extension, Hooks
 from glotclip.training.interrupt import deferred
 from glotclip.training.parallel import World, join_world
 from glotclip.training.settings import TrainSettings
+from glotclip.translate.cache import Translator
+from glotclip.translate.queries import TranslatedQueries
+from glotclip.translate.specs import open_engine
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.models.dual_encoder import DualEncoder
+    from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
 ENGLISH = "en"
@@ -74,6 +78,7 @@ def evaluate(
     *,
     device: str = "auto",
     precision: str = "fp32",
+    translate: Engine | str | None = None,
     cache: Path | None = None,
     progress: Progress = _silent,
     intervals: int = 1000,
@@ -86,7 +91,9 @@ def evaluate(
         langs: languages; by default those that both model and benchmark have.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
-        cache: root of the feature cache.
+        translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
+            texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
+        cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
 
@@ -94,20 +101,29 @@ def evaluate(
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent.
     """
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    encoder: retrieval.TextEncoder = _TextEncoder(polyglot, choose_precision(precision, polyglot.base.device))
+    name, rival = polyglot.source, None
+    if translate is not None:
+        engine = Translator(open_engine(translate) if isinstance(translate, str) else translate, cache)
+        encoder = rival = TranslatedQueries(engine, partial(encoder.encode_text, lang=ENGLISH))
+        name = f"{name} after translation by {engine.name}"
     if langs is not None:
         langs = normalise_all(langs)
     if isinstance(benchmark, str | Path):
         dataset = open_dataset(benchmark)
-        benchmark = dataset.benchmark(langs or [code for code in polyglot.languages if code in dataset.languages()])
-    codes = langs or [code for code in polyglot.languages if code in benchmark.captions]
+        benchmark = dataset.benchmark(
+            langs or [code for code in dataset.languages() if rival or code in polyglot.languages]
+        )
+    known = benchmark.languages if rival else polyglot.languages
+    codes = langs or [code for code in known if code in benchmark.captions]
     features = gallery_features(polyglot, benchmark, cache, progress)
     return retrieval.evaluate(
-        _TextEncoder(polyglot, choose_precision(precision, polyglot.base.device)),
-        benchmark,
+        encoder,
+        replace(benchmark, protocol=rival.protocol(benchmark.protocol)) if rival else benchmark,
         codes,
         image_features=features.array,
         image_rows=features.rows,
-        model=polyglot.source,
+        model=name,
         interval=retrieval.Interval(draws=intervals),
     )
 

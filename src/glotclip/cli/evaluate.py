@@ -21,6 +21,13 @@ def evaluate(
             "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
         ),
     ] = None,
+    translate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
@@ -41,6 +48,7 @@ def evaluate(
             split_codes(langs) or None,
             device=device,
             precision=precision,
+            translate=translate,
             progress=progress,
             intervals=intervals,
         )

@@ -1,0 +1,83 @@
+"""``glotclip translate``: captions into another language, with a local engine and a disk cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glotclip.cli.console import Console, Progress, duration
+
+
+def translate(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="A text with one caption a line, or a CSV, TSV or JSONL table; also .gz."),
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="What to write: a text or a table, by its name; also .gz.")
+    ],
+    to: Annotated[str, typer.Option("--to", metavar="CODE", help="The language to translate into.")],
+    origin: Annotated[str, typer.Option("--from", metavar="CODE", help="The language to translate from.")] = "en",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="apertium, ctranslate2:DIR, transformers:DIR, files:SOURCE:TARGET, or command:'PROGRAM ARGUMENTS'."
+        ),
+    ] = "apertium",
+    cache: Annotated[Path | None, typer.Option(help="Folder of the cache; by default glotclip's own.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Read both files again and compare them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Translate captions. A table gets rows in the new language with their English, ready for `extend --data`.
+
+    Run again after a kill, it goes on; what was translated once comes out of the cache.
+    """
+    import time
+    from dataclasses import asdict
+
+    from glotclip.data.schema import describe
+    from glotclip.translate.cache import Translator
+    from glotclip.translate.corpus import check_file, translate_file
+    from glotclip.translate.specs import open_engine
+
+    console = Console(as_json)
+    started = time.perf_counter()
+    translator = Translator(open_engine(engine), cache)
+    with Progress() as progress:
+        made = translate_file(
+            source, out, translator, origin, to, progress=lambda done, total: progress("captions", done, total)
+        )
+    seconds = time.perf_counter() - started
+    console.say(
+        f"{made.captions:,} captions from {origin} into {to} by {translator.name} {translator.version} "
+        f"in {_short(seconds)}, {made.cached:,} of them from the cache"
+    )
+    for before, after in made.first:
+        console.say(f"  {before}\n  → {after}")
+    if made.unchanged:
+        console.say(f"{made.unchanged:,} came back as they were, {made.unanswered:,} of them without an answer")
+    if made.empty_lines:
+        console.say(f"{made.empty_lines:,} lines are empty and were left so")
+    if made.bad:
+        console.say(f"{len(made.bad):,} rows cannot be used, first: {describe(made.bad[0])}")
+    console.say(f"wrote {out}")
+    if check:
+        console.say(f"checked: {check_file(source, out, origin, to):,} captions on both sides, none empty")
+    console.result(
+        {
+            **asdict(made),
+            "bad": [describe(bad) for bad in made.bad],
+            "out": str(out),
+            "from": origin,
+            "to": to,
+            "engine": {"name": translator.name, "version": translator.version},
+            "seconds": round(seconds, 3),
+            "checked": check,
+        }
+    )
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)

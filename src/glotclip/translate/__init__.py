@@ -1,0 +1,1 @@
+"""Translation engines behind one interface, and the disk cache in front of them."""

@@ -1,0 +1,173 @@
+"""Translating a file of captions into another: lines into lines, rows into rows.
+
+A file ending in ``.csv``, ``.tsv`` or ``.jsonl`` is a table, see :mod:`glotclip.data.readers`; any other is text with
+one caption a line. Each may be ``.gz``, and each may become the other. Rows written are in the language translated
+into, with the original as ``english`` where it was that: what ``glotclip extend --data`` trains on.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glotclip.data import readers
+from glotclip.data.schema import BadRow, Row, check_share
+from glotclip.errors import DataError, LanguageError
+from glotclip.storage import writing
+from glotclip.translate.cache import Progress, Translator
+from glotclip.translate.engine import language_pair
+from glotclip.translate.lines import read_lines
+
+ENGLISH = "en"
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+_COLUMNS = ("text", "lang", "english", "image", "video", "split", "group", "engine")
+
+
+@dataclass(frozen=True)
+class TranslatedFile:
+    """What was made of a file.
+
+    Attributes:
+        captions: how many were translated.
+        cached: how many of them came out of the cache.
+        unanswered: how many the engine had no answer to; they stand untranslated.
+        unchanged: how many translations equal their originals, those among them.
+        empty_lines: lines of a text without a caption; they stay empty, and become no rows.
+        first: the first few originals with their translations.
+        bad: rows of a table that cannot be used.
+    """
+
+    captions: int
+    cached: int
+    unanswered: int
+    unchanged: int
+    empty_lines: int = 0
+    first: Sequence[tuple[str, str]] = ()
+    bad: Sequence[BadRow] = field(default=())
+
+
+def translate_file(
+    path: Path, out: Path, translator: Translator, source: str, target: str, *, progress: Progress | None = None
+) -> TranslatedFile:
+    """Translate the captions of ``path`` in language ``source`` and write them to ``out``, whole or not at all.
+
+    Raises:
+        DataError: if the file cannot be read, holds nothing to translate, or too much of it is bad.
+        LanguageError: if a table has no rows in ``source``, or the engine does not translate between the two.
+        StorageError: if ``out`` or the cache cannot be written.
+    """
+    source, target = language_pair(source, target)
+    rows, bad = _rows(path, source)
+    full = [row for row in rows if row.text]
+    if not full:
+        raise DataError(f"{path} holds no captions", hint="give a file with one caption a line, or a table")
+    result = translator.run([row.text for row in full], source, target, progress=progress)
+    if _is_table(out):
+        engine = f"{translator.name} {translator.version}"
+        made = [
+            _record(row, text, source, target, out.parent, engine)
+            for row, text in zip(full, result.texts, strict=True)
+        ]
+        content = _table(made, _kind(out))
+    else:
+        answers = iter(result.texts)
+        content = "".join(f"{next(answers) if row.text else ''}\n" for row in rows)
+    with writing(out) as aside:
+        data = content.encode()
+        aside.write_bytes(gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data)
+    pairs = [(row.text, text) for row, text in zip(full, result.texts, strict=True)]
+    return TranslatedFile(
+        captions=len(full),
+        cached=result.cached,
+        unanswered=len(result.unanswered),
+        unchanged=sum(before == after for before, after in pairs),
+        empty_lines=len(rows) - len(full),
+        first=pairs[:3],
+        bad=bad,
+    )
+
+
+def check_file(path: Path, out: Path, source: str, target: str) -> int:
+    """Read both files again and compare them; return the number of captions.
+
+    Raises:
+        DataError: if the counts differ, or a caption is empty on one side only; the message names the first.
+    """
+    source, target = language_pair(source, target)
+    before, after = ([row.text for row in _rows(file, code)[0]] for file, code in ((path, source), (out, target)))
+    if _is_table(out):
+        before = [text for text in before if text]
+    if len(before) != len(after):
+        raise DataError(f"{path} has {len(before)} captions, {out} has {len(after)}", hint="translate it anew")
+    for line, (text, answer) in enumerate(zip(before, after, strict=True), start=1):
+        if bool(text) != bool(answer):
+            raise DataError(f"caption {line} of {out} is {answer!r} where it was {text!r}", hint="translate it anew")
+    return sum(map(bool, after))
+
+
+def _rows(path: Path, lang: str) -> tuple[list[Row], Sequence[BadRow]]:
+    """Read the captions of one language: those of a table, or the lines of a text, of which some may be empty."""
+    if not _is_table(path):
+        return [Row(line, lang) for line in read_lines(path)], ()
+    corpus = readers.read(path, default_lang=lang)
+    check_share(corpus)
+    rows = [row for row in corpus.rows if row.lang == lang]
+    if not rows:
+        raise LanguageError(
+            f"{path} has no captions in {lang!r}", hint=f"it has: {', '.join(corpus.languages)}; choose with --from"
+        )
+    return rows, corpus.bad
+
+
+def _kind(path: Path) -> str:
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
+def _is_table(path: Path) -> bool:
+    return _kind(path) in _TABLES
+
+
+def _record(row: Row, text: str, source: str, target: str, folder: Path, engine: str) -> dict[str, str]:
+    """Return the fields of a row in the language translated into, without those that are empty."""
+    english = row.text if source == ENGLISH else row.english
+    fields = {
+        "text": text,
+        "lang": target,
+        "english": None if target == ENGLISH else english,
+        "image": _seen_from(folder, row.image),
+        "video": _seen_from(folder, row.video),
+        "split": row.split,
+        "group": row.group,
+        "engine": engine,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _seen_from(folder: Path, path: Path | None) -> str | None:
+    """Return a path as it is read from a file in ``folder``: relative if it lies below, so that both may move."""
+    if path is None:
+        return None
+    home = folder.absolute()
+    return str(path.relative_to(home) if path.is_relative_to(home) else path)
+
+
+def _table(records: Iterable[Mapping[str, str]], kind: str) -> str:
+    """Write records as JSON lines, CSV or TSV, with the columns that any of them has."""
+    records = list(records)
+    if kind in (".jsonl", ".ndjson"):
+        return "".join(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records)
+    columns = [name for name in _COLUMNS if any(name in record for record in records)]
+    stream = io.StringIO()
+    if kind == ".tsv":  # knows no quoting; texts hold no tabs, since white space became spaces
+        stream.write("\t".join(columns) + "\n")
+        stream.writelines("\t".join(record.get(name, "") for name in columns) + "\n" for record in records)
+    else:
+        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    return stream.getvalue()

@@ -1,0 +1,139 @@
+"""What a translation engine is, and what every engine here keeps to.
+
+**The promise**: as many answers as texts, in their order, none of them empty. An engine that gives another number of
+answers than it was asked for has failed, and raises. A single text that it has no answer to is no failure: the text
+itself stands in the answer's place, which keeps the lines aligned, and a warning says how many there were.
+:class:`~glotclip.translate.cache.Translator` counts them instead, and stops where they are many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from glotclip.errors import ConfigError, DataError
+from glotclip.languages import normalise
+
+
+class Engine(Protocol):
+    """Translates texts. Name and version say which answers are the same: they key the disk cache."""
+
+    @property
+    def name(self) -> str:
+        """What kind of engine this is."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same text might be translated in another way."""
+        ...
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translate from language ``source`` into ``target``: one answer a text, in order, none empty."""
+        ...
+
+
+class UnansweredWarning(UserWarning):
+    """An engine had no answer to some texts, and they stand untranslated in the answers' places."""
+
+
+class BatchEngine(ABC):
+    """Base of the engines of this package: a subclass says :meth:`answers`, this class keeps the promise.
+
+    Attributes:
+        name: see :class:`Engine`.
+        chunk: how many texts to ask for at once, so that progress is seen and little is lost by a kill.
+        cacheable: False where an answer costs no more than looking it up in the cache.
+    """
+
+    name: str
+    chunk: int = 512
+    cacheable: bool = True
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """See :class:`Engine`. Must be cheap: a run answered by the cache asks for it too."""
+
+    @abstractmethod
+    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translate texts of one line each; an empty string where there is no answer.
+
+        Args:
+            texts: what to translate, without line breaks; none is empty.
+            source: BCP-47 code of the texts' language, normalised.
+            target: BCP-47 code of the language to translate into, normalised.
+
+        Raises:
+            LanguageError: if the engine does not translate between these languages.
+        """
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translate; see :class:`Engine` and the promise above.
+
+        Raises:
+            DataError: if a text is empty, or the engine gave another number of answers.
+            LanguageError: if a code is malformed or the engine does not translate between the two.
+        """
+        lines = one_line_each(texts)
+        answers = ask(self, lines, *language_pair(source, target)) if lines else []
+        unanswered = answers.count("")
+        if unanswered:
+            warnings.warn(
+                f"{self.name} had no answer to {unanswered} of {len(lines)} texts; they stay as they are",
+                UnansweredWarning,
+                stacklevel=2,
+            )
+        return [answer or line for answer, line in zip(answers, lines, strict=True)]
+
+
+def ask(engine: Engine, lines: Sequence[str], source: str, target: str) -> list[str]:
+    """Return one answer a line, each on one line, an empty one where the engine has none.
+
+    Raises:
+        DataError: if the engine gave another number of answers.
+    """
+    give = engine.answers if isinstance(engine, BatchEngine) else engine.translate
+    answers = [" ".join(answer.split()) for answer in give(lines, source, target)]
+    if len(answers) != len(lines):
+        raise DataError(
+            f"{engine.name} gave {len(answers)} answers to {len(lines)} texts",
+            hint="an engine must give one line for every line; see what it does with a single one",
+        )
+    return answers
+
+
+def one_line_each(texts: Sequence[str]) -> list[str]:
+    """Return the texts with every run of white space as one space; an empty one is a :class:`DataError`."""
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of strings, not one string")
+    lines = [" ".join(text.split()) for text in texts]
+    if "" in lines:
+        raise DataError(
+            f"text {lines.index('') + 1} of {len(lines)} is empty",
+            hint="leave empty texts out; they have no translation",
+        )
+    return lines
+
+
+def language_pair(source: str, target: str) -> tuple[str, str]:
+    """Normalise the two codes; that they are the same is a :class:`ConfigError`."""
+    pair = normalise(source), normalise(target)
+    if pair[0] == pair[1]:
+        raise ConfigError(f"source and target are both {pair[0]!r}", hint="name two different languages")
+    return pair
+
+
+def digest(*facts: object) -> str:
+    """Return twelve hex digits that stand for ``facts``."""
+    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
+
+
+def folder_digest(folder: Path, pattern: str = "**/*") -> str:
+    """Return twelve hex digits over names, sizes and times of files: reading gigabytes would take longer."""
+    files = sorted(path for path in folder.glob(pattern) if path.is_file())
+    return digest(*((path.relative_to(folder), path.stat().st_size, path.stat().st_mtime_ns) for path in files))

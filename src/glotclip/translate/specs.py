@@ -1,0 +1,78 @@
+"""An engine as one writes it on the command line: ``apertium``, ``ctranslate2:DIR``, ``files:SRC:TGT``, …"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from glotclip.errors import ConfigError
+from glotclip.translate.engine import BatchEngine
+
+#: Name → how it is written, for messages and the command's help.
+FORMS = {
+    "apertium": "apertium",
+    "ctranslate2": "ctranslate2:DIR",
+    "transformers": "transformers:DIR",
+    "files": "files:SOURCE:TARGET",
+    "command": "command:PROGRAM ARGUMENTS",
+}
+
+
+def open_engine(spec: str) -> BatchEngine:
+    """Open the engine that ``spec`` names, in one of :data:`FORMS`.
+
+    Raises:
+        ConfigError: if there is no such engine, or what it needs is not said.
+        GlotclipError: what opening it raises.
+    """
+    name, _, rest = spec.partition(":")
+    if name not in FORMS:
+        close = difflib.get_close_matches(name, FORMS, n=1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"unknown translation engine {name!r}", hint=f"{guess}known: {', '.join(FORMS.values())}")
+    if bool(rest) != (":" in FORMS[name]):
+        raise ConfigError(f"cannot read the engine {spec!r}", hint=f"write {FORMS[name]}")
+    return _OPENERS[name](rest)
+
+
+def _apertium(_: str) -> BatchEngine:
+    from glotclip.translate.apertium import ApertiumEngine
+
+    return ApertiumEngine()
+
+
+def _ctranslate2(folder: str) -> BatchEngine:
+    from glotclip.translate.ct2 import CTranslate2Engine
+
+    return CTranslate2Engine(Path(folder))
+
+
+def _transformers(folder: str) -> BatchEngine:
+    from glotclip.translate.hf import TransformersEngine
+
+    return TransformersEngine(Path(folder))
+
+
+def _files(paths: str) -> BatchEngine:
+    from glotclip.translate.lines import FileEngine
+
+    parts = paths.split(":")
+    if len(parts) != 2 or not all(parts):
+        raise ConfigError(f"cannot read the engine 'files:{paths}'", hint=f"write {FORMS['files']}")
+    return FileEngine(Path(parts[0]), Path(parts[1]))
+
+
+def _command(command: str) -> BatchEngine:
+    from glotclip.translate.lines import CommandEngine
+
+    return CommandEngine(command)
+
+
+_OPENERS: dict[str, Callable[[str], BatchEngine]] = {
+    "apertium": _apertium,
+    "ctranslate2": _ctranslate2,
+    "transformers": _transformers,
+    "files": _files,
+    "command": _command,
+}
