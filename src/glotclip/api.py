@@ -21,7 +21,8 @@ from glotclip.errors import ConfigError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.languages import normalise_all
-from glotclip.methods.method import Method, MethodSettings, method_named
+from glotclip.methods.method import Method, method_named
+from glotclip.methods.settings import MethodSettings
 from glotclip.models.checkpoints import load_base
 from glotclip.models.device import choose_device, choose_precision
 from glotclip.packs.folder import PolyglotFolder
@@ -98,7 +99,9 @@ def evaluate(
         intervals: bootstrap draws; 0 leaves the intervals out.
 
     Returns:
-        The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent.
+        The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what
+        :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
+        or was odd, and why.
     """
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
     encoder: retrieval.TextEncoder = _TextEncoder(polyglot, choose_precision(precision, polyglot.base.device))
@@ -117,7 +120,7 @@ def evaluate(
     known = benchmark.languages if rival else polyglot.languages
     codes = langs or [code for code in known if code in benchmark.captions]
     features = gallery_features(polyglot, benchmark, cache, progress)
-    return retrieval.evaluate(
+    result = retrieval.evaluate(
         encoder,
         replace(benchmark, protocol=rival.protocol(benchmark.protocol)) if rival else benchmark,
         codes,
@@ -126,6 +129,8 @@ def evaluate(
         model=name,
         interval=retrieval.Interval(draws=intervals),
     )
+    left_out = (*benchmark.bad, *features.bad, *features.odd)
+    return {**result, "skipped": [describe(each) for each in left_out]}
 
 
 @dataclass(frozen=True)
@@ -145,10 +150,13 @@ class _TextEncoder:
 def gallery_features(
     polyglot: Polyglot, benchmark: Benchmark, cache: Path | None = None, progress: Progress = _silent
 ) -> Features:
-    """Features of a benchmark's pictures, from the cache or computed into it."""
+    """Features of a benchmark's pictures or videos, from the cache or computed into it."""
     store = FeatureCache(polyglot.base.fingerprint, cache)
     load_pixels, encode = polyglot.base.preprocess.load, polyglot.image_features
-    return store.images(benchmark.images, load_pixels, encode, progress=partial(progress, "pictures"))
+    say = partial(progress, f"{benchmark.medium}s")
+    if benchmark.sampling is not None:
+        return store.videos(benchmark.images, load_pixels, encode, sampling=benchmark.sampling, progress=say)
+    return store.images(benchmark.images, load_pixels, encode, progress=say)
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,8 @@ def resolve_settings(
         ConfigError: for an unknown name ("did you mean") or a wrong value.
     """
     known = method.setting_names() | set(TrainSettings.model_fields)
-    layers = [(f"the recommendations of {base.name}", dict(base.recommended.get(method.name, {})))]
+    layers = [(f"the defaults of {method.name}", dict(method.defaults))]
+    layers.append((f"the recommendations of {base.name}", dict(base.recommended.get(method.name, {}))))
     if recipe is not None:
         layers.append((f"the recipe {recipe}", read_recipe(Path(recipe))))
     layers.append(("the settings given", dict(settings)))

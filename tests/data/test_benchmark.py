@@ -5,6 +5,7 @@ import pytest
 
 from glotclip.data.benchmark import Benchmark, from_corpus
 from glotclip.data.schema import BadRow, Caption, Corpus, Row
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 
 
@@ -57,3 +58,22 @@ def test_an_inconsistent_benchmark_is_refused() -> None:
         Benchmark("b", (Path("/1.jpg"),), {"en": [Caption("a", 1)]})
     with pytest.raises(DataError, match="not a mask"):
         Benchmark("b", (Path("/1.jpg"),), {}, {"seen": np.ones(2, bool)})
+
+
+def test_without_pictures_videos_are_the_gallery() -> None:
+    rows = (
+        Row("a dog runs", "en", video=Path("/1.mp4"), split="test"),
+        Row("ein Hund", "de", video=Path("/1.mp4"), split="test"),
+        Row("a cat", "en", video=Path("/2.mp4"), split="test"),
+        Row("a thought", "en", split="test"),
+    )
+    benchmark = from_corpus(Corpus("clips", rows), sampling=Sampling(4, "fps"))
+    assert benchmark.images == (Path("/1.mp4"), Path("/2.mp4"))
+    assert benchmark.sampling == Sampling(4, "fps") and benchmark.medium == "video"
+    assert benchmark.captions["en"] == [Caption("a dog runs", 0), Caption("a cat", 1)]
+    assert "2 videos" in benchmark.protocol and "1 frames a second, at most 4" in benchmark.protocol
+    assert benchmark.bad[0].reason == "no video for the en caption 'a thought'"
+    assert from_corpus(Corpus("clips", rows)).sampling == Sampling()
+    with_picture = (*rows, Row("a dog", "en", Path("/1.jpg"), split="test"))
+    of_pictures = from_corpus(Corpus("both", with_picture))
+    assert of_pictures.images == (Path("/1.jpg"),) and of_pictures.sampling is None

@@ -9,14 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from glotclip.errors import ConfigError, FingerprintError, LanguageError
+from glotclip.data.features import FeatureCache
+from glotclip.data.video import Sampling, sample_frames
+from glotclip.errors import ConfigError, FingerprintError, LanguageError, VideoError
 from glotclip.packs.pack import LanguagePack, write_pack
 from glotclip.packs.polyglot import Polyglot
 
 if TYPE_CHECKING:
-    from tests.conftest import MakeBase, School
+    from tests.conftest import Film, MakeBase, School
 
     from glotclip.methods.part import PackState
+    from glotclip.models.dual_encoder import DualEncoder
 
 
 def packed(school: School, state: PackState, folder: Path, name: str) -> LanguagePack:
@@ -138,3 +141,27 @@ def test_what_learning_a_second_language_does_to_the_first(school: School, tmp_p
     for code, features in before.items():
         after = both.encode_text(["rot Kreis", "a bar"], lang=code)
         assert torch.equal(after, features) is (isolation == "per-language")
+
+
+def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_path: Path) -> None:
+    import numpy as np
+
+    polyglot = Polyglot(base)
+    shades = [(place * 10, 255 - place * 10, 60) for place in range(24)]
+    paths = [film(tmp_path / f"{number}.mp4", shades[number:]) for number in range(9)]  # more than one batch
+    features = polyglot.encode_video(paths, frames=5, batch_size=7)
+    assert features.shape == (9, polyglot.embed_dim) and features.dtype == torch.float32
+    of_frames = polyglot.encode_image(sample_frames(paths[0], 5).frames)
+    torch.testing.assert_close(features[0], torch.nn.functional.normalize(of_frames.mean(0), dim=0))
+    torch.testing.assert_close(polyglot.encode_video(str(paths[0]), frames=5)[0], features[0])
+    assert not torch.allclose(polyglot.encode_video(paths[0], mode="fps")[0], features[0], atol=1e-4)
+    cached = FeatureCache("f", tmp_path / "cache").videos(
+        paths, base.preprocess.load, polyglot.image_features, sampling=Sampling(5)
+    )
+    np.testing.assert_allclose(cached.take(), features.numpy(), atol=1e-5)
+    assert polyglot.encode_video([]).shape == (0, polyglot.embed_dim)
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(VideoError, match="not a video"):
+        polyglot.encode_video([tmp_path / "text.mp4"])
+    with pytest.raises(ConfigError, match="unknown way"):
+        polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]

@@ -10,21 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from glotclip.data.schema import BadRow, Caption, Corpus, known_split
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Benchmark:
-    """A retrieval task over N pictures.
+    """A retrieval task over N pictures, or N videos.
 
     Attributes:
         name: what results call it.
-        images: the gallery, N paths.
+        images: the gallery, N paths: of pictures, or of videos where ``sampling`` is given.
         captions: the queries of each language; several may describe one picture.
         subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
         protocol: one paragraph that says exactly what is measured, for the result file.
         bad: what had to be left out.
         licence: terms of use of pictures and texts.
+        sampling: which frames stand for a video; ``None``: the gallery is one of pictures.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Benchmark:
     protocol: str = ""
     bad: tuple[BadRow, ...] = ()
     licence: str = "unknown"
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
         for lang, captions in self.captions.items():
@@ -54,43 +57,66 @@ class Benchmark:
         """The languages that have queries."""
         return list(self.captions)
 
+    @property
+    def medium(self) -> str:
+        """What the gallery holds: ``picture`` or ``video``."""
+        return "picture" if self.sampling is None else "video"
 
-def from_corpus(corpus: Corpus, split: str | None = "test") -> Benchmark:
+
+def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Sampling | None = None) -> Benchmark:
     """Make a benchmark of a corpus's rows of ``split`` (``None``: all).
 
     The gallery holds one picture a group, the first met; a picture under two groups is there once. A row
     without a picture of its own counts for its group's picture; where there is none it is listed in ``bad``.
+    Where no row of the split has a picture but some have a video, all this is said of videos.
+
+    Args:
+        corpus: the captions.
+        split: which of them.
+        sampling: which frames stand for a video; by default 12 at the mid-points of equal segments.
 
     Raises:
-        DataError: if no row of the split has a picture.
+        DataError: if no row of the split has a picture or video.
     """
     rows = corpus.rows if split is None else corpus.select(split=known_split(split)).rows
+    of_videos = all(row.image is None for row in rows) and any(row.video is not None for row in rows)
+    medium = "video" if of_videos else "picture"
     index_of: dict[Path, int] = {}
     group_index: dict[str, int] = {}
     further: set[Path] = set()
     for row in rows:
-        if row.image is None or row.key is None:
+        path = row.video if of_videos else row.image
+        if path is None or row.key is None:
             continue
         if row.key not in group_index:
-            group_index[row.key] = index_of.setdefault(row.image, len(index_of))
-        elif row.image not in index_of:
-            further.add(row.image)
+            group_index[row.key] = index_of.setdefault(path, len(index_of))
+        elif path not in index_of:
+            further.add(path)
     captions: dict[str, list[Caption]] = {}
     bad = list(corpus.bad)
     for row in rows:
         if row.key is None or row.key not in group_index:
-            bad.append(BadRow(corpus.name, None, f"no picture for the {row.lang} caption {row.text!r}"))
+            bad.append(BadRow(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
         else:
             captions.setdefault(row.lang, []).append(Caption(row.text, group_index[row.key]))
     if not index_of:
         raise DataError(
-            f"{corpus.name} has no picture in split {split or 'any'}",
-            hint="give the rows an image column, or choose another split",
+            f"{corpus.name} has no picture or video in split {split or 'any'}",
+            hint="give the rows an image or video column, or choose another split",
         )
-    protocol = f"{corpus.name}, split {split or 'all'}: gallery of {len(index_of)} pictures, one a group"
+    protocol = f"{corpus.name}, split {split or 'all'}: gallery of {len(index_of)} {medium}s, one a group"
     left_out = len(further - index_of.keys())
     if left_out:
-        protocol += f" ({left_out} further pictures of the same groups are left out)"
+        protocol += f" ({left_out} further {medium}s of the same groups are left out)"
+    chosen = (sampling or Sampling()) if of_videos else None
+    if chosen is not None:
+        protocol += f"; a video is the mean of its frames: {chosen}"
     return Benchmark(
-        corpus.name, tuple(index_of), captions, protocol=protocol, bad=tuple(bad), licence=corpus.licence
+        corpus.name,
+        tuple(index_of),
+        captions,
+        protocol=protocol,
+        bad=tuple(bad),
+        licence=corpus.licence,
+        sampling=chosen,
     )

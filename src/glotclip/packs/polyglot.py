@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import Route
@@ -23,6 +24,7 @@ from glotclip.packs.pack import LanguagePack, check_base
 
 Picture = str | Path | Image.Image
 AUTO = "auto"
+_VIDEOS = 8
 
 
 class Polyglot:
@@ -144,6 +146,39 @@ class Polyglot:
         for start in range(0, len(pictures), batch_size):
             pixels = np.stack([self.base.preprocess.load(each) for each in pictures[start : start + batch_size]])
             features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
+        return torch.cat(features)
+
+    @torch.inference_mode()
+    def encode_video(
+        self,
+        videos: str | Path | Sequence[str | Path],
+        *,
+        frames: int = 12,
+        mode: Mode = "uniform",
+        fps: float = 1.0,
+        batch_size: int = 64,
+    ) -> torch.Tensor:
+        """Encode videos as normalised features (N, E), float32: the normalised mean of normalised frame features.
+
+        Args:
+            videos: N paths; a single one counts as one. Animated pictures are videos too.
+            frames: how many frames of a video are encoded at most.
+            mode: "uniform": at the mid-points of equal segments; "fps": ``fps`` a second, thinned to ``frames``.
+            fps: frames a second in mode "fps".
+            batch_size: how many frames go through the image tower at once.
+
+        Raises:
+            ConfigError: for an impossible sampling.
+            VideoError: if a video cannot be read. To skip and count those, use a feature cache.
+            MissingExtraError: if PyAV is not installed.
+        """
+        paths = [videos] if isinstance(videos, str | Path) else list(videos)
+        picks = Sampling(frames, mode, fps)
+        features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
+        for start in range(0, len(paths), _VIDEOS):  # memory holds the frames of so many
+            clips = [sample(path, picks, self.base.preprocess.load).frames for path in paths[start : start + _VIDEOS]]
+            pooled = pool_clips(clips, self.image_features, batch=batch_size)
+            features.append(torch.from_numpy(pooled).to(self.base.device))
         return torch.cat(features)
 
     @staticmethod

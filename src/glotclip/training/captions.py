@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +32,10 @@ class Captions:
         texts: M captions.
         partner: frozen features of the texts they are aligned with, English counterparts as a rule; row −1 where
             there is none.
-        images: features of their pictures; row −1 where there is none.
+        images: features of their pictures or videos; row −1 where there is none.
         groups: int64 (M,), equal for captions of one picture, in whatever language.
         facts: name, licence and size of the data, for the pack's manifest.
-        bad: pictures that could not be read.
+        bad: pictures and videos that could not be read, or not to their end.
         partners: the texts they are aligned with, where those are encoded in every step; else empty.
     """
 
@@ -94,13 +93,13 @@ def collect(
     say = progress or (lambda what, done, total: None)
     frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
     texts = [_counterpart(row) if partner_texts else None for row in rows]
-    images = _images(rows if with_images else [], len(rows), base, cache, partial(say, "pictures"))
+    images = _images(rows if with_images else [], len(rows), base, cache, say)
     aligned = (frozen.rows >= 0) | np.array([text is not None for text in texts], dtype=bool)
     useful = np.flatnonzero(aligned | (images.rows >= 0))
     if not len(useful):
+        needed = ["a text to align with"] * (partner_features or partner_texts) + ["a readable picture"] * with_images
         raise DataError(
-            f"{corpus.name} has no training captions in {language!r} with "
-            f"{' or '.join(['a text to align with'] * (partner_features or partner_texts) + ['a readable picture'] * with_images)}",
+            f"{corpus.name} has no training captions in {language!r} with {' or '.join(needed)}",
             hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
         )
     kept = [rows[place] for place in useful]
@@ -121,8 +120,8 @@ def _counterpart(row: Row) -> str | None:
 
 
 def _group(row: Row) -> int:
-    """A number for the picture a row shows, the same in every language and run."""
-    key = row.group or (str(row.image) if row.image is not None else f"text:{_counterpart(row)}")
+    """A number for the picture or video a row shows, the same in every language and run."""
+    key = row.key or f"text:{_counterpart(row)}"
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
 
 
@@ -141,9 +140,30 @@ def _images(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCa
         with torch.inference_mode():
             return base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    paths: list[Path | None] = [row.image for row in rows]
-    found = cache.images([path for path in paths if path is not None], base.preprocess.load, encode, progress=say)
-    return _spread(found, [path is not None for path in paths], total, base.embed_dim)
+    videos = {row.video for row in rows if row.video is not None and row.image is None}
+    paths = [row.image or row.video for row in rows]  # a row with both is trained on its picture
+    present = [path is not None for path in paths]
+    known = [path for path in paths if path is not None]
+    pictures = [path for path in known if path not in videos]
+    found = cache.images(pictures, base.preprocess.load, encode, progress=partial(say, "pictures"))
+    if videos:
+        films = [path for path in known if path in videos]
+        seen = cache.videos(films, base.preprocess.load, encode, progress=partial(say, "videos"))
+        found = _interleave(found, seen, np.array([path in videos for path in known]))
+    return _spread(found, present, total, base.embed_dim)
+
+
+def _interleave(pictures: Features, videos: Features, of_video: npt.NDArray[np.bool_]) -> Features:
+    """Join the features of pictures and of videos, whose inputs alternate as ``of_video`` says."""
+    bad = (*pictures.bad, *videos.bad, *videos.odd)
+    rows = np.empty(len(of_video), dtype=np.int64)
+    if of_video.all():
+        return Features(videos.array, videos.rows, bad)
+    offset = len(pictures.array)
+    rows[~of_video] = pictures.rows
+    rows[of_video] = np.where(videos.rows >= 0, videos.rows + offset, -1)
+    filled = [array for array in (pictures.array, videos.array) if len(array)] or [pictures.array]
+    return Features(np.concatenate(filled), rows, bad)
 
 
 def _spread(found: Features, present: Sequence[bool], total: int, width: int) -> Features:
