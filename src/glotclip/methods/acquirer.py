@@ -65,7 +65,7 @@ class AcquirerIngredient(ModuleIngredient):
     bottleneck: int = 256
     near_identity: bool = True
 
-    def fresh(self, context: Context, language: str | None) -> Acquirer:
+    def fresh(self, context: Context) -> Acquirer:
         """Draw acquirers for every block."""
         part = Acquirer(context.base.text.config, self.bottleneck)
         with torch.no_grad():

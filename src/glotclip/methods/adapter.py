@@ -77,7 +77,7 @@ class AdapterIngredient(ModuleIngredient):
     bottleneck: int = 24
     std: float = 0.01
 
-    def fresh(self, context: Context, language: str | None) -> Adapter:
+    def fresh(self, context: Context) -> Adapter:
         """Draw adapters for every block."""
         part = Adapter(context.base.text.config, self.bottleneck)
         with torch.no_grad():

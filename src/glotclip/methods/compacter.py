@@ -134,7 +134,7 @@ class CompacterIngredient(ModuleIngredient):
     rank: int = 1
     std: float = 0.01
 
-    def fresh(self, context: Context, language: str | None) -> Compacter:
+    def fresh(self, context: Context) -> Compacter:
         """Draw compacters for every block."""
         part = Compacter(context.base.text.config, self.reduction, self.terms, self.rank)
         for module in part.modules():

@@ -7,6 +7,7 @@ Shapes: S tokens, W width, r rank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -65,10 +66,11 @@ class Lora(ModulePart):
 
     def __init__(self, text: TextConfig, targets: Sequence[str], rank: int, alpha: float) -> None:
         super().__init__()
-        if rank < 1 or not targets or set(targets) - set(TARGETS) or len(set(targets)) < len(targets):
+        known = 0 < len(set(targets)) == len(targets) and set(targets) <= set(TARGETS)
+        if rank < 1 or not 0 < alpha < math.inf or not known:
             raise ConfigError(
-                f"LoRA of rank {rank} on {', '.join(targets) or 'nothing'}",
-                hint=f"use a rank of 1 or more, on some of {', '.join(TARGETS)}, each once",
+                f"LoRA of rank {rank} and alpha {alpha} on {', '.join(targets) or 'nothing'}",
+                hint=f"use a rank of 1 or more, a positive alpha, and some of {', '.join(TARGETS)}, each once",
             )
         self.targets = tuple(target for target in TARGETS if target in targets)
         self.rank, self.alpha, self.width = rank, float(alpha), text.width
@@ -134,7 +136,7 @@ class LoraIngredient(ModuleIngredient):
     rank: int = 8
     alpha: float = 16.0
 
-    def fresh(self, context: Context, language: str | None) -> Lora:
+    def fresh(self, context: Context) -> Lora:
         """A drawn as He et al. have it with slope √5, which is ±1/√in; B zero: the start is the base."""
         part = Lora(context.base.text.config, self.targets, self.rank, self.alpha)
         for k in range(len(part.blocks)):

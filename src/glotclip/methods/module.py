@@ -99,18 +99,24 @@ class ModuleIngredient(ABC):
         return None
 
     @abstractmethod
-    def fresh(self, context: Context, language: str | None) -> ModulePart:
-        """Draw a new part for a language (None: for all), on any device."""
+    def fresh(self, context: Context) -> ModulePart:
+        """Draw a new part, which trains, on the processor."""
 
     def contribute(self, context: Context) -> Contribution:
         """Train the part of scope "all", or one for each language of the task; those present go on training."""
-        parts = {}
+        parts: dict[str, ModulePart] = {}
         for scope in (ALL,) if self.shared else context.task.languages:
-            present = context.state.part(self.kind, scope) if context.state else None
-            if present is None:
-                present = self.fresh(context, None if scope == ALL else scope)
-            assert isinstance(present, ModulePart)
-            parts[scope] = present.trainable().to(context.base.device)
+            part = self.fresh(context)
+            if context.state and (present := context.state.part(self.kind, scope)):
+                assert isinstance(present, ModulePart)
+                had, wanted = present.description(), part.description()
+                if had != wanted:
+                    raise ConfigError(
+                        f"the pack's {self.kind} has {had}, the settings ask for {wanted}",
+                        hint="go on with the settings that the pack was made with, or start a new one",
+                    )
+                part = present.trainable()
+            parts[scope] = part.to(context.base.device)
         weights = [parameter for part in parts.values() for parameter in part.parameters()]
         groups = [
             ParameterGroup(name, chosen, weight_decay=decays)

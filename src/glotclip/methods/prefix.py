@@ -122,7 +122,7 @@ class PrefixIngredient(ModuleIngredient):
     shared: bool = False
     length: int = 30
 
-    def fresh(self, context: Context, language: str | None) -> PrefixNetwork:
+    def fresh(self, context: Context) -> PrefixNetwork:
         """Draw the network: embedding N(0, 1), maps as ``nn.Linear`` does, which are the defaults of these layers."""
         part = PrefixNetwork(context.base.text.config, self.length)
         nn.init.normal_(part.embedding, generator=context.generator)

@@ -8,7 +8,7 @@ Shapes: P prompt vectors, W width, V rows of the base's table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import torch
@@ -36,11 +36,7 @@ class SoftPrompt(ModulePart):
 
     def __init__(self, text: TextConfig, length: int) -> None:
         super().__init__()
-        if not 0 < length < text.context_length - 2:
-            raise ConfigError(
-                f"a prompt of {length} vectors in a context of {text.context_length}",
-                hint="leave room for the text, its start and its end",
-            )
+        check_room(text, length)
         self.vectors = nn.Parameter(torch.empty(length, text.width))
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor:
@@ -74,9 +70,9 @@ class SoftPromptIngredient(ModuleIngredient):
     text: str = ""
     std: float = 0.02
 
-    def fresh(self, context: Context, language: str | None) -> SoftPrompt:
+    def fresh(self, context: Context) -> SoftPrompt:
         """Draw the vectors, or take them from the table."""
-        ids = words_ids(context.base, self.text, language) if self.text else None
+        ids = words_ids(context.base, self.text) if self.text else None
         part = SoftPrompt(context.base.text.config, self.length if ids is None else len(ids))
         with torch.no_grad():
             if ids is None:
@@ -136,12 +132,13 @@ class HardPromptIngredient:
 
     Args:
         shared: the same words for all languages, or each language's own.
-        text: the words; ``{language}`` becomes the language's English name, where each has its own. The paper's code
-            has "Language: ", its figure suggests a name behind it.
+        text: the words (the default is that of the paper's code; which ones the paper used is not known).
+        words: for some languages, words of their own; not where the prompt is shared.
     """
 
     shared: bool = False
-    text: str = "Language: {language}"
+    text: str = "Language: "
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
         """A prompt leaves the vocabulary to others."""
@@ -151,34 +148,25 @@ class HardPromptIngredient:
         """Fix the words of scope "all", or of each language of the task."""
         parts = {}
         for scope in (ALL,) if self.shared else context.task.languages:
-            text = in_words(self.text, None if scope == ALL else scope)
+            text = self.text if scope == ALL else self.words.get(scope, self.text)
             ids = words_ids(context.base, text)
-            SoftPrompt(context.base.text.config, len(ids))  # raises where it leaves no room for a text
+            check_room(context.base.text.config, len(ids))
             parts[scope] = HardPrompt(ids.to(context.base.device), text)
         return Contribution(parts, [], lambda decay: parts)
 
 
-def in_words(text: str, language: str | None) -> str:
-    """Fill a language's English name in for ``{language}``.
-
-    Raises:
-        ConfigError: if a name is asked for and the prompt belongs to no one language.
-    """
-    if "{language}" not in text:
-        return text
-    if language is None:
-        raise ConfigError(
-            f"the prompt {text!r} is to be shared by all languages", hint="leave {language} out, or do not share it"
-        )
-    import langcodes
-
-    return text.replace("{language}", langcodes.Language.get(language).display_name())
-
-
-def words_ids(base: DualEncoder, text: str, language: str | None = None) -> torch.Tensor:
+def words_ids(base: DualEncoder, text: str) -> torch.Tensor:
     """Token ids (P,) of a prompt under the base's tokenizer, without special ones."""
-    ids = base.tokenizer.encode([in_words(text, language)])[0]
-    kept = [int(each) for each in ids if int(each) not in base.tokenizer.special_ids]
+    kept = [each for each in base.tokenizer.encode([text])[0].tolist() if each not in base.tokenizer.special_ids]
     if not kept:
         raise ConfigError(f"the prompt {text!r} has no tokens", hint="write some words")
     return torch.tensor(kept)
+
+
+def check_room(text: TextConfig, length: int) -> None:
+    """Raise ConfigError unless a prompt of this length leaves room for a text, its start and its end."""
+    if not 0 < length < text.context_length - 2:
+        raise ConfigError(
+            f"a prompt of {length} vectors in a context of {text.context_length}",
+            hint="leave room for the text, its start and its end",
+        )

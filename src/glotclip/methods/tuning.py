@@ -63,7 +63,7 @@ class NormsIngredient(ModuleIngredient):
     kind: ClassVar[str] = Norms.kind
     shared: bool = False
 
-    def fresh(self, context: Context, language: str | None) -> Norms:
+    def fresh(self, context: Context) -> Norms:
         """Copy the base's."""
         part = Norms(context.base.text.config)
         _copy_blocks(part.blocks, context.base.text)
@@ -120,7 +120,7 @@ class TowerIngredient(ModuleIngredient):
     kind: ClassVar[str] = Tower.kind
     shared: bool = False
 
-    def fresh(self, context: Context, language: str | None) -> Tower:
+    def fresh(self, context: Context) -> Tower:
         """Copy the base's."""
         part = Tower(context.base.text.config)
         _copy_blocks(part.blocks, context.base.text)
@@ -167,7 +167,7 @@ class TableIngredient(ModuleIngredient):
     kind: ClassVar[str] = Table.kind
     shared: bool = False
 
-    def fresh(self, context: Context, language: str | None) -> Table:
+    def fresh(self, context: Context) -> Table:
         """Copy the base's.
 
         Raises:

@@ -1,0 +1,47 @@
+"""The adapter's formula and start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from glotclip.methods.adapter import SITES, Adapter, AdapterIngredient
+
+if TYPE_CHECKING:
+    from tests.methods.conftest import MakeLesson
+
+    from glotclip.methods.lesson import Lesson
+    from glotclip.models.dual_encoder import DualEncoder
+
+
+def test_two_bottlenecks_a_block_with_the_residual_inside(
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+) -> None:
+    lesson = make_lesson(base, [AdapterIngredient(bottleneck=5)])
+    stir(lesson)
+    (part,) = lesson.routes["de"].parts
+    assert isinstance(part, Adapter)
+    weights, x = part.tensors(), torch.randn(7, 32, generator=torch.Generator().manual_seed(0))
+    for k in range(2):
+        inside = part.inside(k)
+        assert not inside.weights
+        assert not inside.deltas
+        for site, act in zip(SITES, (inside.after_attention, inside.after_mlp), strict=True):
+            w = {name: weights[f"blocks.{k}.{site}.{name}"] for name in ("down", "down_bias", "up", "up_bias")}
+            inner = F.gelu(x @ w["down"].T + w["down_bias"], approximate="tanh")
+            assert act is not None
+            torch.testing.assert_close(act(x), x + inner @ w["up"].T + w["up_bias"])
+            assert act(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_the_start(base: DualEncoder, make_lesson: MakeLesson) -> None:
+    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=100, std=0.03)]).routes["de"].parts
+    for name, tensor in part.named_parameters():
+        if name.endswith("bias"):
+            assert not tensor.any()
+        else:
+            assert float(tensor.detach().std()) == pytest.approx(0.03, rel=0.1)

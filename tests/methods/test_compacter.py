@@ -1,0 +1,63 @@
+"""The compacter's maps are the sums of Kronecker products that the paper writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glotclip.errors import ConfigError
+from glotclip.methods.compacter import Compacter, CompacterIngredient, KroneckerLinear, Site
+
+if TYPE_CHECKING:
+    from tests.methods.conftest import MakeLesson
+
+    from glotclip.models.dual_encoder import DualEncoder
+
+SIZES = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+
+
+@given(SIZES, st.integers(0, 1000))
+def test_the_matrix_is_the_sum_of_kronecker_products(sizes: tuple[int, int, int, int], seed: int) -> None:
+    terms, inputs, outputs, rank = sizes
+    layer = KroneckerLinear(terms * inputs, terms * outputs, terms, rank)
+    layer.draw(0.5, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        layer.bias.normal_(generator=torch.Generator().manual_seed(seed))
+        expected = sum(
+            (torch.kron(layer.rule[i], layer.left[i] @ layer.right[i]) for i in range(terms)),
+            torch.zeros(terms * inputs, terms * outputs),
+        )
+        torch.testing.assert_close(layer.matrix(), expected)
+        x = torch.randn(3, terms * inputs, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(layer(x), x @ expected + layer.bias)
+
+
+def test_a_site_has_as_many_weights_as_the_spec_counts() -> None:
+    with torch.device("meta"):
+        site = Site(1024, 64, 4, 1)
+    assert [p.numel() for p in site.down.parameters()] == [64, 1024, 64, 64]
+    assert [p.numel() for p in site.up.parameters()] == [64, 64, 1024, 1024]
+
+
+def test_the_residual_is_inside_and_the_start_is_near_the_identity(
+    base: DualEncoder, make_lesson: MakeLesson
+) -> None:
+    (part,) = make_lesson(base, [CompacterIngredient(reduction=4)]).routes["de"].parts
+    assert isinstance(part, Compacter)
+    x = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
+    for k in range(2):
+        for act in (part.inside(k).after_attention, part.inside(k).after_mlp):
+            assert act is not None
+            change = (act(x) - x).abs().max()
+            assert 0 < float(change) < 0.01
+            assert act(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("sizes", [(5, 4, 1), (16, 3, 1), (64, 4, 1), (4, 4, 0), (0, 4, 1), (4, 0, 1)])
+def test_sizes_that_do_not_divide_are_refused(base: DualEncoder, sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ConfigError):
+        Compacter(base.text.config, *sizes)
