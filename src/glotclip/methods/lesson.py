@@ -8,7 +8,7 @@ lesson puts them together; that is why any ingredient goes with any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -92,6 +92,29 @@ class Ingredient(Protocol):
 
     def contribute(self, context: Context) -> Contribution:
         """Create or unfreeze this ingredient's weights for the task."""
+
+
+@dataclass(frozen=True)
+class Paced:
+    """An ingredient whose weights learn at a multiple of the run's learning rate.
+
+    Args:
+        inner: the ingredient.
+        rate: the multiple.
+    """
+
+    inner: Ingredient
+    rate: float
+
+    def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
+        """As the inner one says."""
+        return self.inner.tokenizer(base, state, task)
+
+    def contribute(self, context: Context) -> Contribution:
+        """The inner one's, at another pace."""
+        share = self.inner.contribute(context)
+        share.groups = [replace(group, lr_scale=group.lr_scale * self.rate) for group in share.groups]
+        return share
 
 
 @dataclass

@@ -4,51 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Ingredient
-from glotclip.methods.lexicon import Damps, LexiconIngredient
-from glotclip.methods.objective import ObjectiveSettings
-
-Isolation = Literal["shared", "per-language"]
-
-
-class MethodSettings(ObjectiveSettings):
-    """Settings every method has: who shares weights, and (inherited) which losses pull."""
-
-    isolation: Isolation = Field(
-        "per-language",
-        description="'shared': all languages change the same weights (the papers' setting, forgets); "
-        "'per-language': a language cannot touch any other",
-    )
-
-
-class LexiconSettings(MethodSettings):
-    """CLL-CLIP: rows of the token table, with TEIR's three pieces."""
-
-    vocabulary: int = Field(10_000, ge=0, description="size of the byte-level BPE learnt per task; 0 adds no tokens")
-    splitting: Literal["clip", "marks"] = Field(
-        "marks", description="'marks' keeps combining marks with their letters; 'clip' splits at them, as CLIP does"
-    )
-    teir_init: bool = Field(True, description="draw new rows from the distribution of the table's entries")
-    teir_gradient: bool = Field(
-        True, description="shared only: divide a row's gradient by the number of languages that use it"
-    )
-    teir_decay: bool = Field(True, description="divide a row's weight decay likewise, and spare rows not in use")
-    teir_damps: Damps = Field(
-        "gradient",
-        description="what teir_gradient divides: 'gradient', the paper's, which Adam undoes down to ε; "
-        "'rate', the row's learning rate, which holds whatever the scale",
-    )
-    teir_strength: float = Field(
-        1.0,
-        gt=0,
-        description="weight s of an earlier use of a row in its factor 1 / (1 + s·(uses − 1)); 1: the paper",
-    )
-    init_std: float = Field(0.02, ge=0, description="standard deviation of new rows without teir_init")
+from glotclip.methods import settings as s
+from glotclip.methods.acquirer import AcquirerIngredient
+from glotclip.methods.adapter import AdapterIngredient
+from glotclip.methods.compacter import CompacterIngredient
+from glotclip.methods.lesson import Ingredient, Paced
+from glotclip.methods.lexicon import Lexicon, LexiconIngredient
+from glotclip.methods.lora import LoraIngredient
+from glotclip.methods.multilingual import FirstTaskOnly, MultilingualIngredient, MultilingualTable
+from glotclip.methods.prefix import PrefixIngredient
+from glotclip.methods.prompt import HardPromptIngredient, SoftPromptIngredient
+from glotclip.methods.settings import MethodSettings
+from glotclip.methods.tuning import NormsIngredient, TableIngredient, TowerIngredient
 
 
 @dataclass(frozen=True)
@@ -61,7 +31,7 @@ class Method:
         settings: its settings class.
         ingredients: what it adds to the tower under given settings.
         shorthands: names accepted among the settings, and the several settings each stands for.
-        covers_base: whether a shared pack also becomes the path of the base's own languages.
+        defaults: what differs from the general defaults, of the loop's settings above all.
     """
 
     name: str
@@ -69,7 +39,7 @@ class Method:
     settings: type[MethodSettings]
     ingredients: Callable[[Any], Sequence[Ingredient]]
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    covers_base: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def setting_names(self) -> set[str]:
         """Every name that may appear in a recipe for this method."""
@@ -81,7 +51,7 @@ class Method:
         return {**spelt, **{name: value for name, value in values.items() if name not in self.shorthands}}
 
 
-def _lexicon(settings: LexiconSettings) -> list[Ingredient]:
+def _lexicon(settings: s.LexiconSettings) -> list[Ingredient]:
     shared = settings.isolation == "shared"
     return [
         LexiconIngredient(
@@ -99,16 +69,107 @@ def _lexicon(settings: LexiconSettings) -> list[Ingredient]:
     ]
 
 
+def _embedding(settings: s.ModuleSettings) -> list[Ingredient]:
+    """How a language's tokens enter the tower, and the norms, which any module may have beside it."""
+    chosen: list[Ingredient] = []
+    kind = Lexicon.kind
+    if settings.embedding == "lexicon":
+        chosen = _lexicon(settings)
+    elif settings.embedding == "multilingual":
+        kind = MultilingualTable.kind
+        chosen = [
+            MultilingualIngredient(settings.bert, settings.vocabulary, settings.bert_trains, settings.bert_trim)
+        ]
+    if settings.isolation == "shared" and settings.embedding_trains == "first":
+        chosen = [FirstTaskOnly(each, kind) for each in chosen]
+    chosen = [Paced(each, settings.embedding_rate) for each in chosen]
+    if settings.norms:
+        chosen.append(NormsIngredient(shared=settings.modules == "shared"))
+    return chosen
+
+
+def _module(make: Callable[[Any, bool], Sequence[Ingredient]]) -> Callable[[Any], list[Ingredient]]:
+    """The ingredients of a method of modules: its embedding, and what ``make(settings, shared)`` gives."""
+    return lambda settings: [*_embedding(settings), *make(settings, settings.modules == "shared")]
+
+
+def _acquirers(settings: s.AcquirerSettings, shared: bool) -> list[Ingredient]:
+    return [] if settings.skip else [AcquirerIngredient(shared, settings.bottleneck, settings.near_identity)]
+
+
+TEIR = {"teir": ("teir_init", "teir_gradient", "teir_decay")}
+# PECT (§3): the picture's contrast in full, a fixed temperature; its batches, rate and epochs are recipes.
+PECT = {"cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "weight_decay": 0.0, "norms": True}
 METHODS = {
     method.name: method
     for method in (
+        Method("lexicon", "rows of the token table, new and old (CLL-CLIP, TEIR)", s.LexiconSettings, _lexicon, TEIR),
         Method(
-            "lexicon",
-            "new and updated rows of the token table (CLL-CLIP, with TEIR)",
-            LexiconSettings,
-            _lexicon,
-            shorthands={"teir": ("teir_init", "teir_gradient", "teir_decay")},
-            covers_base=True,
+            "acquirer",
+            "a bottleneck after every block (MLA)",
+            s.AcquirerSettings,
+            _module(_acquirers),
+            TEIR,
+            {"stages": ("nlt", "le")},
+        ),
+        Method(
+            "lora",
+            "low-rank deltas on linear maps (PECT)",
+            s.LoraSettings,
+            _module(lambda c, shared: [LoraIngredient(shared, c.targets, c.rank, c.alpha)]),
+            TEIR,
+            PECT,
+        ),
+        Method(
+            "adapter",
+            "two bottlenecks inside every block (PECT)",
+            s.AdapterSettings,
+            _module(lambda c, shared: [AdapterIngredient(shared, c.bottleneck, c.adapter_std)]),
+            TEIR,
+            PECT,
+        ),
+        Method(
+            "compacter",
+            "two bottlenecks of Kronecker products (PECT)",
+            s.CompacterSettings,
+            _module(lambda c, shared: [CompacterIngredient(shared, c.reduction, c.terms, c.factor_rank)]),
+            TEIR,
+            PECT,
+        ),
+        Method(
+            "soft-prompt",
+            "trained vectors before every text (PECT)",
+            s.PromptSettings,
+            _module(lambda c, shared: [SoftPromptIngredient(shared, c.length, c.prompt)]),
+            TEIR,
+            {**PECT, "norms": False},
+        ),
+        Method(
+            "hard-prompt",
+            "fixed words before every text (PECT)",
+            s.HardPromptSettings,
+            _module(lambda c, shared: [HardPromptIngredient(shared, c.prompt)]),
+            TEIR,
+            {**PECT, "norms": False},
+        ),
+        Method(
+            "prefix",
+            "trained keys and values in every block (P-tuning v2)",
+            s.PrefixSettings,
+            _module(lambda c, shared: [PrefixIngredient(shared, c.length)]),
+            TEIR,
+            {**PECT, "norms": False},
+        ),
+        Method("norms", "layer norms alone", s.ModuleSettings, _module(lambda c, shared: []), TEIR, PECT),
+        Method(
+            "full",
+            "every weight of the text tower: the upper bound, and a whole tower a pack",
+            s.ModuleSettings,
+            _module(
+                lambda c, shared: [TowerIngredient(shared), *([TableIngredient(shared)] * (c.embedding == "base"))]
+            ),
+            TEIR,
+            {**PECT, "norms": False},
         ),
     )
 }

@@ -22,22 +22,27 @@ from glotclip.methods.adapter import Adapter
 from glotclip.methods.compacter import Compacter
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.lora import Lora
+from glotclip.methods.multilingual import MultilingualTable
 from glotclip.methods.part import PackState, Part
 from glotclip.methods.prefix import Prefix
 from glotclip.methods.prompt import HardPrompt, SoftPrompt
 from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
+from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs.card import model_card
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
 
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
+FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 PARTS: dict[str, type[Part]] = {
     part.kind: part
-    for part in (Lexicon, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower, Table)
-}
+    for part in (
+        Lexicon, MultilingualTable, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower,
+        Table,
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,14 +157,19 @@ def write_pack(
     data: Mapping[str, Any],
     scores: Mapping[str, Any],
 ) -> Manifest:
-    """Write a new pack folder, whole or not at all; ``folder`` must not exist yet."""
+    """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
+
+    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack.
+    """
+    half = settings.get("store") == "fp16"
     tensors = {
-        f"{scope}.{part.kind}.{key}": tensor.cpu()
+        f"{scope}.{part.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
         for scope, parts in state.parts.items()
         for part in parts
         for key, tensor in part.tensors().items()
     }
-    vocabulary = added_vocabulary(state.tokenizer, base)
+    foreign = isinstance(state.tokenizer, HfTokenizer) and state.tokenizer.identity != base.tokenizer.identity
+    vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
         manifest = Manifest(
@@ -186,6 +196,8 @@ def write_pack(
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        if foreign:
+            state.tokenizer.save(aside / FOREIGN)
         if vocabulary:
             content = {
                 "splitting": vocabulary.splitting,
@@ -213,10 +225,13 @@ def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | No
 
 
 def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
-    """The base's tokenizer with the pack's additions, which must be the one the manifest names."""
+    """The pack's own tokenizer, or the base's with the pack's additions; it must be the one the manifest names."""
     path = folder / TOKENIZER
     tokenizer = base.tokenizer
-    if path.exists():
+    if (folder / FOREIGN).is_dir():
+        path = folder / FOREIGN
+        tokenizer = HfTokenizer.load(path)
+    elif path.exists():
         if not isinstance(tokenizer, ClipTokenizer):
             raise PackError(
                 f"{base.name} cannot take the tokens of {path}", hint="use the base the pack was made for"

@@ -21,8 +21,9 @@ import torch
 from glotclip import __version__
 from glotclip.errors import ConfigError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.lesson import Lesson, Task, prepare
-from glotclip.methods.method import Method, MethodSettings
+from glotclip.methods.method import Method
 from glotclip.methods.part import PackState
+from glotclip.methods.settings import MethodSettings
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
@@ -90,7 +91,7 @@ class Curriculum:
         """Prepare one task's lesson on top of ``state``."""
         texts = Task({code: captions[code].texts for code in task})
         ingredients = self.method.ingredients(self.method_settings)
-        covers = self.shared and self.method.covers_base
+        covers = self.shared and self.method_settings.covers_base
         return prepare(base, state, texts, ingredients, seed=self.train.seed, covers_base=covers)
 
     def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:

@@ -43,7 +43,9 @@ class Optimizer:
         self.settings = settings
         self.groups = [group for group in groups if any(p.requires_grad for p in group.parameters)]
         self.parameters = [p for group in self.groups for p in group.parameters if p.requires_grad]
-        self.decay = 1.0  # Π(1 − η·weight decay) so far, for rows that were left out of the sub-table
+        # Π(1 − η·weight decay) so far, for rows that were left out of the sub-table, at the sub-table's own rate.
+        self.decay = 1.0
+        self._pace = next((group.lr_scale for group in self.groups if group.decay_scale is not None), 1.0)
         self._factors = [_columns(group) for group in self.groups]
         self._adam = torch.optim.AdamW(
             [
@@ -92,7 +94,7 @@ class Optimizer:
         for now, before, rate in slowed:
             now.copy_(torch.where(rate == 1, now, torch.lerp(before, now, rate)))
         self._adam.zero_grad(set_to_none=True)
-        self.decay *= 1 - lr * self.settings.weight_decay
+        self.decay *= 1 - lr * self._pace * self.settings.weight_decay
         return norm
 
     def state(self) -> dict[str, torch.Tensor]:
