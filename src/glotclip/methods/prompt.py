@@ -121,7 +121,7 @@ class HardPrompt(Part):
             raise PackError(f"the {cls.kind} part lacks {error}", hint="get the pack again") from error
         if extra := set(tensors) - {"ids"}:
             raise PackError(f"the {cls.kind} part has unknown tensors: {sorted(extra)}", hint="get the pack again")
-        if not torch.equal(ids, words_ids(base, text)):
+        if not len(ids) or ids.tolist() != _words(base, text):
             raise PackError(f"{text!r} has other tokens than the {cls.kind} part holds", hint="get the pack again")
         return cls(ids.to(base.device), text)
 
@@ -157,10 +157,14 @@ class HardPromptIngredient:
 
 def words_ids(base: DualEncoder, text: str) -> torch.Tensor:
     """Token ids (P,) of a prompt under the base's tokenizer, without special ones."""
-    kept = [each for each in base.tokenizer.encode([text])[0].tolist() if each not in base.tokenizer.special_ids]
+    kept = _words(base, text)
     if not kept:
         raise ConfigError(f"the prompt {text!r} has no tokens", hint="write some words")
     return torch.tensor(kept)
+
+
+def _words(base: DualEncoder, text: str) -> list[int]:
+    return [each for each in base.tokenizer.encode([text])[0].tolist() if each not in base.tokenizer.special_ids]
 
 
 def check_room(text: TextConfig, length: int) -> None:
