@@ -10,7 +10,10 @@ GROUPS = [Group(3, 2), Group(2, 5), Group(1, 1)]
 S, HEADS, WIDTH = 17, 2, 8
 
 
-def oracle(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
+OWN = torch.tensor([True, False, True, True, True, True, *[True] * 3, False, False, *[True] * 4, False, True])
+
+
+def oracle(qkv: torch.Tensor, causal: bool, own: torch.Tensor | None = None) -> torch.Tensor:
     """Attention sequence by sequence and head by head, as the formula says."""
     outs = []
     start = 0
@@ -23,14 +26,16 @@ def oracle(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
                 scores = query[:, part] @ key[:, part].T / (WIDTH // HEADS) ** 0.5
                 if causal:
                     scores = scores.masked_fill(torch.ones(length, length).triu(1).bool(), float("-inf"))
+                if own is not None:
+                    scores = scores.masked_fill(~own[start : start + length], float("-inf"))
                 heads.append(scores.softmax(-1) @ value[:, part])
             outs.append(torch.cat(heads, dim=1))
             start += length
     return torch.cat(outs)
 
 
-def written_out(qkv: torch.Tensor, causal: bool) -> torch.Tensor:
-    out: torch.Tensor = WrittenOut.apply(qkv, GROUPS, HEADS, causal, None)  # type: ignore[no-untyped-call]
+def written_out(qkv: torch.Tensor, causal: bool, own: torch.Tensor | None = None) -> torch.Tensor:
+    out: torch.Tensor = WrittenOut.apply(qkv, GROUPS, HEADS, causal, own)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -46,12 +51,19 @@ def test_both_implementations_equal_the_formula(qkv: torch.Tensor, causal: bool)
     torch.testing.assert_close(written_out(qkv, causal), expected)
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_written_out_backward_is_the_gradient(qkv: torch.Tensor, causal: bool) -> None:
+def test_padding_is_not_seen(qkv: torch.Tensor) -> None:
+    expected = oracle(qkv, False, OWN)
+    torch.testing.assert_close(attend(qkv, GROUPS, HEADS, False, own=OWN), expected)
+    torch.testing.assert_close(written_out(qkv, False, OWN), expected)
+    assert (expected - oracle(qkv, False)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("causal", "own"), [(True, None), (False, None), (False, OWN)])
+def test_written_out_backward_is_the_gradient(qkv: torch.Tensor, causal: bool, own: torch.Tensor | None) -> None:
     qkv.requires_grad_(True)
     weights = torch.linspace(-1, 1, S * WIDTH, dtype=torch.float64).view(S, WIDTH)
-    (ours,) = torch.autograd.grad((written_out(qkv, causal) * weights).sum(), qkv)
-    (expected,) = torch.autograd.grad((oracle(qkv, causal) * weights).sum(), qkv)
+    (ours,) = torch.autograd.grad((written_out(qkv, causal, own) * weights).sum(), qkv)
+    (expected,) = torch.autograd.grad((oracle(qkv, causal, own) * weights).sum(), qkv)
     torch.testing.assert_close(ours, expected)
 
 

@@ -282,6 +282,111 @@ def test_hugging_face_siglip_folder(tmp_path: Path) -> None:
     assert (again.fingerprint, again.logit_bias) == (read.fingerprint, read.logit_bias)
 
 
+@pytest.fixture
+def multilingual(tokenizer: ClipTokenizer, tmp_path: Path) -> Any:
+    """A Multilingual-CLIP in ``tmp_path / "text"``, the CLIP it was made for in ``"clip"``, and the text model."""
+    import transformers
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, pre_tokenizers, processors
+
+    hugging_face_clip(tmp_path / "clip", tokenizer, tokenizer.end_id)
+    tokenizer.save(tmp_path / "clip")
+    torch.manual_seed(1)
+    config = transformers.XLMRobertaConfig(
+        hidden_size=128, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2, vocab_size=9,
+        max_position_embeddings=12, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5,
+    )  # fmt: skip
+    model: Any = torch.nn.Module()
+    model.transformer = transformers.XLMRobertaModel(config)
+    model.LinearTransformation = torch.nn.Linear(128, 24)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.eval()
+    folder = tmp_path / "text"
+    folder.mkdir()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    facts = {"model_type": "M-CLIP", "modelBase": "xlm-roberta-large", "numDims": 24, "transformerDimensions": 128}
+    (folder / "config.json").write_text(json.dumps(facts))
+    words = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "ein": 4, "Hund": 5, "und": 6, "Katze": 7, "<mask>": 8}
+    backend = Backend(models.WordLevel(words, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    backend.save(str(folder / "tokenizer.json"))
+    return model
+
+
+def test_multilingual_clip(multilingual: Any, tmp_path: Path) -> None:
+    read = load_base(f"{tmp_path / 'text'}+{tmp_path / 'clip'}")
+    tokens = read.tokenizer.encode(["ein Hund", "Katze", "ein Hund und ein Hund und eine Katze oder zwei", ""])
+    assert tokens.truncated == (2,)
+    ids, lengths = (torch.from_numpy(part) for part in tokens.padded(range(4), 1))
+    mask = torch.arange(ids.shape[1]) < lengths[:, None]
+    with torch.no_grad():
+        hidden = multilingual.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        expected = multilingual.LinearTransformation(mean)
+    assert expected.std() > 0.05
+    torch.testing.assert_close(read.encode_tokens(tokens), expected, atol=1e-5, rtol=0)
+    low = read.encode_tokens(tokens, precision="bf16")
+    assert torch.cosine_similarity(low, expected).min() > 0.999
+    clip = load_base(tmp_path / "clip")
+    pixels = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    assert torch.equal(read.encode_pixels(pixels), clip.encode_pixels(pixels))
+    assert (read.logit_scale, read.preprocess, read.languages) == (clip.logit_scale, clip.preprocess, ("en",))
+
+
+def test_multilingual_clip_becomes_one_folder(multilingual: Any, tmp_path: Path) -> None:
+    read = load_base(tmp_path / "text", vision=tmp_path / "clip", languages=["en", "de", "jp"])
+    assert (read.name, read.languages) == ("text+clip", ("en", "de", "ja"))
+    save_base(read, tmp_path / "own")
+    again = load_base(tmp_path / "own")
+    assert (again.name, again.fingerprint, again.languages) == (read.name, read.fingerprint, read.languages)
+    tokens = read.tokenizer.encode(["ein Hund"])
+    assert torch.equal(again.encode_tokens(tokens), read.encode_tokens(tokens))
+    assert load_base(tmp_path / "own", languages=["de"]).languages == ("de",)
+
+
+def test_geometry_of_multilingual_clip_may_lie_beside_it(multilingual: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "text"
+    facts = json.loads((folder / "config.json").read_text())
+    (folder / "base").mkdir()
+    (folder / "base" / "config.json").write_text(
+        json.dumps(
+            {"model_type": "xlm-roberta", "num_attention_heads": 8, "layer_norm_eps": 1e-3, "hidden_act": None}
+        )
+    )
+    (folder / "config.json").write_text(json.dumps({**facts, "modelBase": "base"}))
+    config = load_base(folder, vision=tmp_path / "clip").text.config
+    assert (config.heads, config.norm_eps, config.activation, config.context_length) == (8, 1e-3, "gelu", 10)
+
+
+def test_what_does_not_make_a_multilingual_base(multilingual: Any, tmp_path: Path) -> None:
+    folder, clip = tmp_path / "text", tmp_path / "clip"
+    with pytest.raises(ConfigError, match="text tower alone"):
+        load_base(folder)
+    with pytest.raises(ConfigError, match="of its own"):
+        load_base(clip, vision=clip)
+    with pytest.raises(ConfigError, match="so does vision"):
+        load_base(f"{folder}+{clip}", vision=clip)
+    facts = json.loads((folder / "config.json").read_text())
+    for change, message in (
+        ({"modelBase": "bert-base-multilingual-cased"}, "not from an XLM-R"),
+        ({"numDims": 12}, "LinearTransformation.weight is"),
+        ({"num_hidden_layers": 3}, "missing: transformer.encoder.layer.2"),
+        ({"num_hidden_layers": 1}, "unknown: transformer.encoder.layer.1"),
+    ):
+        (folder / "config.json").write_text(json.dumps({**facts, **change}))
+        with pytest.raises(CheckpointError, match=message):
+            load_base(folder, vision=clip)
+    (folder / "config.json").write_text(json.dumps(facts))
+    torch.save({"transformer.embeddings.word_embeddings.weight": torch.zeros(3, 4)}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="is not a Multilingual-CLIP over XLM-R"):
+        load_base(folder, vision=clip)
+
+
 def test_what_is_no_checkpoint(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is no checkpoint"):
         load_base(tmp_path)

@@ -104,3 +104,9 @@ def test_parts_that_do_not_fit(make_encoder: Make, tokenizer: ClipTokenizer) -> 
     longer = ClipTokenizer(tokenizer.vocabulary, tokenizer.merges, context_length=77)
     with pytest.raises(ConfigError, match="77 places"):
         DualEncoder("x", b.text, b.vision, longer, b.preprocess, 1.0)
+
+
+def test_text_weights_are_all_of_the_text_tower(make_encoder: Callable[[], DualEncoder]) -> None:
+    encoder = make_encoder()
+    stored = sum(tensor.numel() for name, tensor in encoder.state().items() if name.startswith("text."))
+    assert encoder.text_weights == stored > 0

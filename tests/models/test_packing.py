@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glotclip.models.packing import PADDING_WORTH, pack
+from glotclip.models.packing import PADDING_WORTH, insert, means, pack
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=30))
@@ -35,3 +35,29 @@ def test_padding_stays_small(lengths: list[int]) -> None:
     padding = sum(size * length for size, length in groups) - sum(lengths)
     # Merging stops once one step would pad more than is worth it, so at most that much per distinct length.
     assert padding <= PADDING_WORTH["cpu"] * len(set(lengths))
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=12), st.booleans())
+def test_means_are_over_the_texts_own_tokens(lengths: list[int], coarse: bool) -> None:
+    hidden = torch.randn(len(lengths), 20, 3, generator=torch.Generator().manual_seed(0))
+    layout = pack(torch.tensor(lengths), 20, coarse=coarse, marks=True)
+    assert layout.own is not None
+    if not coarse:
+        assert int(layout.own.sum()) == sum(lengths)
+    packed = hidden.view(-1, 3)[layout.source].masked_fill(~layout.own[:, None], 1e6)
+    expected = torch.stack([text[:length].mean(0) for text, length in zip(hidden, lengths, strict=True)])
+    torch.testing.assert_close(means(packed, layout)[layout.restore], expected)
+
+
+@given(st.lists(st.integers(2, 10), min_size=1, max_size=6), st.integers(1, 10))
+def test_inserting_is_joining_lists(lengths: list[int], count: int) -> None:
+    width, context = max(lengths), 12
+    plan = insert(torch.tensor(lengths), width, count, context)
+    vectors = list(range(len(lengths) * width, len(lengths) * width + count))
+    for row, length in enumerate(lengths):
+        text = list(range(row * width, row * width + length))
+        joined = [*text[:1], *vectors, *text[1:]]
+        if len(joined) > context:
+            joined = [*joined[: context - 1], text[-1]]
+        assert plan.source[row, : int(plan.lengths[row])].tolist() == joined
+    assert plan.width == plan.source.shape[1] == min(width + count, context)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -165,8 +166,32 @@ def test_geometry_is_checked() -> None:
         TextConfig(width=30, heads=4)
     with pytest.raises(ConfigError, match="causal"):
         TextConfig(causal=False)
+    with pytest.raises(ConfigError, match="both ways"):
+        TextConfig(pooling="mean")
+    with pytest.raises(ConfigError, match="post-norm"):
+        TextConfig(norms="post")
     with pytest.raises(ConfigError, match="12 positions"):
         make()(*batch([13], 13))
+
+
+def test_the_geometry_of_multilingual_clip() -> None:
+    config = TextConfig(
+        width=1024, layers=24, heads=16, mlp_width=4096, vocab_size=250_002, context_length=512, embed_dim=768,
+        activation="gelu", causal=False, pooling="mean", projection_bias=True, norms="post",
+    )  # fmt: skip
+    with torch.device("meta"):
+        tower = TextTower(config)
+    weights = sum(parameter.numel() for parameter in tower.parameters())
+    pooler, folded = 1024 * 1024 + 1024, 3 * 1024  # the pooler is not read; two positions and the type are folded
+    assert weights == 560_677_632 - pooler - folded
+
+
+def test_a_record_is_the_geometry_and_of_older_ones_what_it_was() -> None:
+    posted = dataclasses.replace(SMALL, causal=False, pooling="mean", norms="post")
+    for config in (SMALL, SIGLIP, posted):
+        assert TextConfig(**config.record()) == config
+    assert set(dataclasses.asdict(SMALL)) - set(SMALL.record()) == {"norms"}
+    assert posted.record()["norms"] == "post"
 
 
 def test_no_texts_give_no_features() -> None:

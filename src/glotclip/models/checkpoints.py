@@ -6,7 +6,7 @@ Every layout is read into the same parts by a key map; every tensor's presence a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +16,7 @@ from torch import nn
 
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, DataError, StorageError
+from glotclip.languages import normalise_all
 from glotclip.models import configs, keymaps, weights
 from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
@@ -40,19 +41,53 @@ class Scale(NamedTuple):
     offset: float
 
 
-def load_base(name_or_path: str | Path) -> DualEncoder:
+def load_base(
+    name_or_path: str | Path, *, vision: str | Path | None = None, languages: Sequence[str] | None = None
+) -> DualEncoder:
     """Load a frozen base, in float32 on the CPU.
 
     Args:
         name_or_path: a folder (Hugging Face ``CLIPModel`` or ``SiglipModel``, open_clip, or what :func:`save_base`
             wrote), a state dict of OpenAI's layout with tokenizer files beside it, a model id of the hub, or the
-            built-in ``emoji-clip``.
+            built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made for is named
+            by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
+        vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
+        languages: those the base was trained on, where its files do not tell or are wrong. Only what
+            :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints
+            do not name their languages.
 
     Raises:
         CheckpointError: not found, of an unknown layout, damaged, unsafe to open, or without a tokenizer.
+        ConfigError: ``vision`` is missing or not wanted, or its features have another size.
+        LanguageError: a language code is malformed.
     """
+    name = name_or_path.name if isinstance(name_or_path, Path) else name_or_path
+    if isinstance(name_or_path, str) and "+" in name_or_path and not Path(name_or_path).expanduser().exists():
+        if vision is not None:
+            raise ConfigError(f"{name_or_path} names an image tower, and so does vision", hint="name it once")
+        name_or_path, _, vision = name_or_path.partition("+")
     path = locate(name_or_path)
-    name = str(name_or_path) if not isinstance(name_or_path, Path) else path.name
+    if _is_multilingual(path):
+        if vision is None:
+            raise ConfigError(
+                f"{name_or_path} is a text tower alone",
+                hint=f"name the CLIP it was made for: {name_or_path}+openai/clip-vit-large-patch14, or two folders",
+            )
+        name = name if "+" in name else f"{name}+{vision.name if isinstance(vision, Path) else vision}"
+        encoder = _load_multilingual(path, name, load_base(vision))
+    elif vision is not None:
+        raise ConfigError(
+            f"{name_or_path} has an image tower of its own", hint="a second one is for Multilingual-CLIP only"
+        )
+    else:
+        encoder = _load(path, name)
+    if languages is not None:
+        encoder.languages = tuple(normalise_all(languages))
+    return encoder
+
+
+def _load(path: Path, name: str) -> DualEncoder:
+    """Load a checkpoint that holds both towers."""
     if path.is_file():
         return _load_openai(path, name)
     if (path / OWN_CONFIG).exists():
@@ -135,7 +170,7 @@ def _load_own(folder: Path) -> DualEncoder:
     preprocess = dict(_mapping(config.get("preprocess"), where))
     for key in ("mean", "std"):
         preprocess[key] = tuple(preprocess.get(key, ()))
-    _fill(text, vision, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
+    _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),
         text=text,
@@ -166,13 +201,13 @@ def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
     if kind not in ("clip", "siglip"):
         raise CheckpointError(
             f"{folder / 'config.json'} describes a model of type {kind!r}",
-            hint="glotclip reads 'clip' and 'siglip', open_clip's checkpoints and OpenAI's state dicts",
+            hint="glotclip reads 'clip', 'siglip', Multilingual-CLIP, and open_clip's and OpenAI's layouts",
         )
     source = weights.read_folder(folder, "model")
     geometry, text, vision = hugging_face_towers(config, source, where=name)
     preprocessing = folder / "preprocessor_config.json"
     preprocess = configs.hugging_face_preprocess(_json(preprocessing), geometry) if preprocessing.exists() else None
-    tokenizer = _tokenizer(folder, geometry, pad=(config.get("text_config") or {}).get("pad_token_id"))
+    tokenizer = _tokenizer(folder, geometry.text, pad=(config.get("text_config") or {}).get("pad_token_id"))
     return _assemble(name, geometry, text, vision, tokenizer, preprocess, _scale(source, name))
 
 
@@ -186,12 +221,43 @@ def hugging_face_towers(
     return geometry, *_towers(geometry, source, rules, where)
 
 
+def _is_multilingual(path: Path) -> bool:
+    """Whether this is a folder of Multilingual-CLIP's layout."""
+    if (path / OWN_CONFIG).exists() or not (path / "config.json").exists():
+        return False
+    config = _json(path / "config.json")
+    return config.get("model_type") == "M-CLIP" or "modelBase" in config
+
+
+def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEncoder:
+    """Join Multilingual-CLIP's text tower with all the rest of a CLIP."""
+    config = _json(folder / "config.json")
+    named = str(config.get("modelBase", ""))
+    # The geometry of XLM-R is in the configuration of the model it was made from, which may lie beside this one.
+    beside = folder / named / "config.json"
+    base = _json(beside) if named and beside.exists() else {}
+    if "xlm-roberta" not in (base.get("model_type"), named.lower().rpartition("/")[2][: len("xlm-roberta")]):
+        raise CheckpointError(
+            f"{folder / 'config.json'} is made from {named!r}, not from an XLM-R",
+            hint="of Multilingual-CLIP's models, those over XLM-R (XLM-Roberta-Large-…) can be read",
+        )
+    source = weights.read_folder(folder, "model")
+    facts = {key: value for key, value in {**base, **config}.items() if value is not None}
+    geometry, unused = configs.multilingual(facts, source, name), configs.unused_positions(facts)
+    with torch.device("meta"):
+        text = TextTower(geometry)
+    rules = keymaps.multilingual(geometry.layers, unused=unused)
+    _fill({"text": text}, source, rules, name, also=keymaps.MULTILINGUAL_POOLER)
+    tokenizer = _tokenizer(folder, geometry, pad=unused - 1)
+    return DualEncoder(name, text, seeing.vision, tokenizer, seeing.preprocess, seeing.logit_scale, seeing.logit_bias)
+
+
 def _load_open_clip(folder: Path, name: str) -> DualEncoder:
     config = _json(folder / OPEN_CLIP_CONFIG)
     geometry = configs.open_clip(_mapping(config.get("model_cfg"), OPEN_CLIP_CONFIG), OPEN_CLIP_CONFIG)
     preprocess = configs.open_clip_preprocess(config.get("preprocess_cfg") or {}, geometry)
     return _load_openai_names(
-        name, geometry, weights.read_folder(folder, "open_clip_model"), _tokenizer(folder, geometry), preprocess
+        name, geometry, weights.read_folder(folder, "open_clip_model"), _tokenizer(folder, geometry.text), preprocess
     )
 
 
@@ -199,7 +265,7 @@ def _load_openai(file: Path, name: str) -> DualEncoder:
     source = weights.read_file(file)
     geometry = configs.openai(source, str(file))
     preprocess = configs.default_preprocess(geometry)
-    return _load_openai_names(name, geometry, source, _tokenizer(file.parent, geometry), preprocess)
+    return _load_openai_names(name, geometry, source, _tokenizer(file.parent, geometry.text), preprocess)
 
 
 def _load_openai_names(
@@ -243,24 +309,23 @@ def _towers(
 ) -> tuple[TextTower, VisionTransformer]:
     with torch.device("meta"):  # no weights are drawn: every one of them is read
         text, vision = TextTower(geometry.text), VisionTransformer(geometry.vision)
-    _fill(text, vision, source, rules, where)
+    _fill({"text": text, "vision": vision}, source, rules, where)
     return text, vision
 
 
 def _fill(
-    text: TextTower,
-    vision: nn.Module,
+    towers: Mapping[str, nn.Module],
     source: Mapping[str, torch.Tensor],
     rules: list[Rule] | None,
     where: str,
+    also: Sequence[str] = ("logit_scale", "logit_bias"),
 ) -> None:
     """Put a checkpoint's tensors into the towers; ``rules`` None means that they are named as ours."""
-    towers: dict[str, nn.Module] = {"text": text, "vision": vision}
     shapes = {
         f"{side}.{key}": value.shape for side, tower in towers.items() for key, value in tower.state_dict().items()
     }
     rules = [Rule(key, (key,)) for key in shapes] if rules is None else rules
-    tensors = keymaps.convert(source, rules, shapes, where=where, also=("logit_scale", "logit_bias"))
+    tensors = keymaps.convert(source, rules, shapes, where=where, also=also)
     for side, tower in towers.items():
         own = {key.removeprefix(f"{side}."): value for key, value in tensors.items() if key.startswith(f"{side}.")}
         tower.load_state_dict(own, strict=True, assign=True)
@@ -273,16 +338,16 @@ def _scale(source: Mapping[str, torch.Tensor], where: str) -> Scale:
     return Scale(math.exp(float(source["logit_scale"])), 0.0 if offset is None else float(offset))
 
 
-def _tokenizer(folder: Path, geometry: Geometry, pad: int | None = None) -> Tokenizer:
+def _tokenizer(folder: Path, text: TextConfig, pad: int | None = None) -> Tokenizer:
     """Read the tokenizer beside the weights: CLIP's for causal towers, else what ``tokenizer.json`` describes."""
-    if geometry.text.causal:
-        return ClipTokenizer.load(folder, context_length=geometry.text.context_length)
+    if text.causal:
+        return ClipTokenizer.load(folder, context_length=text.context_length)
     file = folder / "tokenizer.json"
     if not file.exists():
         raise CheckpointError(
             f"{folder} has no tokenizer.json", hint="put the tokenizer.json of the same model beside the weights"
         )
-    return HfTokenizer(file, context_length=geometry.text.context_length, pad_id=1 if pad is None else pad)
+    return HfTokenizer(file, context_length=text.context_length, pad_id=1 if pad is None else pad)
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -165,6 +165,47 @@ def open_clip_preprocess(config: Mapping[str, Any], geometry: Geometry) -> Prepr
     return _preprocess(default.size, config.get("mean"), config.get("std"), resize, name, default)
 
 
+def multilingual(facts: Mapping[str, Any], source: Mapping[str, torch.Tensor], where: str) -> TextConfig:
+    """Geometry of Multilingual-CLIP's text tower, an XLM-R under a linear map.
+
+    Args:
+        facts: what its ``config.json`` says (``numDims`` for E, ``transformerDimensions`` for W), and that of the
+            XLM-R it was made from, if there is one. The rest is seen in the shapes; heads are 64 wide then.
+        source: the checkpoint.
+        where: what an error calls it.
+    """
+    names = [f"transformer.embeddings.{name}_embeddings.weight" for name in ("word", "position")]
+    names += ["transformer.encoder.layer.0.intermediate.dense.weight", "LinearTransformation.weight"]
+    missing = [name for name in names if name not in source or source[name].dim() != 2]
+    if missing:
+        raise CheckpointError(
+            f"{where} is not a Multilingual-CLIP over XLM-R: it lacks {', '.join(missing)}",
+            hint="of Multilingual-CLIP's models, those over XLM-R can be read",
+        )
+    (vocabulary, width), (places, _), (inner, _), (embed, _) = (source[name].shape for name in names)
+    width = facts.get("transformerDimensions", facts.get("hidden_size", width))
+    return TextConfig(
+        width=width,
+        layers=facts.get("num_hidden_layers", _count(source, "transformer.encoder.layer.")),
+        heads=facts.get("num_attention_heads", max(1, width // 64)),
+        mlp_width=facts.get("intermediate_size", inner),
+        vocab_size=facts.get("vocab_size", vocabulary),
+        context_length=facts.get("max_position_embeddings", places) - unused_positions(facts),
+        embed_dim=facts.get("numDims", embed),
+        activation=_activation(facts.get("hidden_act", "gelu")),
+        causal=False,
+        pooling="mean",
+        norm_eps=facts.get("layer_norm_eps", 1e-5),
+        projection_bias=True,
+        norms="post",
+    )
+
+
+def unused_positions(facts: Mapping[str, Any]) -> int:
+    """Rows of XLM-R's position table before that of a text's first token: it counts from the padding id on."""
+    return int(facts.get("pad_token_id", 1)) + 1
+
+
 def openai(source: Mapping[str, torch.Tensor], where: str) -> Geometry:
     """Geometry of a state dict in OpenAI's layout, from its shapes; heads are 64 wide, the activation quick-GELU."""
     names = ["token_embedding.weight", "positional_embedding", "text_projection"]

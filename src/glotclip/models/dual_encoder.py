@@ -64,7 +64,7 @@ class DualEncoder:
         if text.config.embed_dim != vision.embed_dim:
             raise ConfigError(
                 f"text features have {text.config.embed_dim} dimensions, image features {vision.embed_dim}",
-                hint="use the two towers of one checkpoint",
+                hint="use the two towers of one checkpoint, or a text tower made for this image tower",
             )
         if tokenizer.vocab_size > text.config.vocab_size or tokenizer.context_length > text.config.context_length:
             raise ConfigError(

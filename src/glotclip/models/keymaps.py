@@ -1,7 +1,8 @@
 """How the tensors of other projects' checkpoints are named, and what they are called here.
 
 A rule says which tensors of the checkpoint make up one of ours, and how: ``same`` as it is, ``join`` several rows
-upon rows (we keep queries, keys and values in one map), ``turn`` transposed, ``flat`` as a vector.
+upon rows (we keep queries, keys and values in one map), ``turn`` transposed, ``flat`` as a vector, ``fold`` without
+the rows of positions that no token ever gets, and with a row added to all others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Rule(NamedTuple):
 
     ours: str
     theirs: tuple[str, ...]
-    how: Literal["same", "join", "turn", "flat"] = "same"
+    how: Literal["same", "join", "turn", "flat", "fold"] = "same"
+    unused: int = 0  # rows that "fold" leaves out at the start
 
 
 def hugging_face(layers: tuple[int, int], *, siglip: bool) -> list[Rule]:
@@ -69,6 +71,39 @@ def hugging_face(layers: tuple[int, int], *, siglip: bool) -> list[Rule]:
         *_pair("vision.head.up", f"{head}mlp.fc1"),
         *_pair("vision.head.down", f"{head}mlp.fc2"),
     ]
+
+
+# What a Multilingual-CLIP checkpoint holds and never uses: the mean is read instead.
+MULTILINGUAL_POOLER = tuple(f"transformer.pooler.dense.{leaf}" for leaf in LEAVES)
+
+
+def multilingual(layers: int, *, unused: int) -> list[Rule]:
+    """Rules for the text tower of Multilingual-CLIP: an ``XLMRobertaModel`` and a linear map.
+
+    Args:
+        layers: of the transformer.
+        unused: rows of the position table before that of a text's first token. XLM-R counts positions from its
+            padding id plus one on; and since all tokens are of one type, the type's row is part of every position.
+    """
+    embeddings = "transformer.embeddings."
+    position, kind = (f"{embeddings}{name}_embeddings.weight" for name in ("position", "token_type"))
+    rules = [
+        Rule("text.table", (f"{embeddings}word_embeddings.weight",)),
+        Rule("text.positions", (position, kind), "fold", unused),
+        *_pair("text.embed_norm", f"{embeddings}LayerNorm"),
+        *_pair("text.projection", "LinearTransformation"),
+    ]
+    for k in range(layers):
+        ours, theirs = f"text.blocks.{k}.", f"transformer.encoder.layer.{k}."
+        rules += _pair(f"{ours}out", f"{theirs}attention.output.dense")
+        rules += _pair(f"{ours}norm1", f"{theirs}attention.output.LayerNorm")
+        rules += _pair(f"{ours}up", f"{theirs}intermediate.dense")
+        rules += _pair(f"{ours}down", f"{theirs}output.dense")
+        rules += _pair(f"{ours}norm2", f"{theirs}output.LayerNorm")
+        for leaf in LEAVES:
+            parts = tuple(f"{theirs}attention.self.{part}.{leaf}" for part in ("query", "key", "value"))
+            rules.append(Rule(f"{ours}qkv.{leaf}", parts, "join"))
+    return rules
 
 
 Projection = Literal["matrix", "linear", "biased"]
@@ -176,4 +211,6 @@ def _combine(parts: list[torch.Tensor], rule: Rule) -> torch.Tensor | None:
         return torch.cat(parts) if all(part.shape == first.shape and part.dim() for part in parts) else None
     if rule.how == "turn":
         return first.t() if first.dim() == 2 else None
+    if rule.how == "fold":
+        return first[rule.unused :].float() + parts[1].float() if parts[1].shape == (1, *first.shape[1:]) else None
     return first.reshape(-1) if rule.how == "flat" else first
