@@ -1,4 +1,4 @@
-"""``glotclip data``: the datasets known by name, and the check of one's own caption files."""
+"""``glotclip data``: the datasets known by name, the check of one's own caption files, and of parallel text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import typer
 from glotclip.cli.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glotclip.data.catalog import Count, Entry
+    from glotclip.data.parallel import Finding
     from glotclip.data.schema import Corpus
 
 app = typer.Typer(help="List, check and get datasets.", no_args_is_help=True)
@@ -26,7 +30,9 @@ def list_datasets(as_json: Json = False) -> None:
     for dataset in DATASETS.values():
         console.say(f"{dataset.name}: {dataset.description}")
         console.say(f"  languages  {dataset.languages}")
+        console.say(f"  size       {dataset.size}")
         console.say(f"  licence    {dataset.licence}")
+        console.say(f"  files      {dataset.layout}")
         way = f"`glotclip data get {dataset.name}`" if dataset.packages else "by hand"
         console.say(f"  source     {dataset.source} ({way})")
     console.result(
@@ -35,7 +41,9 @@ def list_datasets(as_json: Json = False) -> None:
                 "name": dataset.name,
                 "description": dataset.description,
                 "languages": dataset.languages,
+                "size": dataset.size,
                 "licence": dataset.licence,
+                "layout": dataset.layout,
                 "source": dataset.source,
                 "can_be_fetched": bool(dataset.packages),
             }
@@ -49,22 +57,65 @@ def check(
     name: Annotated[
         str, typer.Argument(metavar="NAME_OR_PATH", help="A dataset's name, or a caption file or folder.")
     ],
-    folder: Annotated[Path | None, typer.Option(help="Where a named dataset lies.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where a named dataset lies.")] = None,
     bad_rows: Annotated[Path | None, typer.Option(help="Write the rows that cannot be used here, as TSV.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check that a dataset is there, or every row of a caption file; exit code 1 if too much is wrong."""
+    """Compare a dataset's counts with its owner's, or check every row of a caption file.
+
+    Exit code 1 if a count differs, if parallel text has a fault, or if too many rows cannot be used.
+    """
     from glotclip.data import catalog
 
     console = Console(as_json)
     if name not in catalog.DATASETS and Path(name).exists():
         _check_file(Path(name), bad_rows, console)
         return
-    found = catalog.dataset(name).check(folder)
-    console.say(f"{name} is there")
-    for what, count in found.items():
-        console.say(f"  {what}: {count:,}")
-    console.result({"name": name, "found": found})
+    dataset = catalog.dataset(name)
+    found = dataset.check(folder)
+    counts = catalog.compare(found, dataset.expected)
+    wrong = [count for count in counts if not count.right]
+    console.say(f"{name} is there" + (f", but {len(wrong)} of its counts differ from its owner's" if wrong else ""))
+    for count in counts:
+        console.say(f"  {_count(count)}")
+    findings: list[Finding] = []
+    if dataset.texts is not None and folder is not None:
+        from glotclip.data import parallel
+
+        findings = parallel.check(dataset.texts(folder), aligned=dataset.aligned)
+        _say_findings(findings, console)
+    console.result(
+        {
+            "name": name,
+            "found": found,
+            "wrong": [{"name": count.name, "found": count.found, "expected": count.expected} for count in wrong],
+            "findings": [_as_dict(finding) for finding in findings],
+        }
+    )
+    _raise_if_wrong(dataset, wrong, findings)
+
+
+@app.command()
+def parallel(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where line-aligned files such as train.de lie.")],
+    language: Annotated[
+        bool | None, typer.Option(help="Guess languages with py3langid; by default if it is installed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check line-aligned text in several languages; exit code 1 if it has a fault."""
+    from glotclip.data import parallel as checks
+    from glotclip.data.parallel_files import from_files
+    from glotclip.errors import DataError
+
+    console = Console(as_json)
+    texts = from_files(folder)
+    console.say(f"{folder}: {len(texts)} files, {sum(len(text.lines) for text in texts):,} lines")
+    findings = checks.check(texts, language=language)
+    _say_findings(findings, console)
+    console.result({"path": str(folder), "files": len(texts), "findings": [_as_dict(found) for found in findings]})
+    if faults := sum(finding.fault for finding in findings):
+        raise DataError(f"{folder} has {faults} faults", hint="fetch or make the files named anew, or leave them out")
 
 
 @app.command()
@@ -74,7 +125,7 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Fetch a dataset with the npm client; what is there already is not fetched again."""
-    from glotclip.data.catalog import get as fetch
+    from glotclip.data.fetch import get as fetch
 
     console = Console(as_json)
     place = fetch(name, folder)
@@ -83,11 +134,11 @@ def get(
 
 
 def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
-    """Read a caption file, say what it holds and what is wrong with it."""
-    from glotclip.data import readers
+    """Read a caption file or a folder, say what it holds and what is wrong with it."""
+    from glotclip.data import corpora, readers
     from glotclip.data.schema import describe
 
-    corpus = readers.read(path)
+    corpus = (corpora.recognise(path) or readers.read)(path)
     counts = _counts(corpus)
     console.say(f"{path}: {len(corpus):,} rows, {len(corpus.bad):,} cannot be used")
     for code, by_split in counts.items():
@@ -116,3 +167,46 @@ def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
         by_split = counts.setdefault(row.lang, {})
         by_split[row.split] = by_split.get(row.split, 0) + 1
     return counts
+
+
+def _count(count: Count) -> str:
+    """Return one line: ``train captions de: 28,999 (expected 29,000)``."""
+    found = "not found" if count.found is None else f"{count.found:,}"
+    return f"{count.name}: {found}" + ("" if count.right else f" (expected {count.expected:,})")
+
+
+def _say_findings(findings: Sequence[Finding], console: Console) -> None:
+    faults = sum(finding.fault for finding in findings)
+    console.say(f"parallel text: {faults} faults" + (f", {len(findings) - faults} remarks" if findings else ""))
+    for finding in findings:
+        console.say(f"  {'fault: ' if finding.fault else ''}{finding}")
+
+
+def _as_dict(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind.value,
+        "where": finding.where,
+        "lang": finding.lang,
+        "count": finding.count,
+        "total": finding.total,
+        "fault": finding.fault,
+        "detail": finding.detail,
+    }
+
+
+def _raise_if_wrong(dataset: Entry, wrong: Sequence[Count], findings: Sequence[Finding]) -> None:
+    """Raise what is wrong with a named dataset, with what to do about it."""
+    from glotclip.errors import DataError
+
+    faults = sum(finding.fault for finding in findings)
+    if wrong:
+        named = "; ".join(_count(count) for count in wrong[:3]) + ("; …" if len(wrong) > 3 else "")
+        raise DataError(
+            f"{dataset.name} is not as its owner released it: {named}",
+            hint=f"fetch the missing or damaged files anew from: {dataset.source}. Expected: {dataset.layout}",
+        )
+    if faults:
+        raise DataError(
+            f"the parallel text of {dataset.name} has {faults} faults",
+            hint="leave out the files named above, or make them anew; their readers leave out copies by themselves",
+        )

@@ -315,7 +315,7 @@ def _first(indices: Sequence[int]) -> str:
 
 @lru_cache
 def _letters() -> Any:
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     return regex.compile(r"\p{L}")
 

@@ -1,8 +1,8 @@
 """Where parallel text lies: line-aligned files in a folder, or any corpus the catalogue knows.
 
-A file says its language in its name: ``train.de``, ``train.de.gz``, ``test_1kcaptions_de.txt`` or ``de.txt``. Files of
-one stem are aligned. A folder called ``from_english`` or ``translated_from_en`` holds English captions translated by a
-machine, ``to_english`` or ``translated_to_en`` the machine's English; everything else is taken for human.
+A file says its language in its name: ``train.de``, ``train.de.gz``, ``test_1kcaptions_de.txt`` or ``de.txt``. Files
+of one stem are aligned. A folder called ``from_english`` or ``translated_from_en`` holds English captions translated
+by a machine, ``to_english`` or ``translated_to_en`` the machine's English; everything else is taken for human.
 """
 
 from __future__ import annotations

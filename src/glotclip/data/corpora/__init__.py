@@ -17,7 +17,22 @@ from glotclip.data.corpora.xm3600 import XM_3600
 from glotclip.data.corpora.xtd10 import XTD
 from glotclip.data.schema import Corpus
 
-__all__ = ["LAYOUTS", "Layout", "layout_of", "recognise"]
+__all__ = [
+    "CC3M_UC2",
+    "COCO",
+    "COCO_CN",
+    "FLICKR30K",
+    "LAYOUTS",
+    "MSCOCO_36",
+    "MULTI30K",
+    "MULTI30K_TASK2",
+    "STAIR",
+    "XM_3600",
+    "XTD",
+    "Layout",
+    "layout_of",
+    "recognise",
+]
 
 #: All layouts; the first that recognises a folder reads it, so one that also needs another's file comes before it.
 LAYOUTS: tuple[Layout, ...] = (

@@ -105,20 +105,19 @@ class Layout(ABC):
         )
 
     def counts(self, folder: Path) -> dict[str, int]:
-        """Count captions and the pictures they describe, by split and language, and the pictures on disk.
+        """Count captions and the pictures they describe, by split and language and in all, and the pictures on disk.
 
         Raises:
             DataError: if the folder is not laid out this way.
         """
         counts: dict[str, int] = {}
         langs = self._wanted(folder, None)
-        counts["languages"] = len(langs)
-        pictures = self.pictures(folder, None)
+        everything: set[str] = set()
         named: set[Path] = set()
         unusable = 0
         for lang in langs:
-            groups: dict[str, set[str]] = {}
             captions: dict[str, int] = {}
+            groups: dict[str, set[str]] = {}
             for _, _, found in self.captions(folder, lang):
                 if isinstance(found, str):
                     unusable += 1
@@ -131,12 +130,18 @@ class Layout(ABC):
             for split, count in captions.items():
                 counts[f"{split} captions {lang}"] = count
                 counts[f"{split} images {lang}"] = len(groups.get(split, ()))
-        counts["lines that cannot be used"] = unusable
-        found_there = [pictures.find(name) for name in named]
-        if any(path is not None for path, _ in found_there):
-            counts["missing pictures"] = sum(not there for _, there in found_there)
-            counts["pictures"] = sum(path is not None for path, _ in found_there)
-        return counts
+            everything.update(*groups.values())
+        totals = {"languages": len(langs), "captions": sum(counts[name] for name in counts if " captions " in name)}
+        totals |= {"images": len(everything), "lines that cannot be used": unusable}
+        return totals | counts | self._on_disk(folder, named)
+
+    def _on_disk(self, folder: Path, named: Iterable[Path]) -> dict[str, int]:
+        """Count the named pictures that are there, if any is."""
+        pictures = self.pictures(folder, None)
+        answers = [pictures.find(name) for name in named]
+        there = sum(path is not None for path, _ in answers)
+        missing = sum(not well for _, well in answers)
+        return {"pictures": there, "missing pictures": missing} if there else {}
 
     def pictures(self, folder: Path, images: Path | None) -> Pictures:
         """Return the pictures in ``images``, or in the first of the usual places."""

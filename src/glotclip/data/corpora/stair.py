@@ -1,7 +1,8 @@
 """STAIR Captions: five Japanese captions for each picture of COCO's train2014 and val2014, in COCO's format.
 
-The captions are no translations. With Karpathy's ``dataset_coco.json`` in the folder, beside it or in a folder ``coco``
-beside it, pictures get his splits, as MLA's protocol wants; without it COCO's own: ``val2014`` is validation.
+The captions are no translations. With Karpathy's ``dataset_coco.json`` in the folder, beside it or in a folder
+``coco`` beside it, pictures get his splits, as MLA's protocol wants; without it COCO's own, with ``val2014`` for
+validation.
 """
 
 from __future__ import annotations

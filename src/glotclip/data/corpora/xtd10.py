@@ -1,9 +1,9 @@
 """XTD10: 1,000 pictures of COCO with one caption in each of eleven languages; a test set.
 
-The owner's layout keeps the captions collected for it in ``XTD10``, German and French of the Multilingual Image Corpus
-in ``MIC``, and Japanese of STAIR in ``STAIR``; one folder with all of them (PECT's ``all``) is read as well. Japanese is
-written ``jp`` there. The Japanese captions describe the pictures independently: they are no translations, so those
-rows have no English counterpart. Machine translations beside the folders become companions of the rows.
+The owner's layout keeps the captions collected for it in ``XTD10``, German and French of the Multilingual Image
+Corpus in ``MIC``, and Japanese of STAIR in ``STAIR``; one folder with all of them (PECT's ``all``) is read as well.
+Japanese is written ``jp`` there. The Japanese captions describe the pictures independently: they are no translations,
+so those rows have no English counterpart. Machine translations beside the folders become companions of the rows.
 """
 
 from __future__ import annotations
