@@ -20,6 +20,8 @@ SIGLIP = TextConfig(
     activation="gelu_tanh", causal=False, pooling="last", projection_bias=True,
 )  # fmt: skip
 
+POSTED = dataclasses.replace(SMALL, causal=False, pooling="mean", norms="post")
+
 
 def make(config: TextConfig = SMALL) -> TextTower:
     torch.manual_seed(0)
@@ -38,7 +40,11 @@ def batch(lengths: list[int], width: int, seed: int = 0) -> tuple[torch.Tensor, 
 @settings(deadline=None, max_examples=12)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=9), st.integers(0, 3))
 def test_padding_and_neighbours_change_nothing(lengths: list[int], seed: int) -> None:
-    tower = make()
+    for config in (SMALL, POSTED):
+        check_neighbours(make(config), lengths, seed)
+
+
+def check_neighbours(tower: TextTower, lengths: list[int], seed: int) -> None:
     ids, sizes = batch(lengths, 12, seed)
     with torch.no_grad():
         together = tower(ids, sizes)
@@ -153,8 +159,9 @@ def test_an_enclosing_autocast_chooses_the_precision() -> None:
         assert (ambient - tower(ids, sizes)).abs().max() > 0
 
 
-def test_a_tower_can_be_trained_whole() -> None:
-    tower = make()
+@pytest.mark.parametrize("config", [SMALL, POSTED])
+def test_a_tower_can_be_trained_whole(config: TextConfig) -> None:
+    tower = make(config)
     ids, sizes = batch([12, 3, 5], 12)
     tower(ids, sizes, precision=torch.bfloat16).square().sum().backward()
     gradients_ = {name: parameter.grad for name, parameter in tower.named_parameters()}
@@ -187,11 +194,10 @@ def test_the_geometry_of_multilingual_clip() -> None:
 
 
 def test_a_record_is_the_geometry_and_of_older_ones_what_it_was() -> None:
-    posted = dataclasses.replace(SMALL, causal=False, pooling="mean", norms="post")
-    for config in (SMALL, SIGLIP, posted):
+    for config in (SMALL, SIGLIP, POSTED):
         assert TextConfig(**config.record()) == config
     assert set(dataclasses.asdict(SMALL)) - set(SMALL.record()) == {"norms"}
-    assert posted.record()["norms"] == "post"
+    assert POSTED.record()["norms"] == "post"
 
 
 def test_no_texts_give_no_features() -> None:
