@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from glotclip.data import benchmark as benchmarks
 from glotclip.data import emoji, multi30k, readers
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import Corpus, check_share
+from glotclip.data.videosets import VideoSet, recognise
 from glotclip.errors import DataError, LanguageError
 
 HELD_OUT_SPLITS = ("test", "validation")
@@ -102,22 +103,53 @@ class FileDataset(Dataset):
 
     def corpus(self, langs: Sequence[str]) -> Corpus:
         """The rows of those languages."""
-        if missing := [code for code in langs if code not in self._rows.languages]:
-            raise LanguageError(
-                f"{self.path} has no captions in {', '.join(missing)}",
-                hint=f"it has: {', '.join(self._rows.languages) or 'none'}",
-            )
-        return self._rows
+        return _having(self._rows, langs, self.path)
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The rows of split "test", or of "validation" if there are none."""
         for split in HELD_OUT_SPLITS:
             rows = self._rows.select(split=split).rows
             chosen = tuple(row for row in rows if row.lang in langs)
-            if any(row.image is not None for row in chosen):
+            if any(row.image is not None or row.video is not None for row in chosen):
                 kept = Corpus(self.name, chosen, (), self._rows.licence)
                 return benchmarks.from_corpus(kept, split=split)
         return None
+
+
+class VideoDataset(Dataset):
+    """Captioned videos: MSR-VTT, VATEX, or a list of one's own (:mod:`glotclip.data.videosets`)."""
+
+    def __init__(self, path: Path, read: Callable[[Path], VideoSet]) -> None:
+        self.path = path
+        self.name = path.name
+        self._read = read
+
+    @cached_property
+    def _set(self) -> VideoSet:
+        return self._read(self.path)
+
+    def languages(self) -> list[str]:
+        """Codes that occur in the lists."""
+        return self._set.corpus.languages
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The captions, also of missing videos: those are text alone."""
+        return _having(self._set.corpus, langs, self.path)
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The videos of split "test" that are there, or of "validation" if there are none."""
+        found = (self._set.held_out(langs, split) for split in HELD_OUT_SPLITS)
+        return next((benchmark for benchmark in found if benchmark is not None), None)
+
+
+def _having(corpus: Corpus, langs: Sequence[str], path: Path) -> Corpus:
+    """Return a corpus that has captions in all of ``langs``; that it lacks one is an error."""
+    have = corpus.languages
+    if missing := [code for code in langs if code not in have]:
+        raise LanguageError(
+            f"{path} has no captions in {', '.join(missing)}", hint=f"it has: {', '.join(have) or 'none'}"
+        )
+    return corpus
 
 
 def open_dataset(name: str | Path) -> Dataset:
@@ -132,7 +164,8 @@ def open_dataset(name: str | Path) -> Dataset:
     if kind == EmojiDataset.name and not path.exists():
         return EmojiDataset(vendor or "auto")
     if path.exists():
-        return FileDataset(path)
+        of_videos = recognise(path)
+        return FileDataset(path) if of_videos is None else VideoDataset(path, of_videos)
     close = difflib.get_close_matches(text, [EmojiDataset.name], n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     raise DataError(

@@ -1,0 +1,104 @@
+"""VATEX as its authors release it: JSON arrays of ``{"videoID", "enCap": […], "chCap": […]}``, one file a split.
+
+A clip's id is the YouTube id and the first and last second (``Ptf_2VRj-V0_000122_000132``); its file is called so
+too. Ten English and ten Chinese captions a clip, by people; the last five of each are translations of one another,
+the first five are not, so only the last five Chinese ones have an English counterpart.
+
+Retrieval papers divide the validation clips anew (Chen et al., HGR: 25,991 / 1,500 / 1,500): ``train_list.txt``,
+``val_list.txt`` and ``test_list.txt`` with one id a line (or ``.json``, arrays) overrule the names of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glotclip.data.readers import read_text
+from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
+from glotclip.errors import DataError
+from glotclip.storage import read_json
+
+NAME = "vatex"
+LICENCE = "VATEX annotations: CC BY 4.0; videos: their owners' terms"
+_LANGUAGES = {"enCap": "en", "chCap": "zh"}
+_PAIRED = 5  # captions at the end of the ten that are translations of one another
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_LISTS = ("train_list", "val_list", "test_list")
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder holds ``vatex_….json``, or a file is one."""
+    return bool(_files(path))
+
+
+def read(path: Path, videos: Path | None = None) -> VideoSet:
+    """Read all captions.
+
+    Args:
+        path: the folder of the JSON files, or one of them.
+        videos: the folder of the videos, where that is not below ``path``.
+
+    Raises:
+        DataError: if there is no such file, or one is damaged.
+    """
+    files = _files(path)
+    if not files:
+        raise DataError(f"{path} holds no vatex_….json", hint="expected vatex_training_v1.0.json and its like")
+    folder = path if path.is_dir() else path.parent
+    split_of = _lists(folder)
+    found = assemble(
+        NAME,
+        (clip for file in files for clip in _clips(file, split_of)),
+        Films([videos or folder]),
+        folder=videos or folder,
+        licence=LICENCE,
+        about="Captions by people, in both languages.",
+    )
+    if not found.corpus.rows:
+        raise DataError(f"{path} holds no captions", hint="the private test split is released without any")
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.glob("vatex_*.json") if file.stem not in _LISTS)
+    return [path] if path.name.startswith("vatex_") and path.suffix == ".json" else []
+
+
+def _clips(file: Path, split_of: dict[str, str]) -> Iterator[Clip]:
+    content = read_json(file)
+    if not isinstance(content, list) or not all(isinstance(entry, dict) and "videoID" in entry for entry in content):
+        raise DataError(f'{file} is not an array of objects with "videoID"', hint="fetch the file anew")
+    by_name = next((split for mark, split in _SPLITS.items() if mark in file.stem), "train")
+    for entry in content:
+        name = str(entry["videoID"])
+        yield Clip(name, split_of.get(name, by_name), _texts(entry, file), file)
+
+
+def _texts(entry: dict[str, Any], file: Path) -> list[Text]:
+    captions = {lang: entry.get(key) or [] for key, lang in _LANGUAGES.items()}
+    for lang, texts in captions.items():
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise DataError(f"{file}: {entry['videoID']} has {lang} captions that are no texts", hint="fetch it anew")
+    english, chinese = captions["en"], captions["zh"]
+    first = max(len(english), len(chinese)) - _PAIRED if len(english) == len(chinese) else len(chinese)
+    return [
+        *(Text(text, "en") for text in english),
+        *(Text(text, "zh", english[place] if place >= first else None) for place, text in enumerate(chinese)),
+    ]
+
+
+def _lists(folder: Path) -> dict[str, str]:
+    """Return the split of each clip that a list names."""
+    found: dict[str, str] = {}
+    for name, split in zip(_LISTS, _SPLITS.values(), strict=True):
+        if (folder / f"{name}.txt").exists():
+            lines = read_text(folder / f"{name}.txt").split()
+            found |= dict.fromkeys(lines, split)
+        elif (folder / f"{name}.json").exists():
+            ids = read_json(folder / f"{name}.json")
+            if not isinstance(ids, list):
+                raise DataError(f"{folder / name}.json is not an array of ids", hint="write one id a line in a .txt")
+            found |= dict.fromkeys(map(str, ids), split)
+    return found
