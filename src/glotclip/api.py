@@ -237,6 +237,7 @@ def plan_extension(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
+    further: bool = False,
     device: str = "auto",
     cache: Path | None = None,
     progress: Progress = _silent,
@@ -250,7 +251,7 @@ def plan_extension(
     method_settings, train = resolve_settings(chosen, polyglot.base, recipe, settings or {})
     tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
     curriculum = Curriculum(
-        chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device)
+        chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device), further
     )
     dataset = data if isinstance(data, Dataset) else open_dataset(data)
     corpus = dataset.corpus(codes)
@@ -283,6 +284,7 @@ def extend(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
+    further: bool = False,
     device: str = "auto",
     benchmark: bool | str | Path | Benchmark = True,
     cache: Path | None = None,
@@ -300,6 +302,7 @@ def extend(
         recipe: a YAML file of settings that differ from the defaults.
         settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
         joint: learn all languages in one task instead of one after another (needs a shared table).
+        further: let languages that are installed go on learning from where they are.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
@@ -314,7 +317,7 @@ def extend(
     """
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
-        joint=joint, device=device, cache=cache, progress=progress,
+        joint=joint, further=further, device=device, cache=cache, progress=progress,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, hooks=hooks, progress=progress)
 

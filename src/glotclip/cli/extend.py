@@ -35,6 +35,9 @@ def extend(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
     ] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Learn all languages at once.")] = False,
+    further: Annotated[
+        bool, typer.Option("--further", help="Installed languages go on learning from where they are.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.md and report.html.")] = True,
@@ -59,6 +62,7 @@ def extend(
             recipe=recipe,
             settings=parse_assignments(settings or []),
             joint=joint,
+            further=further,
             device=device,
             progress=progress,
         )

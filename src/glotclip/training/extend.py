@@ -50,6 +50,7 @@ class Curriculum:
     train: TrainSettings
     tasks: tuple[tuple[str, ...], ...]
     precision: Precision = "fp32"
+    further: bool = False  # languages that are installed go on learning; the others start as ever
 
     def __post_init__(self) -> None:
         self.stages()  # a recipe's mistakes are told before anything is done
@@ -144,6 +145,7 @@ class Extension:
             "tasks": [list(task) for task in curriculum.tasks],
             "settings": curriculum.settings(),
             "precision": curriculum.precision,
+            "further": curriculum.further,
             "processes": self.world.size,
             "threads": torch.get_num_threads(),  # sums are split by threads, which changes their last bits
             "captions": {code: self.captions[code].identity() for code in curriculum.languages},
@@ -226,10 +228,10 @@ class Extension:
         there = [pack.manifest for pack in self.start.packs.values()]
         installed = {code for manifest in (*here, *there) for code in manifest.learnt}
         for code in self.curriculum.languages:
-            if code in installed:
+            if code in installed and not self.curriculum.further:
                 raise LanguageError(
                     f"{code!r} is already installed in {self.folder.path if record else 'the model to extend'}",
-                    hint=f"remove it first (`glotclip pack remove DIR {code}`), or start from a model without it",
+                    hint=f"let it go on learning (--further), or remove it first (`glotclip pack remove DIR {code}`)",
                 )
             if code in self.start.base.languages and not self.curriculum.shared:
                 raise LanguageError(
@@ -272,7 +274,7 @@ class Extension:
         assert record.run is not None
         base, curriculum, name = self.start.base, self.curriculum, "+".join(task)
         pack_name = curriculum.pack_name(task)
-        before = self._open_pack(record, pack_name) if curriculum.shared else None
+        before = self._open_pack(record, pack_name) if curriculum.shared or curriculum.further else None
         lesson = curriculum.prepare(base, before.state if before else None, task, self.captions)
         stages, steps = curriculum.stages(), curriculum.steps(task, self.captions)
         self.hooks.task_started(name, lesson, sum(steps))
@@ -324,7 +326,7 @@ class Extension:
             state,
             name=name,
             method=curriculum.method.name,
-            learnt=(*learnt, *task),
+            learnt=tuple(dict.fromkeys((*learnt, *task))),
             base=self.start.base,
             settings=curriculum.settings(),
             data={**data, **{code: self.captions[code].facts for code in task}},
