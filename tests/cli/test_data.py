@@ -37,6 +37,44 @@ def test_check_of_a_bad_file_lists_the_rows_and_fails(world: World, here: Here, 
     assert len((tmp_path / "bad.tsv").read_text(encoding="utf-8").splitlines()) == 3
 
 
+def _multi30k(folder: Path, korean: str = "개가 달린다") -> Path:
+    """A small folder in Multi30K's layout, with a language of our own."""
+    for lang, line in {"en": "a dog runs", "it": "un cane corre", "ko": korean}.items():
+        for split in ("train", "val", "test_2016_flickr"):
+            lines = [f"{line} {number}" for number in range(5)]
+            (folder / f"{split}.{lang}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_check_compares_counts_with_the_owners(here: Here, tmp_path: Path) -> None:
+    out, err = here("data", "check", "multi30k", _multi30k(tmp_path), code=1)
+    assert "train captions ko: found 5, expected 29,000" in out
+    assert "lines that cannot be used: found 0, as expected" in out
+    assert "multi30k is not as its owner released it" in err
+    assert "github.com/multi30k/dataset" in err
+    assert "expected train.en.gz" in here.error("data", "check", "multi30k", tmp_path / "nowhere")
+    assert "name it: `glotclip data check stair DIR`" in here.error("data", "check", "stair")
+
+
+def test_check_recognises_a_folder_of_the_field(here: Here, tmp_path: Path) -> None:
+    assert here.json("data", "check", _multi30k(tmp_path))["languages"]["ko"] == {
+        "train": 5,
+        "validation": 5,
+        "test": 5,
+    }
+
+
+def test_parallel_text(here: Here, tmp_path: Path) -> None:
+    out, _ = here("data", "parallel", _multi30k(tmp_path), "--no-language")
+    assert "9 files, 45 lines" in out
+    assert "0 faults" in out
+    _multi30k(tmp_path, korean="un cane corre")
+    out, err = here("data", "parallel", tmp_path, "--no-language", code=1)
+    assert "fault: train.ko: same text under two languages, 5 of 5 (the other is train.it)" in out
+    assert "fault: train.ko: wrong script, 5 of 5" in out
+    assert "has 6 faults" in err
+
+
 def test_what_is_not_fetched_says_where_it_is(here: Here) -> None:
     assert "get it from" in here.error("data", "get", "multi30k")
     assert "did you mean 'cldr'" in here.error("data", "get", "cdlr")

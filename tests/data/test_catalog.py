@@ -1,94 +1,79 @@
-import io
-import tarfile
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
-from glotclip.data import catalog, cldr, pictures
+from glotclip.data import catalog, corpora
+from glotclip.data.catalog import Count
 from glotclip.errors import DataError
-from glotclip.storage import cache_root
 
-
-def _archive(path: Path, files: dict[str, bytes], *, link: str | None = None) -> Path:
-    with tarfile.open(path, "w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            packed.addfile(member, io.BytesIO(content))
-        if link:
-            member = tarfile.TarInfo("package/link")
-            member.type, member.linkname = tarfile.SYMTYPE, link
-            packed.addfile(member)
-    return path
+if TYPE_CHECKING:
+    from tests.data.conftest import Desk
 
 
 def test_known_names() -> None:
-    assert {"emoji", "cldr", "emoji-google", "multi30k"} == set(catalog.DATASETS)
+    named = "emoji cldr emoji-google mscoco36 xm3600 xtd10 multi30k multi30k-task2 flickr30k mscoco coco-cn stair"
+    assert {*named.split(), "cc3m-uc2", "msr-vtt", "vatex"} == set(catalog.DATASETS)
+    assert {layout.name for layout in corpora.LAYOUTS} <= set(catalog.DATASETS)
     with pytest.raises(DataError, match="no dataset 'emojy'") as caught:
         catalog.dataset("emojy")
     assert "did you mean 'emoji'?" in caught.value.hint
 
 
+@pytest.mark.parametrize("entry", catalog.DATASETS.values(), ids=catalog.DATASETS)
+def test_every_entry_says_what_one_needs_to_know(entry: catalog.Entry) -> None:
+    assert all((entry.description, entry.languages, entry.licence, entry.source, entry.size, entry.layout))
+
+
 def test_checking_the_embedded_dataset() -> None:
-    counts = catalog.dataset("emoji").check(None)
+    entry = catalog.dataset("emoji")
+    counts = entry.check(None)
     assert counts["concepts"] == counts["pictures by twemoji"] == counts["pictures by openmoji"] == 1644
     assert counts["languages"] == 14
     assert "pictures by google" not in counts
+    assert all(count.right for count in catalog.compare(counts, entry.expected))
 
 
-@pytest.mark.parametrize("name", ["cldr", "emoji-google", "multi30k"])
+@pytest.mark.parametrize("name", sorted(set(catalog.DATASETS) - {"emoji"}))
 def test_checking_what_is_not_there(name: str) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as caught:
         catalog.dataset(name).check(None)
+    assert caught.value.hint
 
 
-def test_unpacking_is_whole_and_stays_inside(tmp_path: Path) -> None:
-    files = {"package/img/google/64/1f600.png": b"x", "package/package.json": b"{}"}
-    target = tmp_path / "data" / "emoji-datasource-google"
-    catalog.unpack(_archive(tmp_path / "good.tgz", files, link="/etc/passwd"), target)
-    assert (target / "img/google/64/1f600.png").read_bytes() == b"x"
-    assert not (target / "link").exists()
-    for name in ("package/../../escaped", "package/a/../../../escaped"):
-        with pytest.raises(DataError, match="cannot be unpacked"):
-            catalog.unpack(_archive(tmp_path / "bad.tgz", {"package/a": b"a", name: b"x"}), tmp_path / "data" / "bad")
-    whole = (tmp_path / "good.tgz").read_bytes()
-    (tmp_path / "torn.tgz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="cannot be unpacked"):
-        catalog.unpack(tmp_path / "torn.tgz", tmp_path / "data" / "torn")
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["emoji-datasource-google"]
-    assert not list(tmp_path.rglob("escaped"))
+@pytest.mark.parametrize("name", [layout.name for layout in corpora.LAYOUTS] + ["msr-vtt", "vatex"])
+def test_a_folder_of_something_else_says_what_is_needed(name: str, desk: Desk) -> None:
+    desk.lines("notes.txt", ["nothing"])
+    with pytest.raises(DataError) as caught:
+        catalog.dataset(name).check(desk.root)
+    assert caught.value.hint.startswith("expected ")
 
 
-def _npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a program called npm first in the path: the real one would need a network."""
-    program = folder / "npm"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+def test_counts_are_set_beside_those_expected() -> None:
+    expected = {"languages": 2, "test captions de": 7, "test captions *": 5, "train captions *": 9}
+    found = {"languages": 2, "test captions de": 7, "test captions fr": 4, "pictures": 3}
+    counts = catalog.compare(found, expected)
+    assert counts == [
+        Count("languages", 2, 2, "languages"),
+        Count("test captions de", 7, 7, "test captions de"),
+        Count("test captions fr", 4, 5, "test captions *"),
+        Count("pictures", 3, None),
+        Count("train captions *", None, 9, "train captions *"),
+    ]
+    assert [count.name for count in counts if not count.right] == ["test captions fr", "train captions *"]
 
 
-def test_getting_puts_data_where_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner = {"package/annotations/sw/annotations.json": b'{"annotations": {}}', "package/annotationsDerived/x": b""}
-    archive = _archive(tmp_path / "any.tgz", inner)
-    _npm(tmp_path, f'echo "$2" >> {tmp_path}/asked; cp {archive} "$6"', monkeypatch)
-    place = catalog.get("cldr")
-    assert place == cache_root() / "data"
-    assert cldr.find() == place
-    assert cldr.locales(place) == ["sw"]
-    catalog.get("cldr")  # is there already
-    assert (tmp_path / "asked").read_text().split() == ["cldr-annotations-full", "cldr-annotations-derived-full"]
-    assert pictures.vendor_folder("google") is None
-
-
-def test_getting_says_what_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _npm(tmp_path, "echo 'no network here' >&2; exit 1", monkeypatch)
-    with pytest.raises(DataError, match="no network here") as caught:
-        catalog.get("emoji-google")
-    assert "by hand" in caught.value.hint
-    assert not (cache_root() / "data" / "emoji-datasource-google").exists()
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(DataError, match="needs the npm client"):
-        catalog.get("emoji-google")
-    with pytest.raises(DataError, match="not fetched by glotclip") as caught:
-        catalog.get("multi30k")
-    assert "github.com/multi30k/dataset" in caught.value.hint
+def test_every_owners_count_has_a_name_that_is_counted(desk: Desk) -> None:
+    """Of a small folder the numbers differ, but no expected name may be one that is never counted."""
+    for split in ("train", "val", "test_2016_flickr"):
+        for lang in ("en", "de"):
+            desk.lines(f"{split}.{lang}.gz", desk.captions(lang))
+    entry = catalog.dataset("multi30k")
+    counts = catalog.compare(entry.check(desk.root), entry.expected)
+    assert all(count.found is not None for count in counts)
+    wrong = {count.name for count in counts if not count.right}
+    assert "train captions de" in wrong
+    assert "lines that cannot be used" not in wrong
+    assert entry.texts is not None
+    assert len(list(entry.texts(desk.root))) == 6

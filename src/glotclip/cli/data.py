@@ -76,8 +76,8 @@ def check(
     counts = catalog.compare(found, dataset.expected)
     wrong = [count for count in counts if not count.right]
     console.say(f"{name} is there" + (f", but {len(wrong)} of its counts differ from its owner's" if wrong else ""))
-    for count in counts:
-        console.say(f"  {_count(count)}")
+    for line in _shown(counts):
+        console.say(f"  {line}")
     findings: list[Finding] = []
     if dataset.texts is not None and folder is not None:
         from glotclip.data import parallel
@@ -169,10 +169,26 @@ def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _shown(counts: Sequence[Count]) -> list[str]:
+    """Return the lines to print: what agrees under one expected name becomes one line."""
+    agreeing: dict[str, int] = {}
+    for count in counts:
+        if count.pattern is not None and count.right:
+            agreeing[count.pattern] = agreeing.get(count.pattern, 0) + 1
+    lines: dict[str, None] = {}
+    for count in counts:
+        if count.pattern is not None and count.right:
+            times = f", {agreeing[count.pattern]} times" if agreeing[count.pattern] > 1 else ""
+            lines[f"{count.pattern}: found {count.found:,}, as expected{times}"] = None
+        else:
+            lines[_count(count)] = None
+    return list(lines)
+
+
 def _count(count: Count) -> str:
-    """Return one line: ``train captions de: 28,999 (expected 29,000)``."""
-    found = "not found" if count.found is None else f"{count.found:,}"
-    return f"{count.name}: {found}" + ("" if count.right else f" (expected {count.expected:,})")
+    """Return one line: ``train captions de: found 28,999, expected 29,000``."""
+    found = "nothing found" if count.found is None else f"found {count.found:,}"
+    return f"{count.name}: {found}" + ("" if count.expected is None else f", expected {count.expected:,}")
 
 
 def _say_findings(findings: Sequence[Finding], console: Console) -> None:

@@ -53,7 +53,7 @@ def of_google(folder: Path | None) -> dict[str, int]:
 
 
 def of_msrvtt(folder: Path | None) -> dict[str, int]:
-    """Count videos and sentences of MSR-VTT's JSON, the rows of CLIP4Clip's lists, captions by language, and files."""
+    """Count MSR-VTT's videos and sentences, the videos of CLIP4Clip's lists and of each language, and files."""
     place = _named(folder, "msr-vtt")
     counts: dict[str, int] = {}
     annotations = place / "MSRVTT_data.json"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from glotclip.data import corpora
+from glotclip.data.corpora.xm3600 import XM_3600
+
+if TYPE_CHECKING:
+    from tests.data.conftest import Desk
+
+
+def test_the_owners_file(desk: Desk) -> None:
+    def line(key: str) -> str:
+        captions = {lang: {"caption": [f"{lang} {key} {k}" for k in (1, 2)]} for lang in ("de", "quz")}
+        return json.dumps({"image/key": key, "image/locale": "de", **captions})
+
+    desk.lines("captions.jsonl", [line("0a"), line("0b")])
+    desk.bytes("images/0a.jpg")
+    assert corpora.layout_of(desk.root) is XM_3600
+    assert XM_3600.languages(desk.root) == ["de", "quz"]
+    corpus = XM_3600.read(desk.root, ["quz"])
+    assert [(row.text, row.group, row.split) for row in corpus.rows] == [
+        ("quz 0a 1", "0a", "test"),
+        ("quz 0a 2", "0a", "test"),
+    ]
+    assert [bad.reason for bad in corpus.bad] == ["the picture 0b.jpg does not exist"] * 2
+    counts = XM_3600.counts(desk.root)
+    assert (counts["test images de"], counts["captions"], counts["missing pictures"]) == (2, 8, 1)
+
+
+def test_cll_clips_annotations(desk: Desk) -> None:
+    items = [{"image": "0a.jpg", "locale": "de", "caption": ["eins", "zwei"], "image_id": 0}, {"image": "0b.jpg"}]
+    for lang in ("en", "de"):
+        desk.json(f"data/annotations/xm3600/{lang}/test.json", items)
+    desk.bytes("data/XM3600/0a.jpg")
+    assert corpora.layout_of(desk.root) is XM_3600
+    corpus = XM_3600.read(desk.root, ["de"])
+    assert [row.text for row in corpus.rows] == ["eins", "zwei"]
+    assert all(row.english is None and row.image is not None for row in corpus.rows)
+    assert [bad.reason for bad in corpus.bad] == ["the picture lacks its key or de captions"]
+
+
+def test_another_captions_file_is_not_taken_for_it(desk: Desk) -> None:
+    desk.lines("captions.jsonl", ['{"text": "ein Hund", "lang": "de"}'])
+    assert corpora.recognise(desk.root) is None
