@@ -56,10 +56,17 @@ class KroneckerLinear(nn.Module):
 
     @torch.no_grad()
     def draw(self, std: float, generator: torch.Generator) -> None:
-        """Rules N(0, std²), factors as Glorot has it for their shapes, no bias."""
-        self.rule.normal_(std=std, generator=generator)
+        """Factors as Glorot has it for their shapes, rules such that H's entries deviate by ``std``, no bias.
+
+        Much smaller rules would leave the factors with gradients below Adam's ε, which then hardly move.
+        """
+        terms, rank = len(self.rule), self.left.shape[2]
+        each = std / (terms * rank) ** 0.5  # of an entry of H, which is a sum of so many products
         for factor in (self.left, self.right):
-            factor.normal_(std=(2 / (factor.shape[1] + factor.shape[2])) ** 0.5, generator=generator)
+            deviation = (2 / (factor.shape[1] + factor.shape[2])) ** 0.5
+            factor.normal_(std=deviation, generator=generator)
+            each /= deviation
+        self.rule.normal_(std=each, generator=generator)
         self.bias.zero_()
 
 
@@ -124,7 +131,7 @@ class CompacterIngredient(ModuleIngredient):
         reduction: the tower's width over the bottleneck's (the paper: 16).
         terms: Kronecker products in each map (the paper: 4); must divide width and bottleneck.
         rank: of their right factors (the paper: 1).
-        std: standard deviation of the rules A at the start; biases are zero. Small: nearly the base.
+        std: standard deviation of the entries of H at the start, as the adapter has it; biases are zero.
     """
 
     kind: ClassVar[str] = Compacter.kind
