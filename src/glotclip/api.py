@@ -17,17 +17,18 @@ from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
-from glotclip.errors import ConfigError
+from glotclip.errors import ConfigError, StorageError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.languages import normalise_all
 from glotclip.methods.method import Method, method_named
 from glotclip.methods.settings import MethodSettings
-from glotclip.models.checkpoints import load_base
+from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.device import choose_device, choose_precision
+from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_text
+from glotclip.storage import write_json, write_text
 from glotclip.training.captions import Captions, collect
 from glotclip.training.extend import Curriculum, Extension, Hooks
 from glotclip.training.interrupt import deferred
@@ -39,7 +40,6 @@ from glotclip.translate.specs import open_engine
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
-    from glotclip.models.dual_encoder import DualEncoder
     from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
@@ -356,6 +356,85 @@ def run_extension(
         evaluations,
         plan.skipped,
     )
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What :func:`finetune` made: the new base's folder and fingerprint, and what the run did."""
+
+    folder: Path
+    fingerprint: str
+    steps: int
+    seconds: float
+    skipped: tuple[BadRow, ...] = ()
+
+
+def finetune(
+    model: str | Path | DualEncoder,
+    *,
+    data: str | Path | Dataset,
+    out: str | Path,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    log: Callable[[dict[str, Any]], None] | None = None,
+) -> Finetuned:
+    """Fine-tune both towers of a base on English pairs, and save the result as a new base (MLA's FT-En).
+
+    Args:
+        model: the base, or what :func:`load` takes; packs of a folder are not touched.
+        data: ``emoji``, or a caption file or folder with English captions.
+        out: the folder to write; it must not exist yet.
+        recipe: a YAML file of settings that differ from :class:`~glotclip.training.finetune.FinetuneSettings`.
+        settings: settings that differ from the recipe.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        log: called after every step with its numbers.
+
+    Raises:
+        StorageError: if ``out`` exists.
+        DataError: if the data has no English training pairs.
+    """
+    from glotclip.training import finetune as tuning
+
+    target = Path(out)
+    if target.exists():
+        raise StorageError(f"{target} is there already", hint="choose another --out, or remove it")
+    values = {**(read_recipe(Path(recipe)) if recipe else {}), **(settings or {})}
+    chosen = settings_from(tuning.FinetuneSettings, values, where="the settings")
+    base = load(model, device=device).base if isinstance(model, str | Path) else model
+    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    corpus = dataset.corpus([ENGLISH])
+    checkpoint = target.with_name(f".{target.name}.training.safetensors")
+    encoder, result, bad = tuning.finetune(base, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
+    save_base(encoder, target)
+    facts = {"settings": chosen.model_dump(mode="json"), "base": base.fingerprint, "data": dataset.name}
+    write_json(target / "training.json", {**facts, "steps": result.steps, "seconds": round(result.seconds, 1)})
+    skipped = (*corpus.bad, *bad)
+    if skipped:
+        write_text(target / "skipped.txt", "".join(f"{describe(each)}\n" for each in skipped))
+    checkpoint.unlink(missing_ok=True)
+    return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped)
+
+
+def rebase(folder: str | Path, base: str | Path | DualEncoder, out: str | Path) -> Polyglot:
+    """Copy a model's packs onto another base of the same shape, and return the model that was made.
+
+    Args:
+        folder: made by :func:`extend`.
+        base: a fine-tuned copy of its base.
+        out: the folder to write.
+
+    Raises:
+        ConfigError: if the new base has another tokenizer or text geometry.
+    """
+    from glotclip.packs.rebase import rebase as move
+
+    encoder = base if isinstance(base, DualEncoder) else load(base).base
+    if isinstance(base, DualEncoder):
+        source = encoder.name
+    else:
+        source = str(Path(base).resolve()) if Path(base).exists() else str(base)
+    return move(PolyglotFolder(folder), encoder, source, Path(out)).load(encoder)
 
 
 def _evaluator(

@@ -15,9 +15,7 @@ B, E = 8, 5
 
 
 def alignment_of(lingual: float, modal: float, temperature: float = 0.07, **others: Any) -> Alignment:
-    return Alignment(
-        ObjectiveSettings(cross_lingual=lingual, cross_modal=modal, temperature=temperature, **others)
-    )
+    return Alignment(ObjectiveSettings(cross_lingual=lingual, cross_modal=modal, temperature=temperature, **others))
 
 
 @pytest.fixture
@@ -107,9 +105,7 @@ def test_alignment_through_the_picture_moves_the_partner_alone(features: torch.T
     assert partner.grad is not None and partner.grad[rows].any()
 
 
-def test_replayed_rows_are_held_to_what_was_kept_and_still_contrast(
-    features: torch.Tensor, targets: Targets
-) -> None:
+def test_replayed_rows_are_held_to_what_was_kept_and_still_contrast(features: torch.Tensor, targets: Targets) -> None:
     replayed = torch.arange(B) >= B // 2
     _, parts = alignment_of(1.0, 0.5)(features, replace(targets, replayed=replayed))
     current = targets.has_partner & ~replayed

@@ -1,4 +1,4 @@
-"""``glotclip train-base``: recreate the built-in English base from its recipe."""
+"""``glotclip train-base``: recreate the built-in English base; ``glotclip finetune``: a base on one's own pairs."""
 
 from __future__ import annotations
 
@@ -51,3 +51,43 @@ def train_base(
     checkpoint.unlink(missing_ok=True)
     console.say(f"{result.steps} steps in {duration(result.seconds)}; wrote {out}")
     console.result({"folder": str(out), "fingerprint": encoder.fingerprint, **facts})
+
+
+def finetune(
+    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id or a checkpoint.")],
+    out: Annotated[Path, typer.Option(help="The folder of the new base; it must not exist yet.")],
+    data: Annotated[str, typer.Option(help="emoji, or a caption file or folder with English captions.")],
+    recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Fine-tune both towers of a base on English pairs, and write the result as a new base.
+
+    Packs of the old base can then be moved onto it with `glotclip pack rebase`. Stopped or killed, the same command
+    goes on where it was.
+    """
+    from glotclip import api
+    from glotclip.config import parse_assignments
+
+    console = Console(as_json)
+    with Progress() as progress:
+        done = api.finetune(
+            model,
+            data=data,
+            out=out,
+            recipe=recipe,
+            settings=parse_assignments(settings or []),
+            device=device,
+            log=lambda numbers: progress(
+                "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
+            ),
+        )
+    if done.skipped:
+        console.say(f"{len(done.skipped)} pictures could not be read; all in {out / 'skipped.txt'}")
+    console.say(f"{done.steps} steps in {duration(done.seconds)}; wrote {out}")
+    console.result(
+        {"folder": str(out), "fingerprint": done.fingerprint, "steps": done.steps, "seconds": round(done.seconds, 1)}
+    )

@@ -35,6 +35,7 @@ app.add_typer(pack.app, name="pack")
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
 app.command("train-base")(base.train_base)
+app.command("finetune")(base.finetune)
 
 
 @app.callback(invoke_without_command=True)

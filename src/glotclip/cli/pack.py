@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from glotclip.packs.folder import PolyglotFolder
     from glotclip.packs.manifest import Manifest
 
-app = typer.Typer(help="List, show, verify and remove language packs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, verify, move and remove language packs.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A folder made by `extend`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PackOrFolder = Annotated[Path, typer.Argument(metavar="PACK_OR_MODEL_DIR", help="A pack, or a folder of `extend`.")]
@@ -44,6 +44,22 @@ def list_packs(folder: Folder, as_json: Json = False) -> None:
             "packs": [{"folder": record.packs[name], **_facts(m)} for name, m in manifests.items()],
         }
     )
+
+
+@app.command()
+def rebase(
+    folder: Folder,
+    base: Annotated[str, typer.Option(help="The base to move the packs onto, a fine-tuned copy of theirs.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a model's packs onto another base of the same shape. What they score there must be measured anew."""
+    from glotclip import api
+
+    console = Console(as_json)
+    made = api.rebase(folder, base, out)
+    console.say(f"{out}: {', '.join(made.languages)} on {made.base.name}; score it with `glotclip evaluate {out}`")
+    console.result({"folder": str(out), "base": made.base.name, "languages": made.languages})
 
 
 @app.command()

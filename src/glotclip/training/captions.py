@@ -107,7 +107,7 @@ def collect(
         texts=tuple(row.text for row in kept),
         partner=replace(frozen, rows=frozen.rows[useful]),
         images=replace(images, rows=images.rows[useful]),
-        groups=np.array([_group(row) for row in kept], dtype=np.int64),
+        groups=np.array([group_of(row) for row in kept], dtype=np.int64),
         facts={"name": corpus.name, "licence": corpus.licence, "captions": len(kept)},
         bad=images.bad,
         partners=tuple(texts[place] for place in useful) if partner_texts else (),
@@ -119,7 +119,7 @@ def _counterpart(row: Row) -> str | None:
     return row.text if row.lang == PIVOT else row.english
 
 
-def _group(row: Row) -> int:
+def group_of(row: Row) -> int:
     """A number for the picture or video a row shows, the same in every language and run."""
     key = row.key or f"text:{_counterpart(row)}"
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)

@@ -73,6 +73,7 @@ class Learner(ABC):
 
     def stepped(self, batches: Sequence[Batch], features: Sequence[torch.Tensor]) -> None:
         """Look at a step that was taken: its micro-batches, and their features before it, without gradients."""
+        return
 
     def state(self) -> dict[str, torch.Tensor]:
         """What must survive a kill besides the weights."""
@@ -80,6 +81,7 @@ class Learner(ABC):
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Put back what :meth:`state` gave."""
+        return
 
 
 Source = Callable[[int], Sequence[Batch]]  # step → micro-batches of this process

@@ -30,7 +30,7 @@ class TrainSettings(Settings):
     checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")
     evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: none")
     stages: tuple[str | dict[str, Any], ...] = Field(
-        (), description="losses one after another, e.g. nlt,le; see glotclip.training.stages; none: all losses at once"
+        (), description="losses one after another, e.g. nlt,le (glotclip.training.stages); none: all losses at once"
     )
     balance: float | None = Field(
         None,

@@ -25,7 +25,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "le": {"cross_lingual": 0.0, "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False},
     "joint": {},
 }
-_FIXED = frozenset({"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "partner", "balance"})
+_FIXED = frozenset(
+    {"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "partner", "balance"}
+)
 
 
 @dataclass(frozen=True)

@@ -138,4 +138,3 @@ def _summed(results: Sequence[FitResult]) -> FitResult:
         best_score=last.best_score,
         last=last.last,
     )
-

@@ -1,0 +1,175 @@
+"""Fine-tuning a base on English pairs, both towers at once: MLA's FT-En, and the start of its FT-All (§2).
+
+What comes of it is a new base with a fingerprint of its own. Packs that were made for the old one can be moved onto
+it (:func:`glotclip.packs.folder.rebase`), which is the protocol's "plug the acquirers in unchanged".
+
+Shapes: B batch, N pictures.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from glotclip.data.sampling import EpochSampler
+from glotclip.data.schema import BadRow, Corpus, Row
+from glotclip.errors import DataError, ImageError
+from glotclip.methods.lesson import ParameterGroup
+from glotclip.methods.losses import multi_positive_contrastive
+from glotclip.methods.objective import Targets
+from glotclip.models.device import DTYPES, choose_precision
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.training.captions import group_of
+from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
+from glotclip.training.settings import TrainSettings
+
+
+class FinetuneSettings(TrainSettings):
+    """Settings of a base's fine-tuning; the defaults are MLA's (5 epochs of 128 pairs at 3e-6, scale 100)."""
+
+    epochs: float = Field(5, gt=0, description="passes over the pairs, where steps is not given")
+    lr: float = Field(3e-6, gt=0, description="peak learning rate")
+    schedule: Any = Field("cosine", description="after the warm-up")
+    temperature: float = Field(0.01, gt=0, description="of the contrastive loss, fixed")
+    images: bool = Field(True, description="whether the image tower trains too; false leaves galleries as they are")
+
+
+class TowersLearner(Learner):
+    """Trains both towers with CLIP's symmetric loss; pictures of one group are positives of each other."""
+
+    def __init__(self, base: DualEncoder, settings: FinetuneSettings, precision: str) -> None:
+        self.base, self.settings, self.dtype = base, settings, DTYPES[precision]
+
+    def groups(self) -> Sequence[ParameterGroup]:
+        """All weights; matrices are decayed, the token table, vectors and scalars are not."""
+        towers = [self.base.text, *([cast(nn.Module, self.base.vision)] if self.settings.images else [])]
+        weights = [weight for tower in towers for weight in tower.parameters()]
+        for weight in weights:
+            weight.requires_grad_(True)
+        table = self.base.text.table
+        matrices = [weight for weight in weights if weight.ndim > 1 and weight is not table]
+        vectors = [table, *(weight for weight in weights if weight.ndim <= 1)]
+        return [ParameterGroup("matrices", matrices), ParameterGroup("vectors", vectors, weight_decay=False)]
+
+    def encode(self, batch: Batch) -> Encoded:
+        """Text features (B, E)."""
+        (piece,) = batch.pieces
+        return Encoded(self.base.text(piece.ids, piece.lengths, precision=self.dtype))
+
+    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """CLIP's loss. ``targets.images`` are pixels (B, 3, H, W): the image tower is part of what trains."""
+        images = self.base.vision(targets.images, precision=self.dtype).float()
+        loss = multi_positive_contrastive(features, images, targets.groups, self.settings.temperature)
+        return loss, {"cross_modal": loss.detach()}
+
+
+class Pairs:
+    """Batches of captions with their pictures' pixels, as a pure function of the step.
+
+    A picture that cannot be read gives way to the next pair, and is listed in ``bad``.
+    """
+
+    def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: TrainSettings) -> None:
+        self.rows, self.base = rows, base
+        self.tokens = base.tokenizer.encode([row.text for row in rows])
+        self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
+        self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
+        self.bad: dict[Path, BadRow] = {}
+
+    def __call__(self, step: int) -> list[Batch]:
+        """The batch of a step."""
+        chosen, pixels = [], []
+        for index in self.sampler.indices(step):
+            place, values = self._readable(int(index))
+            chosen.append(place)
+            pixels.append(values)
+        device, width = self.base.device, None if self.base.text.trims else self.base.text.config.context_length
+        ids, lengths = self.tokens.padded(chosen, self.base.tokenizer.pad_id, to=width)
+        every = torch.ones(len(chosen), dtype=torch.bool, device=device)
+        targets = Targets(
+            torch.zeros(len(chosen), 0, device=device),
+            torch.from_numpy(np.stack(pixels)).to(device),
+            ~every,
+            every,
+            torch.from_numpy(self.groups[chosen]).to(device),
+        )
+        texts = Piece(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), "en")
+        return [Batch((texts,), targets)]
+
+    def _readable(self, index: int) -> tuple[int, np.ndarray[Any, np.dtype[np.float32]]]:
+        """The first pair from ``index`` on whose picture can be read."""
+        for place in (*range(index, len(self.rows)), *range(index)):
+            path = self.rows[place].image
+            assert path is not None
+            if path in self.bad:
+                continue
+            try:
+                return place, self.base.preprocess.load(path)
+            except ImageError as error:
+                self.bad[path] = BadRow(str(path), None, error.message)
+        raise DataError("not one picture can be read", hint="check the pictures' folder")
+
+
+def finetune(
+    base: DualEncoder,
+    corpus: Corpus,
+    settings: FinetuneSettings,
+    *,
+    language: str = "en",
+    name: str | None = None,
+    checkpoint: Path | None = None,
+    log: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[DualEncoder, FitResult, tuple[BadRow, ...]]:
+    """Fine-tune a copy of a base on a corpus's training pairs.
+
+    Args:
+        base: stays as it is.
+        corpus: rows of split "train" in ``language`` that have a picture are used.
+        settings: of the loop and the loss.
+        language: of the pairs.
+        name: of the new base; by default the old one's with ``-ft``.
+        checkpoint: file to resume from after a kill.
+        log: called after every step with its numbers.
+
+    Returns:
+        The new base, what the run did, and the pictures that could not be read.
+
+    Raises:
+        DataError: if there are no such pairs.
+    """
+    rows = [row for row in corpus.select(lang=language, split="train").rows if row.image is not None]
+    if not rows:
+        raise DataError(f"{corpus.name} has no training pictures with {language!r} captions", hint="check the data")
+    encoder = DualEncoder(
+        name or f"{base.name}-ft",
+        copy.deepcopy(base.text),
+        copy.deepcopy(base.vision),
+        base.tokenizer,
+        base.preprocess,
+        1 / settings.temperature,
+        recommended=base.recommended,
+        languages=base.languages,
+    )
+    precision = choose_precision(settings.precision, base.device)
+    source = Pairs(rows, encoder, settings)
+    identity = f"{base.fingerprint} {settings.model_dump_json()} {len(rows)}"
+    result = fit(
+        TowersLearner(encoder, settings, precision),
+        source,
+        settings.total_steps(len(rows)),
+        settings,
+        precision=precision,
+        resume_from=checkpoint,
+        identity=identity,
+        log=log,
+    )
+    encoder.text.requires_grad_(False)
+    cast(nn.Module, encoder.vision).requires_grad_(False)
+    return encoder, result, tuple(source.bad.values())
