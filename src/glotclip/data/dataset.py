@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from glotclip.data import benchmark as benchmarks
-from glotclip.data import emoji, multi30k, readers
+from glotclip.data import emoji, motion, multi30k, readers
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import Corpus, check_share
 from glotclip.data.videosets import VideoSet, recognise
@@ -84,6 +84,32 @@ class EmojiDataset(Dataset):
         )
 
 
+class EmojiVideoDataset(Dataset):
+    """Emoji in motion; see :mod:`glotclip.data.motion`.
+
+    Args:
+        vendor: ``fluent``, or whose pictures move in the benchmark.
+    """
+
+    name = motion.NAME
+
+    def __init__(self, vendor: str = "auto") -> None:
+        self.vendor = vendor
+
+    def languages(self) -> list[str]:
+        """Codes with names."""
+        return emoji.languages()
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """Names and clips of pictures by the artists that are trained on."""
+        return motion.load(langs)
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """Concepts in motion; the subsets tell seen and unseen concepts apart."""
+        named = emoji.coverage(langs)
+        return motion.benchmark([code for code in langs if named[code] > 0], vendor=self.vendor)
+
+
 class FileDataset(Dataset):
     """A caption file, a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`), or Multi30K's."""
 
@@ -153,7 +179,7 @@ def _having(corpus: Corpus, langs: Sequence[str], path: Path) -> Corpus:
 
 
 def open_dataset(name: str | Path) -> Dataset:
-    """Open ``emoji`` (or ``emoji:VENDOR``), or a caption file or folder.
+    """Open ``emoji``, ``emoji-video`` (either with ``:VENDOR``), or a caption file or folder.
 
     Raises:
         DataError: if there is neither such a name nor such a path.
@@ -163,12 +189,14 @@ def open_dataset(name: str | Path) -> Dataset:
     path = Path(name)
     if kind == EmojiDataset.name and not path.exists():
         return EmojiDataset(vendor or "auto")
+    if kind == EmojiVideoDataset.name and not path.exists():
+        return EmojiVideoDataset(vendor or "auto")
     if path.exists():
         of_videos = recognise(path)
         return FileDataset(path) if of_videos is None else VideoDataset(path, of_videos)
-    close = difflib.get_close_matches(text, [EmojiDataset.name], n=1)
+    close = difflib.get_close_matches(text, [EmojiDataset.name, EmojiVideoDataset.name], n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     raise DataError(
         f"there is no dataset and no file {text!r}",
-        hint=f"{guess}give 'emoji', or a CSV, TSV, JSONL file or a folder",
+        hint=f"{guess}give 'emoji', 'emoji-video', or a CSV, TSV, JSONL file or a folder",
     )
