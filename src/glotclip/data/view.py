@@ -1,0 +1,157 @@
+"""A dataset as a strategy looks at it: which text is the caption, which text it is aligned with, how many pictures.
+
+The choice is made here, once, on the rows. Training, validation and test all read the viewed rows, so they can never
+disagree about which text is meant (a fault of PECT's released scripts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from glotclip.data import benchmark as benchmarks
+from glotclip.data.benchmark import Benchmark
+from glotclip.data.dataset import Dataset
+from glotclip.data.schema import Caption, Corpus, Row
+from glotclip.errors import DataError
+
+Translate = Callable[[Sequence[str], str, str], list[str]]  # texts, from, to → as many texts
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at.
+
+    Attributes:
+        text: "target", the captions themselves, or "to-english", their machine translations into English.
+        partner: "english", the English counterpart, or "from-english", its machine translation into the language.
+        shots: train on the rows of so many pictures only; None: all.
+        shots_seed: fixes which. The first k of k + 1 shots are the same pictures, in every language.
+    """
+
+    text: Literal["target", "to-english"] = "target"
+    partner: Literal["english", "from-english"] = "english"
+    shots: int | None = None
+    shots_seed: int = 42
+
+
+class ViewedDataset(Dataset):
+    """A dataset under a view.
+
+    Args:
+        dataset: what is looked at.
+        view: how.
+        translate: fills machine translations in where the dataset has none; None leaves those rows out.
+    """
+
+    def __init__(self, dataset: Dataset, view: View, translate: Translate | None = None) -> None:
+        self.dataset, self.view, self.translate = dataset, view, translate
+        self.name = dataset.name
+
+    def languages(self) -> list[str]:
+        """Those of the dataset."""
+        return self.dataset.languages()
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The captions in ``langs``, as the view has them.
+
+        Raises:
+            DataError: if a language has no machine translation where the view needs one.
+        """
+        corpus = self._companioned(self.dataset.corpus(langs), langs)
+        rows = [seen for row in corpus.rows if (seen := self._seen(row)) is not None]
+        if missing := sorted(set(langs) & {row.lang for row in corpus.rows} - {row.lang for row in rows}):
+            raise DataError(
+                f"{self.name} has no machine translations of its {', '.join(missing)} captions",
+                hint="add them to the data (`glotclip translate`), or name an engine (--companions apertium)",
+            )
+        if self.view.shots is not None:
+            rows = few_shots(rows, self.view.shots, self.view.shots_seed)
+        return replace(corpus, rows=tuple(rows))
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The dataset's benchmark, its queries as the view has them."""
+        benchmark = self.dataset.held_out(langs)
+        if benchmark is None or self.view.text == "target":
+            return benchmark
+        known = self._english_of(langs)
+        captions: dict[str, list[Caption]] = {}
+        for code, queries in benchmark.captions.items():
+            texts = [query.text for query in queries]
+            if code != "en":
+                texts = self._into_english(texts, code, known)
+            captions[code] = [Caption(text, query.image) for text, query in zip(texts, queries, strict=True)]
+        protocol = f"{benchmark.protocol}; queries machine-translated into English"
+        return replace(benchmark, captions=captions, protocol=protocol)
+
+    def _into_english(self, texts: Sequence[str], code: str, known: Mapping[tuple[str, str], str]) -> list[str]:
+        missing = [text for text in texts if (code, text) not in known]
+        if missing and self.translate is None:
+            raise DataError(
+                f"{len(missing)} of {len(texts)} held-out {code} captions have no machine translation into English",
+                hint="add a column to_english, or name an engine (--companions apertium)",
+            )
+        found = dict(zip(missing, self.translate(missing, code, "en"), strict=True)) if self.translate else {}
+        return [known.get((code, text)) or found[text] for text in texts]
+
+    def _english_of(self, langs: Sequence[str]) -> dict[tuple[str, str], str]:
+        """Machine translations that the dataset itself brings, by language and text."""
+        rows = self.dataset.corpus([code for code in langs if code in self.dataset.languages()]).rows
+        return {(row.lang, row.text): row.to_english for row in rows if row.to_english}
+
+    def _companioned(self, corpus: Corpus, langs: Sequence[str]) -> Corpus:
+        """Fill in the machine translations that the view needs and the rows lack."""
+        if self.translate is None:
+            return corpus
+        rows = list(corpus.rows)
+        for code in langs:
+            places = [place for place, row in enumerate(rows) if row.lang == code and code != "en"]
+            if self.view.text == "to-english":
+                wanted = [place for place in places if rows[place].to_english is None]
+                texts = self.translate([rows[place].text for place in wanted], code, "en")
+                for place, text in zip(wanted, texts, strict=True):
+                    rows[place] = replace(rows[place], to_english=text)
+            if self.view.partner == "from-english":
+                wanted = [place for place in places if rows[place].english and rows[place].from_english is None]
+                texts = self.translate([rows[place].english or "" for place in wanted], "en", code)
+                for place, text in zip(wanted, texts, strict=True):
+                    rows[place] = replace(rows[place], from_english=text)
+        return replace(corpus, rows=tuple(rows))
+
+    def _seen(self, row: Row) -> Row | None:
+        """The row with the view's texts in place, or None where it lacks the caption itself."""
+        if row.lang == "en":
+            return row
+        text = row.text if self.view.text == "target" else row.to_english
+        if text is None:
+            return None
+        return replace(row, text=text, english=row.english if self.view.partner == "english" else row.from_english)
+
+
+def validation(dataset: Dataset, langs: Sequence[str]) -> Benchmark | None:
+    """A benchmark of a dataset's rows of split "validation" that have a picture, or None without such."""
+    corpus = dataset.corpus(langs)
+    rows = [row for row in corpus.select(split="validation").rows if row.lang in langs]
+    if not any(row.image is not None or row.video is not None for row in rows):
+        return None
+    return benchmarks.from_corpus(Corpus(dataset.name, tuple(rows), (), corpus.licence), split="validation")
+
+
+def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
+    """Keep, of the training rows, those of ``shots`` pictures; all other splits stay whole.
+
+    Raises:
+        DataError: if there are not so many pictures (or texts, where rows have none).
+    """
+    keys = sorted({_key(row) for row in rows if row.split == "train"})
+    if len(keys) < shots:
+        raise DataError(f"{shots} shots asked for, but there are {len(keys)} training pictures", hint="ask for fewer")
+    chosen = {keys[place] for place in np.random.default_rng(seed).permutation(len(keys))[:shots]}
+    return [row for row in rows if row.split != "train" or _key(row) in chosen]
+
+
+def _key(row: Row) -> str:
+    return row.key or row.english or row.text

@@ -1,0 +1,106 @@
+"""Views: which text is looked at, by training and test alike, and how many pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from glotclip.data.benchmark import Benchmark
+from glotclip.data.dataset import Dataset, FileDataset
+from glotclip.data.schema import Caption, Corpus, Row
+from glotclip.data.view import View, ViewedDataset, few_shots, validation
+from glotclip.errors import DataError
+
+
+class Shelf(Dataset):
+    """Ten pictures, each with a caption in English, German and Swahili; Swahili has no machine translations."""
+
+    name = "shelf"
+
+    def languages(self) -> list[str]:
+        return ["en", "de", "sw"]
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        rows = []
+        for n in range(10):
+            split, group, english = "test" if n >= 8 else "train", f"p{n}", f"thing {n}"
+            rows += [
+                Row(english, "en", split=split, group=group),
+                Row(f"Ding {n}", "de", english=english, split=split, group=group, to_english=f"mt thing {n}",
+                    from_english=f"MT Ding {n}"),
+                Row(f"kitu {n}", "sw", english=english, split=split, group=group),
+            ]  # fmt: skip
+        return Corpus(self.name, tuple(row for row in rows if row.lang in langs))
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        rows = [row for row in self.corpus(langs).rows if row.split == "test"]
+        captions = {
+            code: [Caption(row.text, int(row.text[-1]) - 8) for row in rows if row.lang == code] for code in langs
+        }
+        return Benchmark("shelf", (Path("a"), Path("b")), captions, protocol="two")
+
+
+def reversing(texts: Sequence[str], source: str, target: str) -> list[str]:
+    return [f"{source}>{target} {text[::-1]}" for text in texts]
+
+
+def test_the_five_strategies_read_the_rows_they_say() -> None:
+    def first(view: View) -> tuple[str, str | None]:
+        row = ViewedDataset(Shelf(), view).corpus(["de"]).rows[0]
+        return row.text, row.english
+
+    assert first(View()) == ("Ding 0", "thing 0")
+    assert first(View(partner="from-english")) == ("Ding 0", "MT Ding 0")
+    assert first(View(text="to-english")) == ("mt thing 0", "thing 0")
+
+
+def test_what_is_trained_on_is_what_is_tested() -> None:
+    dataset = ViewedDataset(Shelf(), View(text="to-english"))
+    benchmark = dataset.held_out(["de", "en"])
+    assert benchmark is not None
+    trained = {row.text for row in dataset.corpus(["de"]).rows if row.split == "test"}
+    assert {query.text for query in benchmark.captions["de"]} == trained == {"mt thing 8", "mt thing 9"}
+    assert [query.text for query in benchmark.captions["en"]] == ["thing 8", "thing 9"]
+    assert "machine-translated into English" in benchmark.protocol
+
+
+def test_missing_machine_translations_are_named_or_made() -> None:
+    view = View(text="to-english", partner="english")
+    with pytest.raises(DataError, match="no machine translations of its sw"):
+        ViewedDataset(Shelf(), view).corpus(["sw"])
+    with pytest.raises(DataError, match="2 of 2 held-out sw"):
+        ViewedDataset(Shelf(), view).held_out(["sw"])
+    made = ViewedDataset(Shelf(), view, reversing)
+    assert made.corpus(["sw"]).rows[0].text == "sw>en 0 utik"
+    assert made.corpus(["de"]).rows[0].text == "mt thing 0"  # what the data brings is not made again
+    benchmark = made.held_out(["sw"])
+    assert benchmark is not None
+    assert benchmark.captions["sw"][0].text == "sw>en 8 utik"
+    partner = ViewedDataset(Shelf(), View(partner="from-english"), reversing).corpus(["sw"]).rows[0]
+    assert partner.english == "en>sw 0 gniht"
+
+
+def test_shots_are_the_same_pictures_in_every_language_and_nest() -> None:
+    def pictures(shots: int, code: str) -> set[str | None]:
+        rows = ViewedDataset(Shelf(), View(shots=shots)).corpus(["en", "de"]).rows
+        assert {row.group for row in rows if row.split == "test"} == {"p8", "p9"}
+        return {row.group for row in rows if row.split == "train" and row.lang == code}
+
+    assert len(pictures(3, "de")) == 3
+    assert pictures(3, "de") == pictures(3, "en") < pictures(5, "de")
+    other = few_shots(Shelf().corpus(["de"]).rows, 3, seed=1)
+    assert {row.group for row in other if row.split == "train"} != pictures(3, "de")
+    with pytest.raises(DataError, match="there are 8"):
+        pictures(9, "de")
+
+
+def test_validation_rows_make_a_benchmark_of_their_own(drawn: Path, tmp_path: Path) -> None:
+    assert validation(FileDataset(drawn), ["de"]) is None
+    file = drawn.with_name("validated.csv")
+    file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",validation\n"), encoding="utf-8")
+    found = validation(FileDataset(file), ["de", "fr"])
+    assert found is not None
+    assert len(found.images) == 3
+    assert found.languages == ["de", "fr"]
