@@ -51,23 +51,24 @@ def from_files(folder: Path) -> list[Text]:
 def from_layout(layout: Layout, folder: Path, *, limit: int | None = None) -> Iterator[Text]:
     """Yield the captions of each language and split of a dataset, at most the first ``limit`` of each.
 
-    One language is in memory at a time.
+    One language is in memory at a time. A line that cannot be used stays as an empty one, or all that follow would
+    slip out of line with the other languages.
     """
     for lang in layout.languages(folder):
         lines: dict[str, list[str]] = {}
-        rows = (found for _, _, found in layout.captions(folder, lang) if isinstance(found, Row))
-        for row in rows if limit is None else _first_of_each(rows, limit):
-            lines.setdefault(row.split, []).append(row.text)
+        split = "train"
+        for _, line, found in layout.captions(folder, lang):
+            if isinstance(found, Row):
+                split, text = found.split, found.text
+            elif line is not None:
+                text = ""
+            else:
+                continue  # a file as a whole
+            texts = lines.setdefault(split, [])
+            if limit is None or len(texts) < limit:
+                texts.append(text)
         for split, texts in lines.items():
             yield Text(f"{layout.name} {split} {lang}", split, lang, texts)
-
-
-def _first_of_each(rows: Iterator[Row], limit: int) -> Iterator[Row]:
-    seen: dict[str, int] = {}
-    for row in rows:
-        seen[row.split] = seen.get(row.split, 0) + 1
-        if seen[row.split] <= limit:
-            yield row
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:

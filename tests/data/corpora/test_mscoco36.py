@@ -66,6 +66,11 @@ def test_english_without_triplets_comes_from_its_annotations(desk: Desk) -> None
     assert "coco_vision-en-de.tsv.gz: the file is not there" in reasons
 
 
+def test_a_translation_may_hold_a_tab(desk: Desk) -> None:
+    desk.lines(f"{TRIPLETS}/coco_vision-en-de.tsv.gz", [f"train2014/{TRAIN}\ta dog\tein\tHund"])
+    assert [row.text for row in MSCOCO_36.read(desk.root, ["de"]).rows] == ["ein Hund"]
+
+
 def test_lines_of_another_shape_are_listed(desk: Desk) -> None:
     folder = _mscoco36(desk)
     desk.lines(f"{TRIPLETS}/coco_vision-en-de.tsv.gz", [f"{TRAIN}\ta dog"])

@@ -8,6 +8,7 @@ picture, English, target; the files are aligned line by line across languages. V
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class MSCOCO36(Layout):
             yield f"{folder}/{_TRIPLETS}/{_STEM}{lang}.tsv.gz", None, "the file is not there"
             return
         for line, content in enumerate(lines_of(path), start=1):
-            cells = content.split("\t")
+            cells = content.split("\t", 2)  # a translation may hold a tab
             if len(cells) != 3:
                 yield str(path), line, f"the line has {len(cells)} columns, not picture, English and target"
                 continue
@@ -90,10 +91,15 @@ class MSCOCO36(Layout):
 
 
 def _row(text: str, lang: str, picture: str, split: str, english: str | None) -> Row:
-    """Build a row; of a picture's path, the last two parts are COCO's own."""
-    path = Path(picture)
-    where = Path(path.name.split("_")[1], path.name) if path.name.count("_") == 2 else path
-    return Row(text, lang, image=where, english=english, split=split, group=path.name)
+    where = _picture(picture)
+    return Row(text, lang, image=where, english=english, split=split, group=where.name)
+
+
+@lru_cache(maxsize=8)  # the captions of a picture follow one another
+def _picture(path: str) -> Path:
+    """Return the part of a picture's path that is COCO's own: ``val2014/COCO_val2014_…jpg``."""
+    name = Path(path).name
+    return Path(name.split("_")[1], name) if name.count("_") == 2 else Path(path)
 
 
 def _name(item: Mapping[str, Any]) -> str | None:
