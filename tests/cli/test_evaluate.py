@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
+    from tests.conftest import Film
 
 
 def test_scores_stand_where_the_documents_say(world: World, here: Here, extended: Path, tmp_path: Path) -> None:
@@ -42,6 +44,36 @@ def test_learning_has_helped(world: World, here: Here, extended: Path) -> None:
     for code, scores in recorded.items():
         assert scores["text_to_image"]["n_queries"] == value["languages"][code]["text_to_image"]["n_queries"]
     assert set(recorded) == set(value["languages"])
+
+
+def test_videos_and_what_is_wrong_with_some(here: Here, extended: Path, film: Film, tmp_path: Path) -> None:
+    shades = [(place * 5, 90, 40) for place in range(48)]
+    for name in ("whole", "cut", "wrong"):
+        film(tmp_path / f"{name}.mkv", shades)
+    cut, wrong = tmp_path / "cut.mkv", tmp_path / "wrong.mkv"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 6 // 10])
+    content = wrong.read_bytes()
+    place = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration
+    wrong.write_bytes(content[:place] + struct.pack(">d", 3_600_000.0) + content[place + 8 :])
+    (tmp_path / "broken.mp4").write_text("no video")
+    lines = [
+        {"path": f"{name}", "captions": {"en": [name], "de": [f"Film {name}"]}, "split": "test"}
+        for name in ("whole.mkv", "cut.mkv", "wrong.mkv", "broken.mp4", "gone.mp4")
+    ]
+    (tmp_path / "films.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    for _ in range(2):  # from the cache no less is said
+        value = here.json("evaluate", extended, "--benchmark", tmp_path / "films.jsonl", "--langs", "en,de")
+        assert value["gallery_images"] == 3 and "4 of 5 videos" in value["protocol"]
+        assert value["unreadable"] == [str(tmp_path / "broken.mp4")]
+        assert value["languages"]["de"]["text_to_image"]["n_queries"] == 3
+        skipped = "\n".join(value["skipped"])
+        assert len(value["skipped"]) == 4
+        assert "films.jsonl:5: the video gone.mp4 is missing" in skipped
+        assert "broken.mp4: is not a video" in skipped
+        assert "wrong.mkv: its header says 3600.0 s, its frames last 4.0 s" in skipped
+        assert "cut.mkv: its header says 4.0 s" in skipped
+    out, _ = here("evaluate", extended, "--benchmark", tmp_path / "films.jsonl", "--intervals", "0")
+    assert "left out or damaged: 4 rows, pictures or videos" in out
 
 
 def test_a_language_the_benchmark_lacks(world: World, here: Here, extended: Path) -> None:

@@ -71,7 +71,7 @@ def test_without_pictures_videos_are_the_gallery() -> None:
     assert benchmark.images == (Path("/1.mp4"), Path("/2.mp4"))
     assert benchmark.sampling == Sampling(4, "fps") and benchmark.medium == "video"
     assert benchmark.captions["en"] == [Caption("a dog runs", 0), Caption("a cat", 1)]
-    assert "2 videos" in benchmark.protocol and "1 frames a second, at most 4" in benchmark.protocol
+    assert "2 videos" in benchmark.protocol and "1 frame a second, at most 4" in benchmark.protocol
     assert benchmark.bad[0].reason == "no video for the en caption 'a thought'"
     assert from_corpus(Corpus("clips", rows)).sampling == Sampling()
     with_picture = (*rows, Row("a dog", "en", Path("/1.jpg"), split="test"))

@@ -13,7 +13,10 @@ from glotclip.cli.console import Console, Progress, split_codes
 def evaluate(
     model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
     benchmark: Annotated[
-        str, typer.Option(help="emoji, emoji:VENDOR, or a caption file or folder with rows of split test.")
+        str,
+        typer.Option(
+            help="emoji, emoji-video (either with :VENDOR), or a caption file or folder with rows of split test."
+        ),
     ] = "emoji",
     langs: Annotated[
         list[str] | None,
@@ -57,9 +60,9 @@ def evaluate(
     for part in section.parts:
         if isinstance(part, Table):
             console.table(part)
-    if result["unreadable"]:
-        count = len(result["unreadable"])
-        console.say(f"{count} pictures could not be read and were left out, first: {result['unreadable'][0]}")
+    if result["skipped"]:
+        count = len(result["skipped"])
+        console.say(f"left out or damaged: {count} rows, pictures or videos, first: {result['skipped'][0]}")
     if out is not None:
         write_json(out, result)
         console.say(f"wrote {out}")

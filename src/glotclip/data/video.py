@@ -88,7 +88,7 @@ class Sampling:
 
     def __str__(self) -> str:
         if self.mode == "fps":
-            return f"{self.fps:g} frames a second, at most {self.frames}"
+            return f"{self.fps:g} frame{'' if self.fps == 1 else 's'} a second, at most {self.frames}"
         return f"{self.frames} frames at the mid-points of equal segments"
 
 
