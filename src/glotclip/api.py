@@ -17,7 +17,8 @@ from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
-from glotclip.errors import ConfigError, StorageError
+from glotclip.data.view import Translate, View, ViewedDataset, validation
+from glotclip.errors import ConfigError, DataError, StorageError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.languages import normalise_all
@@ -34,6 +35,7 @@ from glotclip.training.extend import Curriculum, Extension, Hooks
 from glotclip.training.interrupt import deferred
 from glotclip.training.parallel import World, join_world
 from glotclip.training.settings import TrainSettings
+from glotclip.training.teaching import Validate
 from glotclip.translate.cache import Translator
 from glotclip.translate.queries import TranslatedQueries
 from glotclip.translate.specs import open_engine
@@ -68,8 +70,7 @@ def load(name_or_path: str | Path, *, device: str = "auto", base: DualEncoder | 
         where = Path(name_or_path)
         source = str(where.resolve()) if where.exists() else str(name_or_path)
         polyglot = Polyglot(base or load_base(str(name_or_path)), source=source)
-    polyglot.base.to(choose_device(device))
-    return polyglot
+    return polyglot.to(choose_device(device))
 
 
 def evaluate(
@@ -238,6 +239,7 @@ def plan_extension(
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
     further: bool = False,
+    companions: str | Engine | None = None,
     device: str = "auto",
     cache: Path | None = None,
     progress: Progress = _silent,
@@ -253,7 +255,10 @@ def plan_extension(
     curriculum = Curriculum(
         chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device), further
     )
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    view = View(method_settings.text, method_settings.partner, train.shots, train.shots_seed)
+    dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    if view != View():
+        dataset = ViewedDataset(dataset, view, _translator(companions, cache))
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
     losses = [stage.objective for stage in curriculum.stages()]
@@ -285,6 +290,7 @@ def extend(
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
     further: bool = False,
+    companions: str | Engine | None = None,
     device: str = "auto",
     benchmark: bool | str | Path | Benchmark = True,
     cache: Path | None = None,
@@ -303,6 +309,8 @@ def extend(
         settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
         joint: learn all languages in one task instead of one after another (needs a shared table).
         further: let languages that are installed go on learning from where they are.
+        companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
+            the data lacks; see :func:`glotclip.translate.specs.open_engine`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
@@ -317,7 +325,7 @@ def extend(
     """
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
-        joint=joint, further=further, device=device, cache=cache, progress=progress,
+        joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, hooks=hooks, progress=progress)
 
@@ -331,6 +339,8 @@ def run_extension(
 ) -> Extended:
     """Carry out a plan; see :func:`extend`."""
     hooks = hooks or Hooks()
+    if plan.curriculum.train.evaluate_every and hooks.validate is None:
+        hooks = replace(hooks, validate=_validator(plan, progress))
     if benchmark is not False and hooks.evaluate is None:
         hooks = replace(hooks, evaluate=_evaluator(plan, benchmark, progress))
     start_folders: dict[str, Path] = {
@@ -435,6 +445,43 @@ def rebase(folder: str | Path, base: str | Path | DualEncoder, out: str | Path) 
     else:
         source = str(Path(base).resolve()) if Path(base).exists() else str(base)
     return move(PolyglotFolder(folder), encoder, source, Path(out)).load(encoder)
+
+
+def _translator(companions: str | Engine | None, cache: Path | None) -> Translate | None:
+    """Translate through the disk cache with the engine that was named, if one was."""
+    if companions is None:
+        return None
+    engine = open_engine(companions) if isinstance(companions, str) else companions
+    return Translator(engine, cache).translate
+
+
+def _validator(plan: ExtendPlan, progress: Progress) -> Validate:
+    """Score a lesson on the data's rows of split "validation": mean recall over its languages.
+
+    Raises:
+        DataError: if there are no such rows with pictures.
+    """
+    codes = list(plan.curriculum.languages)
+    chosen = validation(plan.dataset, codes)
+    if chosen is None:
+        raise DataError(
+            f"{plan.dataset.name} has no pictures in a split validation, which evaluate_every asks for",
+            hint="mark some rows with split=validation, or use --set evaluate_every=0",
+        )
+    features = gallery_features(plan.polyglot, chosen, plan.cache, progress)
+
+    def score(encoder: retrieval.TextEncoder, langs: Sequence[str]) -> float:
+        result = retrieval.evaluate(
+            encoder,
+            chosen,
+            [code for code in langs if code in chosen.captions],
+            image_features=features.array,
+            image_rows=features.rows,
+            interval=retrieval.Interval(draws=0),
+        )
+        return float(result["average"]["mean_recall"])
+
+    return score
 
 
 def _evaluator(

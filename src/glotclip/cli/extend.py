@@ -38,6 +38,10 @@ def extend(
     further: Annotated[
         bool, typer.Option("--further", help="Installed languages go on learning from where they are.")
     ] = False,
+    companions: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="Translation engine for text=to-english and partner=from-english."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.md and report.html.")] = True,
@@ -63,6 +67,7 @@ def extend(
             settings=parse_assignments(settings or []),
             joint=joint,
             further=further,
+            companions=companions,
             device=device,
             progress=progress,
         )

@@ -184,7 +184,9 @@ class TextTower(nn.Module):
             else:
                 hidden = block.pooled(hidden, layout.groups, layout.queries, causal, precision, inside)
             if pathway is not None:
-                hidden = pathway.after_block(k, hidden[None])[0]
+                # What a pathway computes here is linear maps for the most part; the residual stream stays as it is.
+                with torch.autocast(hidden.device.type, precision, enabled=precision != torch.float32):
+                    hidden = pathway.after_block(k, hidden[None])[0]
         return hidden
 
     def _embed(self, tokens: torch.Tensor, pathway: Pathway | None) -> torch.Tensor:

@@ -20,10 +20,12 @@ from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import Route
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.pathway import Pathway
 from glotclip.packs.pack import LanguagePack, check_base
 
 Picture = str | Path | Image.Image
 AUTO = "auto"
+MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
 _VIDEOS = 8
 
 
@@ -59,6 +61,16 @@ class Polyglot:
     def embed_dim(self) -> int:
         """Width of the features, E."""
         return self.base.embed_dim
+
+    def to(self, device: torch.device | str) -> Polyglot:
+        """Move the base and all packs, in place."""
+        self.base.to(device)
+        for pack in self._packs.values():
+            for parts in pack.state.parts.values():
+                for part in parts:
+                    part.to(device)
+        self._reroute()
+        return self
 
     def add_pack(self, pack: LanguagePack | Path | str) -> LanguagePack:
         """Install a pack; the base is not reloaded and no other pack changes.
@@ -132,7 +144,7 @@ class Polyglot:
         pack = self.pack_of(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
         chosen = choose_precision(precision, self.base.device)
-        return self.base.encode_tokens(tokenizer.encode(texts), self._routes.get(lang), precision=chosen)
+        return self.base.encode_tokens(tokenizer.encode(texts), self._pathway(lang), precision=chosen)
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
@@ -212,5 +224,16 @@ class Polyglot:
             rows.setdefault(code, []).append(row)
         return rows
 
+    def _pathway(self, lang: str) -> Pathway | None:
+        """The way of a language for serving: what weights can absorb is merged, for the languages asked for last."""
+        if lang not in self._routes:
+            return None
+        pathway = self._merged.pop(lang, None) or self._routes[lang].merged(self.base.text)
+        self._merged[lang] = pathway  # the last asked for is the last in order
+        while len(self._merged) > MERGED_LANGUAGES:
+            del self._merged[next(iter(self._merged))]
+        return pathway
+
     def _reroute(self) -> None:
+        self._merged: dict[str, Pathway] = {}
         self._routes = {code: pack.state.route(code) for pack in self._packs.values() for code in pack.languages}
