@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from glotclip.errors import CheckpointError, MissingExtraError, require
+from glotclip.errors import CheckpointError, DataError, MissingExtraError, require
 from glotclip.languages import normalise
 from glotclip.storage import read_json
 from glotclip.translate.codes import m2m_token, marian_tokens, nllb_token
@@ -25,6 +25,11 @@ from glotclip.translate.engine import BatchEngine, folder_digest
 from glotclip.translate.routes import Pair, route
 
 BEAM_SIZE = 4
+#: How many times the beam's number of answers must be complete before the search ends (arXiv 2204.05424). At 1, a few
+#: short bad answers end it before a long good one is complete.
+PATIENCE = 2.0
+#: OPUS-MT models have 512 positions, and a longer text is an error to them. Pieces beyond are cut off.
+MAX_PIECES, MAX_ANSWER = 500, 256
 MAX_BATCH = 32
 _END = "</s>"
 _SPECIAL = {"<unk>", "<s>", _END, "<pad>"}
@@ -69,7 +74,7 @@ class CTranslate2Engine(BatchEngine):
     @cached_property
     def version(self) -> str:
         """Stands for the library, the folder's files and the search."""
-        return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}"
+        return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}x{PATIENCE:g}"
 
     def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate with the model, or with each of the chain of packages."""
@@ -104,12 +109,20 @@ class _Model:
     def translate(self, texts: Sequence[str], source: str, target: str, beam_size: int) -> list[str]:
         """Translate texts; an answer may be empty."""
         before, prefix = self.begin(source, target)
-        results = self.translator.translate_batch(
-            [[*before, *pieces, *self.end] for pieces in self.source.encode(list(texts), out_type=str)],
-            target_prefix=[prefix] * len(texts) if prefix else None,
-            beam_size=beam_size,
-            max_batch_size=MAX_BATCH,
-        )
+        pieces = [some[:MAX_PIECES] for some in self.source.encode(list(texts), out_type=str)]
+        try:
+            results = self.translator.translate_batch(
+                [[*before, *some, *self.end] for some in pieces],
+                target_prefix=[prefix] * len(texts) if prefix else None,
+                beam_size=beam_size,
+                patience=PATIENCE,
+                max_batch_size=MAX_BATCH,
+                max_decoding_length=MAX_ANSWER,
+            )
+        except RuntimeError as error:  # no memory, or a text too long for the model
+            raise DataError(
+                f"CTranslate2 failed: {error}", hint="leave out very long texts, or free memory"
+            ) from error
         return [self._text(result.hypotheses[0][len(prefix) :]) for result in results]
 
     def _text(self, tokens: Sequence[str]) -> str:
@@ -173,7 +186,7 @@ def _named(token: Callable[[str, set[str]], str], vocabulary: set[str]) -> Begin
 def _translator(folder: Path) -> Any:
     library: Any = require("ctranslate2", extra="mt", purpose="translating with CTranslate2")
     try:
-        return library.Translator(str(folder), device="auto", compute_type="auto")
+        return library.Translator(str(folder), device="auto", compute_type="default")  # as it was converted
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"CTranslate2 cannot load {folder} ({error})", hint="convert the model anew, or unpack the package anew"

@@ -76,7 +76,8 @@ class TransformersEngine(BatchEngine):
             ).to(self._model.device)
             with torch.inference_mode():
                 ids = self._model.generate(**batch, **forced, num_beams=self.beam_size, max_new_tokens=self._longest)
-            written = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+            # Every answer begins with the decoder's start and the token forced, which some tokenizers do not skip.
+            written = self._tokenizer.batch_decode(ids[:, 1 + len(forced) :], skip_special_tokens=True)
             for place, answer in zip(places, written, strict=True):
                 answers[place] = answer
         return answers
@@ -108,7 +109,9 @@ class TransformersEngine(BatchEngine):
 
     @cached_property
     def _vocabulary(self) -> set[str]:
-        return {*self._tokenizer.get_vocab(), *self._tokenizer.all_special_tokens}
+        # M2M-100's tokenizer keeps its languages apart from its vocabulary.
+        apart = getattr(self._tokenizer, "lang_token_to_id", {})
+        return {*self._tokenizer.get_vocab(), *self._tokenizer.all_special_tokens, *apart}
 
     @property
     def _longest(self) -> int:
@@ -117,7 +120,7 @@ class TransformersEngine(BatchEngine):
     def _loaded(self, kind: Any) -> Any:
         try:
             return kind.from_pretrained(str(self.folder), local_files_only=True)
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError, TypeError, AssertionError) as error:
             raise CheckpointError(
                 f"transformers cannot load {self.folder} ({str(error).splitlines()[0]})",
                 hint="check that weights, config.json and the tokenizer's files are there, whole, and sentencepiece "

@@ -1,0 +1,195 @@
+"""The disk cache: nothing is asked twice, nothing done is lost, two processes may share it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glotclip.errors import ConfigError, DataError, StorageError
+from glotclip.translate.cache import FILE, Translator
+from glotclip.translate.engine import BatchEngine, UnansweredWarning
+from glotclip.translate.lines import FileEngine
+
+
+class Counting(BatchEngine):
+    """Answers with text and target, not at all to question marks; remembers what it was asked; may break."""
+
+    name = "counting"
+    chunk = 4
+
+    def __init__(self, version: str = "1", breaks_at: int | None = None) -> None:
+        self._version, self.breaks_at = version, breaks_at
+        self.asked: list[str] = []
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        if self.breaks_at is not None and len(self.asked) >= self.breaks_at:
+            raise DataError("broken", hint="repair it")
+        self.asked += texts
+        return ["" if text == "?" else f"{text}+{target}" for text in texts]
+
+
+@settings(max_examples=15)  # every example makes files
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1), max_size=5))
+def test_every_text_is_asked_once_and_answered_in_its_place(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[list[str]]
+) -> None:
+    engine = Counting()
+    engine.chunk = 3
+    translator = Translator(engine, tmp_path_factory.mktemp("cache"))
+    for texts in calls:
+        assert translator.translate(texts, "en", "de") == [f"{text}+de" for text in texts]
+    assert sorted(engine.asked) == sorted({text for texts in calls for text in texts})
+
+
+def test_engine_version_and_pair_are_apart(tmp_path: Path) -> None:
+    for version, source, target in (("1", "en", "de"), ("2", "en", "de"), ("1", "fr", "de"), ("1", "en", "fr")):
+        engine = Counting(version)
+        assert Translator(engine, tmp_path).run(["a"], source, target).cached == 0
+        assert engine.asked == ["a"]
+    again = Counting("1")
+    assert Translator(again, tmp_path).run(["a", " a\n", "b"], "en", "de").cached == 2
+    assert again.asked == ["b"]
+
+
+def test_what_was_done_before_a_failure_stays_done(tmp_path: Path) -> None:
+    texts = [f"text {number}" for number in range(10)]
+    broken = Counting(breaks_at=8)
+    steps: list[tuple[int, int]] = []
+    with pytest.raises(DataError, match="broken"):
+        Translator(broken, tmp_path).run(texts, "en", "de", progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(4, 10), (8, 10)]
+    whole = Counting()
+    result = Translator(whole, tmp_path).run(texts, "en", "de")
+    assert result.cached == 8
+    assert whole.asked == texts[8:]
+    assert result.texts == [f"{text}+de" for text in texts]
+
+
+_PROCESS = """
+import os, pathlib, signal, sys, time
+from glotclip.translate.cache import Translator
+from glotclip.translate.engine import BatchEngine
+
+class Engine(BatchEngine):
+    name, version, chunk, calls = "engine", "1", 5, 0
+    def answers(self, texts, source, target):
+        self.calls += 1
+        if sys.argv[2] == "dies" and self.calls == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.005)
+        return [text.upper() for text in texts]
+
+texts = [f"text {number}" for number in range(100)]
+result = Translator(Engine(), pathlib.Path(sys.argv[1])).run(texts, "en", "de")
+assert result.texts == [text.upper() for text in texts]
+print(result.cached)
+"""
+
+
+def _start(cache: Path, what: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", _PROCESS, str(cache), what], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_process_loses_one_chunk_at_most(tmp_path: Path) -> None:
+    killed = _start(tmp_path, "dies")
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    out, _ = _start(tmp_path, "lives").communicate(timeout=60)
+    assert out == "15\n"
+
+
+def test_two_processes_share_the_cache(tmp_path: Path) -> None:
+    both = [_start(tmp_path, "lives") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    out, _ = _start(tmp_path, "lives").communicate(timeout=60)
+    assert out == "100\n"
+
+
+def test_a_text_without_answer_is_counted_every_time_and_asked_once(tmp_path: Path) -> None:
+    engine = Counting()
+    for cached in (0, 3):
+        result = Translator(engine, tmp_path).run(["a", "?", "b"], "en", "de")
+        assert (result.texts, result.unanswered, result.cached) == (["a+de", "?", "b+de"], (1,), cached)
+    assert engine.asked == ["a", "?", "b"]
+    with pytest.warns(UnansweredWarning, match="1 of 3"):
+        Translator(engine, tmp_path).translate(["a", "?", "b"], "en", "de")
+
+
+def test_too_many_without_answer_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no answer to 2 of 4 texts, first: '\?' \(at most 5%"):
+        Translator(Counting(), tmp_path).run(["a", "?", "?", "b"], "en", "de")
+    assert len(Translator(Counting(), tmp_path, limit=0.5).run(["a", "?", "?", "b"], "en", "de").unanswered) == 2
+
+
+def test_a_thousand_captions_come_back_at_once(tmp_path: Path) -> None:
+    texts = [f"a man in shirt {number}" for number in range(1000)]
+    engine = Counting()
+    engine.chunk = 500
+    Translator(engine, tmp_path).run(texts, "en", "de")
+    started = time.process_time()  # not the clock on the wall: others may be busy on this machine
+    assert Translator(Counting(breaks_at=0), tmp_path).run(texts, "en", "de").cached == 1000
+    assert time.process_time() - started < 0.3
+
+
+def test_files_need_no_cache(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"{name}\n", encoding="utf-8")
+    result = Translator(FileEngine(tmp_path / "a", tmp_path / "b"), tmp_path / "cache").run(["a"], "en", "de")
+    assert result.texts == ["b"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_users_cache_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "home"))
+    Translator(Counting()).run(["a"], "en", "de")
+    assert (tmp_path / "home" / FILE).is_file()
+
+
+def test_nothing_to_translate(tmp_path: Path) -> None:
+    assert Translator(Counting(), tmp_path).run([], "en", "de").texts == []
+
+
+def test_a_damaged_or_newer_cache(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    file.write_bytes(b"this is no database, however long it may be, and it has no header" * 20)
+    with pytest.raises(StorageError, match="is damaged"):
+        Translator(Counting(), tmp_path).run(["a"], "en", "de")
+    file.unlink()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(ConfigError, match="newer format"):
+        Translator(Counting(), tmp_path).run(["a"], "en", "de")
+
+
+def test_a_cache_in_a_files_place(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot write"):
+        Translator(Counting(), tmp_path / "file").run(["a"], "en", "de")
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(StorageError, match="cannot be used"):
+        Translator(Counting(), tmp_path).run(["a"], "en", "de")
+
+
+def test_no_heavy_package_is_loaded_for_cached_answers(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from glotclip.translate import cache, corpus, queries, specs, apertium, ct2, hf;"
+        "assert not {'torch', 'transformers', 'ctranslate2', 'sentencepiece'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})

@@ -1,0 +1,88 @@
+"""The promise of every engine: as many answers, in order, none empty; and what is no text or no pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glotclip.errors import ConfigError, DataError, LanguageError
+from glotclip.translate.engine import BatchEngine, UnansweredWarning, ask, digest, folder_digest
+
+
+class Upper(BatchEngine):
+    """Answers in capitals, and has none to texts that hold a question mark."""
+
+    name = "upper"
+    version = "1"
+
+    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return ["" if "?" in text else f"  {text.upper()}\n" for text in texts]
+
+
+class Short(Upper):
+    """Swallows the last text."""
+
+    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return super().answers(texts, source, target)[:-1]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="?")).filter(str.strip)))
+def test_count_and_order_are_kept_and_nothing_is_empty(texts: list[str]) -> None:
+    assert Upper().translate(texts, "en", "de") == [
+        " ".join(" ".join(text.split()).upper().split()) for text in texts
+    ]
+
+
+def test_a_text_without_answer_stays_and_is_counted() -> None:
+    with pytest.warns(UnansweredWarning, match="no answer to 2 of 3 texts"):
+        assert Upper().translate(["a?", "b", "c ?"], "en", "de") == ["a?", "B", "c ?"]
+
+
+def test_another_number_of_answers_is_an_error() -> None:
+    with pytest.raises(DataError, match="1 answers to 2 texts"):
+        Short().translate(["a", "b"], "en", "de")
+
+
+def test_engines_of_other_people_are_held_to_it_too() -> None:
+    class Foreign:
+        name = "foreign"
+        version = "1"
+
+        def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+            return ["one"]
+
+    assert ask(Foreign(), ["eins"], "de", "en") == ["one"]
+    with pytest.raises(DataError, match="foreign gave 1 answers to 2 texts"):
+        ask(Foreign(), ["eins", "zwei"], "de", "en")
+
+
+def test_what_cannot_be_translated() -> None:
+    with pytest.raises(DataError, match="text 2 of 2 is empty"):
+        Upper().translate(["a", " \n"], "en", "de")
+    with pytest.raises(TypeError, match="not one string"):
+        Upper().translate("abc", "en", "de")
+    with pytest.raises(LanguageError):
+        Upper().translate(["a"], "en", "german")
+    with pytest.raises(ConfigError, match="both 'ja'"):
+        Upper().translate(["a"], "jp", "ja")
+
+
+def test_digests_tell_facts_apart() -> None:
+    assert digest("a", 1) == digest("a", 1) != digest("a", 2)
+    assert len(digest()) == 12
+
+
+def test_a_folder_changes_with_any_of_its_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "weights").write_bytes(b"1")
+    before = folder_digest(folder)
+    assert folder_digest(folder) == before
+    (folder / "deep" / "weights").write_bytes(b"12")
+    after = folder_digest(folder)
+    assert after != before
+    (folder / "more").touch()
+    assert folder_digest(folder) not in (before, after)
