@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,19 +111,21 @@ def test_truncated_lines_are_far_shorter_than_their_counterparts(desk: Desk) -> 
     english = [line + " while another one watches it from the window" for line in desk.captions("en")]
     german = [line + ", während ein anderer vom Fenster aus zusieht" for line in desk.captions("de")]
     german[3] = german[3][:10]
-    assert parallel.truncated(german, english) == [3]
     texts = [Text("de", "test", "de", german), Text("en", "test", "en", english)]  # English last: order is free
     found = [finding for finding in parallel.check(texts, language=False) if finding.kind == Kind.TRUNCATED]
-    assert _found(found) == {(Kind.TRUNCATED, "de", 1, False)}
+    assert _found(found) == {(Kind.TRUNCATED, "de", 1, True)}  # one of eight is much
     assert found[0].detail == "line 4"
 
 
-def test_lines_cut_at_one_length_are_truncated() -> None:
-    lines = [f"{number} " + "word " * (5 + number) for number in range(9)]
-    assert parallel.truncated(lines) == []
-    cut = [line[:40] for line in lines]
-    assert parallel.truncated(cut) == [index for index, line in enumerate(cut) if len(line) == 40]
-    assert parallel.truncated([line[:39] + "." for line in lines]) != parallel.truncated(cut)
+def test_lines_that_slid_are_caught() -> None:
+    sizes = np.random.default_rng(0).integers(20, 120, 1000)
+    english = ["e" * int(size) for size in sizes]
+    german = ["d" * int(size * 1.2) for size in sizes]
+    out_of_step = [*german[:600], german[0], *german[600:-1]]  # one line too many, the last one lost
+    for lines, expected in ((german, set()), (out_of_step, {(Kind.SLID, "de", 400, True)})):
+        texts = [Text("en", "test", "en", english), Text("de", "test", "de", lines)]
+        found = [f for f in parallel.check(texts, language=False) if f.kind in (Kind.SLID, Kind.TRUNCATED)]
+        assert _found(found) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def test_names_say_language_and_kind(desk: Desk) -> None:
         desk.lines(f"human/val.{lang}", desk.captions(lang))
     desk.lines("from_english/train.de.gz", desk.captions("de"))
     desk.lines("translated_to_en/train.de", desk.captions("en"))
+    desk.lines("translated_to_en/train.en", desk.captions("en"))  # no translation: the human captions again
     desk.lines("human/train.images.txt", ["1.jpg"])
     desk.lines("human/train.csv", ["1.jpg"])
     desk.lines("README.md", ["text"])

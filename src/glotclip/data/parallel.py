@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glotclip.data import lengths
+
 HUMAN, FROM_ENGLISH, TO_ENGLISH = "human", "from_english", "to_english"
 
 
@@ -32,6 +34,7 @@ class Kind(StrEnum):
     EQUAL = "machine text equal to the human text"
     EMPTY = "empty lines"
     TRUNCATED = "truncated lines"
+    SLID = "lines out of step with English"
     DUPLICATE = "repeated lines"
     UNCHECKED = "not checked"
 
@@ -94,10 +97,7 @@ _COPIED_SHARE = 0.9
 _SCRIPT_FAULT, _LANGUAGE_FAULT = 0.05, 0.25
 # Single captions are too short to tell close languages apart; ten together are not.
 _LINES_A_GUESS, _GUESSES = 10, 60
-_EMPTY_FAULT = 0.001
-# A line is truncated if its length relative to its counterpart's falls below this part of the usual.
-_SHORT, _LONG_ENOUGH = 0.3, 40
-_END_MARKS = (".", "!", "?", "。", "！", "？", "।", "…", '"')
+_EMPTY_FAULT, _TRUNCATED_FAULT = 0.001, 0.05
 _SHOWN = 5
 # Macrolanguages and close pairs that a language guesser mixes up: finding one for the other is no fault.
 _CLOSE = tuple(
@@ -129,12 +129,11 @@ def check(texts: Iterable[Text], *, aligned: bool = True, language: bool | None 
             findings += _wrong_language(text)
         digests.append(_Digest.of(text))
         findings += [finding for finding in _against(digests[-1], digests[:-1]) if finding is not None]
-    findings += _truncated_of(digests, aligned)
+    findings += _by_length(digests, aligned)
     findings += _row_counts(digests) if aligned else []
     if not guess and digests:
-        findings.append(
-            Finding(Kind.UNCHECKED, "all texts", "", 0, len(digests), False, "languages: py3langid is not installed")
-        )
+        why = "languages: py3langid is not installed" if language is None else "languages, as asked"
+        findings.append(Finding(Kind.UNCHECKED, "all texts", "", 0, len(digests), False, why))
     return sorted(findings, key=lambda finding: not finding.fault)
 
 
@@ -151,19 +150,6 @@ def wrong_script(lines: Sequence[str], lang: str) -> int:
     return wrong
 
 
-def truncated(lines: Sequence[str], counterpart: Sequence[str] | None = None) -> list[int]:
-    """Return the indices of lines that are far shorter than their counterparts suggest, or cut at one length.
-
-    Far shorter: below 0.3 of the usual ratio of lengths, for counterparts of 40 characters and more. Cut at one
-    length: three or more different lines, and at least one in a thousand, of exactly the greatest length, without
-    a mark at the end.
-    """
-    found = set(_cut(lines))
-    if counterpart is not None and len(lines) == len(counterpart):
-        found |= set(_short(_sizes(lines), _sizes(counterpart)))
-    return sorted(found)
-
-
 @dataclass(frozen=True, slots=True)
 class _Digest:
     """What is kept of a text to compare it with the others: two numbers a line instead of the line."""
@@ -178,7 +164,7 @@ class _Digest:
     def of(cls, text: Text) -> _Digest:
         hashes = np.fromiter((hash(line.strip()) for line in text.lines), np.int64, len(text.lines))
         bare = Text(text.where, text.part, text.lang, (), text.kind)
-        return cls(bare, len(text.lines), hashes, _sizes(text.lines), tuple(_cut(text.lines)))
+        return cls(bare, len(text.lines), hashes, lengths.of(text.lines), tuple(lengths.cut(text.lines)))
 
 
 def _alone(text: Text) -> list[Finding]:
@@ -271,37 +257,25 @@ def _wrong_language(text: Text) -> list[Finding]:
     return [_finding(Kind.LANGUAGE, text, round(share * len(text.lines)), share > _LANGUAGE_FAULT, detail)]
 
 
-def _truncated_of(digests: Sequence[_Digest], aligned: bool) -> Iterator[Finding]:
+def _by_length(digests: Sequence[_Digest], aligned: bool) -> Iterator[Finding]:
     """Judge each text's lengths by those of the English captions of its part."""
+    english = {
+        digest.text.part: digest for digest in digests if (digest.text.kind, digest.text.lang) == (HUMAN, "en")
+    }
     for digest in digests:
-        text, found = digest.text, set(digest.cut)
-        for other in digests if aligned else ():
-            is_english = other.text.kind == HUMAN and other.text.lang == "en" and other.text.part == text.part
-            if is_english and other is not digest and other.rows == digest.rows:
-                found |= set(_short(digest.sizes, other.sizes))
-        if found:
-            yield _finding(Kind.TRUNCATED, text, len(found), False, _first(sorted(found)), digest.rows)
-
-
-def _short(sizes: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[int]:
-    both = (sizes > 0) & (others > 0)
-    if not both.any():
-        return []
-    usual = float(np.median(sizes[both] / others[both]))
-    return [int(i) for i in np.flatnonzero(both & (others >= _LONG_ENOUGH) & (sizes < _SHORT * usual * others))]
-
-
-def _cut(lines: Sequence[str]) -> list[int]:
-    sizes = _sizes(lines)
-    if not sizes.size or (longest := int(sizes.max())) < _LONG_ENOUGH:
-        return []
-    longest_ones = (int(index) for index in np.flatnonzero(sizes == longest))
-    found = [index for index in longest_ones if not lines[index].rstrip().endswith(_END_MARKS)]
-    return found if len({lines[i] for i in found}) >= max(3, len(lines) / 1000) else []
-
-
-def _sizes(lines: Sequence[str]) -> npt.NDArray[np.int64]:
-    return np.fromiter((len(line) for line in lines), np.int64, len(lines))
+        text, cut = digest.text, set(digest.cut)
+        other = english.get(text.part) if aligned else None
+        if other is not None and other is not digest and other.rows == digest.rows:
+            blocks = lengths.slid(digest.sizes, other.sizes)
+            if blocks:
+                count = sum(end - start for start, end in blocks)
+                detail = f"from about line {blocks[0][0] + 1}"
+                yield _finding(Kind.SLID, text, count, True, detail, digest.rows)
+            else:
+                cut |= set(lengths.short(digest.sizes, other.sizes))
+        if cut:
+            fault = len(cut) > _TRUNCATED_FAULT * digest.rows
+            yield _finding(Kind.TRUNCATED, text, len(cut), fault, _first(sorted(cut)), digest.rows)
 
 
 def _finding(kind: Kind, text: Text, count: int, fault: bool, detail: str, total: int | None = None) -> Finding:

@@ -30,6 +30,8 @@ def from_files(folder: Path) -> list[Text]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder", hint="name the folder that holds the line-aligned files")
     named = [(path, *parsed) for path in _files(folder) if (parsed := _parse(path, folder)) is not None]
+    # English among machine translations is the human English again, as PECT's release has it.
+    named = [entry for entry in named if entry[1] == HUMAN or entry[3] != "en"]
     languages: dict[str, set[str]] = {}
     for _, kind, stem, lang in named:
         languages.setdefault(stem, set()).update((lang,) if kind == HUMAN else (lang, "en"))
