@@ -21,6 +21,7 @@ from glotclip.data.view import Translate, View, ViewedDataset, validation
 from glotclip.errors import ConfigError, DataError, StorageError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.methods.method import Method, method_named
 from glotclip.methods.settings import MethodSettings
@@ -342,7 +343,7 @@ def run_extension(
     if plan.curriculum.train.evaluate_every and hooks.validate is None:
         hooks = replace(hooks, validate=_validator(plan, progress))
     if benchmark is not False and hooks.evaluate is None:
-        hooks = replace(hooks, evaluate=_evaluator(plan, benchmark, progress))
+        hooks = replace(hooks, evaluate=evaluator(plan, benchmark, progress))
     start_folders: dict[str, Path] = {
         name: pack.folder.resolve() for name, pack in plan.polyglot.packs.items() if pack.folder is not None
     }
@@ -484,14 +485,25 @@ def _validator(plan: ExtendPlan, progress: Progress) -> Validate:
     return score
 
 
-def _evaluator(
-    plan: ExtendPlan, benchmark: bool | str | Path | Benchmark, progress: Progress
-) -> Callable[[Polyglot, Sequence[str]], dict[str, Any]] | None:
-    """Score languages on one benchmark, whose pictures are encoded once; None if there is nothing to score on."""
-    base = plan.polyglot.base
-    wanted = list(dict.fromkeys((*plan.polyglot.languages, *base.languages, *plan.curriculum.languages)))
+def evaluator(
+    plan: ExtendPlan,
+    benchmark: bool | str | Path | Benchmark = True,
+    progress: Progress = _silent,
+    *,
+    intervals: int = 0,
+) -> Scorer | None:
+    """What scores the languages of a run on one benchmark; None if there is nothing to score on.
+
+    Args:
+        plan: of the run.
+        benchmark: as :func:`extend` takes it.
+        progress: called with (what, done, total) while pictures are encoded, which happens once.
+        intervals: bootstrap draws of the scores after the last task; 0 leaves the intervals out.
+    """
+    base, learnt = plan.polyglot.base, plan.curriculum.languages
+    wanted = list(dict.fromkeys((*plan.polyglot.languages, *base.languages, *learnt)))
     if isinstance(benchmark, bool):
-        chosen = plan.dataset.held_out(wanted)
+        chosen = plan.dataset.held_out(wanted) if benchmark else None
     elif isinstance(benchmark, str | Path):
         chosen = open_dataset(benchmark).held_out(wanted)
     else:
@@ -499,37 +511,10 @@ def _evaluator(
     if chosen is None:
         return None
     features = gallery_features(plan.polyglot, chosen, plan.cache, progress)
-
-    def score(polyglot: Polyglot, codes: Sequence[str]) -> dict[str, Any]:
-        result = retrieval.evaluate(
-            _TextEncoder(polyglot, plan.curriculum.precision),
-            chosen,
-            [code for code in codes if code in chosen.captions],
-            image_features=features.array,
-            image_rows=features.rows,
-            interval=retrieval.Interval(draws=0),
-        )
-        scores: dict[str, Any] = result["languages"]
-        return scores
-
-    return score
+    encoder = partial(_TextEncoder, precision=plan.curriculum.precision)
+    return Scorer(chosen, features, encoder, draws=intervals, final=learnt)
 
 
 def accuracy_matrix(evaluations: Mapping[str, Any], subset: str | None = None) -> AccuracyMatrix | None:
     """Mean R@1 of both directions of every language after every task, as the record of a run holds it."""
-    if not evaluations:
-        return None
-
-    def r1(scores: Mapping[str, Any]) -> float:
-        part = scores if subset is None else scores["subsets"][subset]
-        return float(part["text_to_image"]["r@1"] + part["image_to_text"]["r@1"]) / 2
-
-    rows = {
-        task: {code: r1(scores) for code, scores in by_language.items()} for task, by_language in evaluations.items()
-    }
-    known = tuple(rows["start"])
-    score = "mean r@1 of both directions" + (f", {subset} pictures" if subset else "")
-    matrix = AccuracyMatrix.begin(rows.pop("start"), known=known, score=score)
-    for task, scores in rows.items():
-        matrix = matrix.after([code for code in task.split("+") if code not in known], scores)
-    return matrix
+    return AccuracyMatrix.of(evaluations, subset=subset) if evaluations else None

@@ -62,6 +62,39 @@ class AccuracyMatrix:
         """Start with the base's scores R[0, ·]; ``known`` are the languages it knows."""
         return cls(tuple(known), (), (dict(scores),), score)
 
+    @classmethod
+    def of(
+        cls,
+        evaluations: Mapping[str, Any],
+        *,
+        directions: Sequence[str] = ("text_to_image", "image_to_text"),
+        subset: str | None = None,
+        tasks: Sequence[Sequence[str]] | None = None,
+    ) -> AccuracyMatrix:
+        """Read R@1 of the scores that a run recorded.
+
+        Args:
+            evaluations: "start" and each task's name (its languages, joined by "+") → language → scores.
+            directions: which R@1; the mean of it where both are given.
+            subset: of the pictures; all without one.
+            tasks: all tasks of the run, where it was not evaluated after each; by default those of ``evaluations``.
+        """
+        rows = {
+            task: {
+                code: float(np.mean([part[direction]["r@1"] for direction in directions]))
+                for code, scores in by_language.items()
+                if (part := scores if subset is None else scores["subsets"].get(subset)) is not None
+            }
+            for task, by_language in evaluations.items()
+        }
+        known = tuple(evaluations["start"])
+        named = tasks if tasks is not None else [task.split("+") for task in rows if task != "start"]
+        score = f"{directions[0]}.r@1" if len(directions) == 1 else "mean r@1 of both directions"
+        matrix = cls.begin(rows["start"], known=known, score=score + (f", {subset} pictures" if subset else ""))
+        for task in named:
+            matrix = matrix.after([code for code in task if code not in known], rows.get("+".join(task), {}))
+        return matrix
+
     def after(self, learnt: str | Sequence[str], scores: Mapping[str, float]) -> AccuracyMatrix:
         """Return the matrix with one task more, in which ``learnt`` was learnt and then ``scores`` measured."""
         languages = (learnt,) if isinstance(learnt, str) else tuple(learnt)
