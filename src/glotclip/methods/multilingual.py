@@ -91,7 +91,7 @@ class MultilingualTable(Part):
         shapes = {"rows": (len(ids), D), "projection": (W, D), "bias": (W,)}
         others = {name: tensor for name, tensor in tensors.items() if name != "ids"}
         check_tensors(cls.kind, {name: torch.Size(shape) for name, shape in shapes.items()}, others)
-        if K and not (0 <= int(ids.min()) and int(ids.max()) < size):
+        if K and not (int(ids.min()) >= 0 and int(ids.max()) < size):
             raise PackError(f"the {cls.kind} part's ids do not fit {size} rows", hint="get the pack again")
         rows, projection, bias = (others[name].float().to(base.device) for name in ("rows", "projection", "bias"))
         return cls(ids.to(base.device), rows, projection, bias, size).requires_grad_(False)
