@@ -101,7 +101,7 @@ def test_damage_behind_the_beginning_is_noted(tmp_path: Path, film: Film) -> Non
 
     path = film(tmp_path / "a.webm", SHADES, codec="libvpx-vp9")
     with av.open(str(path)) as container:
-        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+        packets = [(packet.pos or 0, packet.size) for packet in container.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
     for place, size in packets[12:]:
         content[place + 4 : place + 4 + size] = bytes(size)  # behind track number, time and flags
@@ -223,3 +223,35 @@ def test_pooling_is_the_mean_of_directions() -> None:
     np.testing.assert_allclose(pool(frames), np.array([1, 1, 0]) / np.sqrt(2), rtol=1e-6)
     np.testing.assert_allclose(pool(frames[:1]), [1, 0, 0])
     assert pool(frames).dtype == np.float32
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, film: Film) -> list[Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    animated = folder / "a.gif"
+    frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 100, 200)]
+    frames[0].save(animated, save_all=True, append_images=frames[1:], duration=80)
+    shorter = SHADES[:8]
+    return [
+        film(folder / "a.mp4", shorter),
+        film(folder / "a.mkv", shorter),
+        film(folder / "a.avi", shorter, codec="mpeg4"),
+        animated,
+    ]
+
+
+@given(st.data())
+def test_no_damage_does_more_than_lose_frames(whole: list[Path], data: st.DataObject) -> None:
+    source = data.draw(st.sampled_from(whole))
+    content = bytearray(source.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=8)):
+        content[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(len(content) // 4, len(content)))
+    damaged = source.with_stem("damaged")
+    damaged.write_bytes(content[:cut])
+    try:
+        found = sample_frames(damaged, 4)
+    except VideoError as error:
+        assert str(damaged) in error.message
+    else:
+        assert 1 <= len(found.frames) <= 4 and len(found.times) == len(found.frames)

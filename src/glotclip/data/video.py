@@ -15,6 +15,7 @@ import bisect
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -55,6 +56,17 @@ _DEFAULT_GAP = 0.04  # seconds a frame lasts if nothing tells
 _MOST = 0.9  # share of the packets that must say their time
 _TOLERANCE, _TOLERANCE_SHARE = 0.5, 0.1  # seconds, and share, by which a header may be wrong unmentioned
 _MICRO = 1_000_000  # container durations are in microseconds
+# What Pillow's decoders raise for damaged files depends on the format.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    TypeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 _TURNS = {
     90: Image.Transpose.ROTATE_90,
     180: Image.Transpose.ROTATE_180,
@@ -348,28 +360,41 @@ def _upright(frame: Any) -> Image.Image:
 
 def _sample_animated(path: Path, sampling: Sampling, convert: Callable[[Image.Image], Frame]) -> SampledFrames[Frame]:
     """Pick frames of an animated picture; a still one is a video of one frame."""
-    try:
+    with _readable(path):
         lasting = [(each or _BROWSER_GAP) / 1000 for each in _animation_gaps(path)]
-        *starts, end = accumulate(lasting, initial=0.0)
-        chosen = choose(starts, end, sampling)
-        frames: list[Frame] = []
-        notes: tuple[str, ...] = ()
-        with Image.open(path) as image:
-            for index in chosen:
-                try:
-                    image.seek(index)
-                    copy = image.convert("RGBA")
-                except (OSError, EOFError, SyntaxError):
-                    notes = (f"it is damaged: {len(frames)} of {len(chosen)} frames could be picked",)
-                    break
-                frames.append(convert(copy))
-    except FileNotFoundError as error:
-        raise VideoError(f"{path} does not exist", hint="check the path") from error
-    except (OSError, EOFError, SyntaxError, ValueError, struct.error) as error:
-        raise VideoError(f"{path} is not a picture that can be read ({error})", hint="leave it out") from error
+    *starts, end = accumulate(lasting, initial=0.0)
+    chosen = choose(starts, end, sampling)
+    frames = tuple(convert(image) for image in _animated_frames(path, chosen))
     if not frames:
         raise VideoError(f"{path} has no frame that can be decoded", hint="fetch or convert it again")
-    return SampledFrames(tuple(frames), tuple(starts[index] for index in chosen[: len(frames)]), end, notes)
+    whole = len(frames) == len(chosen)
+    notes = () if whole else (f"it is damaged: {len(frames)} of {len(chosen)} frames could be picked",)
+    return SampledFrames(frames, tuple(starts[index] for index in chosen[: len(frames)]), end, notes)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises for an unreadable picture into :class:`VideoError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise VideoError(f"{path} does not exist", hint="check the path") from error
+    except _DAMAGE as error:
+        raise VideoError(f"{path} is not a picture that can be read ({error})", hint="leave it out") from error
+
+
+def _animated_frames(path: Path, chosen: Sequence[int]) -> Iterator[Image.Image]:
+    """Yield frames up to the first that cannot be decoded."""
+    with ExitStack() as stack:
+        with _readable(path):
+            image = stack.enter_context(Image.open(path))
+        for index in chosen:
+            try:
+                image.seek(index)
+                frame = image.convert("RGBA")
+            except _DAMAGE:
+                return
+            yield frame
 
 
 def _animation_gaps(path: Path) -> list[int]:
