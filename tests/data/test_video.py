@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample, sample_frames, webp_gaps
+from glotclip.data.animation import webp_gaps
+from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample, sample_frames
 from glotclip.errors import ConfigError, VideoError
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from glotclip.data import emoji, pictures
+from glotclip.data.animation import webp_gaps
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import BadRow, Caption, Corpus, Row
-from glotclip.data.video import Sampling, webp_gaps
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError, StorageError, require
 from glotclip.languages import normalise_all
 from glotclip.storage import cache_root, disk_errors, writing
