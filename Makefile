@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench results base clean
+.PHONY: demo test check format bench bench-lessons results base clean
 
 demo: $(STAMP)  ## extend emoji-clip to ten languages, print the table, write demo-out/report.html, answer a query
 	$(BIN)/glotclip demo --out demo-out
@@ -23,6 +23,9 @@ format: $(STAMP)
 
 bench: $(STAMP)  ## text tower against transformers' CLIP: writes benchmarks/results/
 	$(BIN)/python benchmarks/text_tower.py
+
+bench-lessons: $(STAMP)  ## lessons at the papers' geometries, and LoRA as it is served: writes benchmarks/results/
+	$(BIN)/python benchmarks/lessons.py
 
 results: $(STAMP)  ## the figures of docs/results.md (about half an hour; fetches CLDR and google's pictures with npm)
 	$(BIN)/glotclip data get cldr
