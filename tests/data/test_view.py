@@ -104,3 +104,19 @@ def test_validation_rows_make_a_benchmark_of_their_own(drawn: Path, tmp_path: Pa
     assert found is not None
     assert len(found.images) == 3
     assert found.languages == ["de", "fr"]
+
+
+def test_a_mere_test_set_is_divided_and_its_test_rows_stay_the_same_for_all_shots() -> None:
+    class TestSet(Shelf):
+        def corpus(self, langs: Sequence[str]) -> Corpus:
+            rows = [Row(f"Ding {n}", "de", english=f"thing {n}", split="test", group=f"p{n}") for n in range(100)]
+            return Corpus(self.name, tuple(rows))
+
+    def pictures(shots: int, split: str) -> set[str | None]:
+        rows = ViewedDataset(TestSet(), View(shots=shots)).corpus(["de"]).rows
+        return {row.group for row in rows if row.split == split}
+
+    assert [len(pictures(shots, "train")) for shots in (1, 10)] == [1, 10]
+    assert pictures(1, "test") == pictures(10, "test")
+    assert len(pictures(1, "test")) == 80
+    assert not pictures(10, "test") & (pictures(10, "train") | pictures(10, "validation"))

@@ -73,7 +73,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
     Args:
         corpus: the captions.
         split: which of them.
-        sampling: which frames stand for a video; by default 12 at the mid-points of equal segments.
+        sampling: which frames stand for a video, where that is not as the corpus says.
 
     Raises:
         DataError: if no row of the split has a picture or video.
@@ -108,7 +108,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
     left_out = len(further - index_of.keys())
     if left_out:
         protocol += f" ({left_out} further {medium}s of the same groups are left out)"
-    chosen = (sampling or Sampling()) if of_videos else None
+    chosen = (sampling or corpus.sampling) if of_videos else None
     if chosen is not None:
         protocol += f"; a video is the mean of its frames: {chosen}"
     return Benchmark(

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from glotclip.data import benchmark as benchmarks
-from glotclip.data import emoji, motion, multi30k, readers
+from glotclip.data import emoji, motion, readers
 from glotclip.data.benchmark import Benchmark
+from glotclip.data.corpora import Layout, layout_of
 from glotclip.data.schema import Corpus, check_share
 from glotclip.data.videosets import VideoSet, recognise
 from glotclip.errors import DataError, LanguageError
@@ -111,7 +112,7 @@ class EmojiVideoDataset(Dataset):
 
 
 class FileDataset(Dataset):
-    """A caption file, a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`), or Multi30K's."""
+    """A caption file, or a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -119,7 +120,7 @@ class FileDataset(Dataset):
 
     @cached_property
     def _rows(self) -> Corpus:
-        corpus = multi30k.read(self.path) if (self.path / "train.en.gz").exists() else readers.read(self.path)
+        corpus = readers.read(self.path)
         check_share(corpus)
         return corpus
 
@@ -133,13 +134,36 @@ class FileDataset(Dataset):
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The rows of split "test", or of "validation" if there are none."""
-        for split in HELD_OUT_SPLITS:
-            rows = self._rows.select(split=split).rows
-            chosen = tuple(row for row in rows if row.lang in langs)
-            if any(row.image is not None or row.video is not None for row in chosen):
-                kept = Corpus(self.name, chosen, (), self._rows.licence)
-                return benchmarks.from_corpus(kept, split=split)
-        return None
+        return held_out_of(self._rows, langs)
+
+
+class CorpusDataset(Dataset):
+    """A corpus of the field in a folder as its owner lays it out (:mod:`glotclip.data.corpora`).
+
+    Args:
+        path: the folder.
+        layout: how it is laid out.
+        images: the folder of pictures, where it is not beside the captions.
+    """
+
+    def __init__(self, path: Path, layout: Layout, images: Path | None = None) -> None:
+        self.path, self.layout, self.images = path, layout, images
+        self.name = layout.name
+
+    def languages(self) -> list[str]:
+        """Codes there are captions in."""
+        return self.layout.languages(self.path)
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The captions in ``langs``; no other language's files are opened, English aside."""
+        corpus = self.layout.read(self.path, langs, images=self.images)
+        check_share(corpus)
+        return corpus
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The rows of split "test" that have pictures, or of "validation" if there are none."""
+        known = self.languages()
+        return held_out_of(self.corpus([code for code in langs if code in known]), langs)
 
 
 class VideoDataset(Dataset):
@@ -168,6 +192,16 @@ class VideoDataset(Dataset):
         return next((benchmark for benchmark in found if benchmark is not None), None)
 
 
+def held_out_of(corpus: Corpus, langs: Sequence[str]) -> Benchmark | None:
+    """A benchmark of a corpus's rows of split "test", or of "validation" if no test row has a picture or video."""
+    for split in HELD_OUT_SPLITS:
+        rows = corpus.select(split=split).rows
+        chosen = tuple(row for row in rows if row.lang in langs)
+        if any(row.image is not None or row.video is not None for row in chosen):
+            return benchmarks.from_corpus(Corpus(corpus.name, chosen, (), corpus.licence), split=split)
+    return None
+
+
 def _having(corpus: Corpus, langs: Sequence[str], path: Path) -> Corpus:
     """Return a corpus that has captions in all of ``langs``; that it lacks one is an error."""
     have = corpus.languages
@@ -178,8 +212,12 @@ def _having(corpus: Corpus, langs: Sequence[str], path: Path) -> Corpus:
     return corpus
 
 
-def open_dataset(name: str | Path) -> Dataset:
+def open_dataset(name: str | Path, images: Path | None = None) -> Dataset:
     """Open ``emoji``, ``emoji-video`` (either with ``:VENDOR``), or a caption file or folder.
+
+    Args:
+        name: the name, or the path.
+        images: the folder of pictures of a corpus that :mod:`glotclip.data.corpora` knows, where it lies elsewhere.
 
     Raises:
         DataError: if there is neither such a name nor such a path.
@@ -192,8 +230,11 @@ def open_dataset(name: str | Path) -> Dataset:
     if kind == EmojiVideoDataset.name and not path.exists():
         return EmojiVideoDataset(vendor or "auto")
     if path.exists():
-        of_videos = recognise(path)
-        return FileDataset(path) if of_videos is None else VideoDataset(path, of_videos)
+        if (of_videos := recognise(path)) is not None:
+            return VideoDataset(path, of_videos)
+        if (layout := layout_of(path)) is not None:
+            return CorpusDataset(path, layout, images)
+        return FileDataset(path)
     close = difflib.get_close_matches(text, [EmojiDataset.name, EmojiVideoDataset.name], n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     raise DataError(

@@ -219,7 +219,7 @@ def load(langs: Iterable[str], *, cldr: Path | None = None, progress: Progress |
             name = english[concept].name if concept in english and code != "en" else None
             split = emoji.concepts()[concept]
             rows.append(Row(named[concept].name, code, None, video, english=name, split=split, group=concept))
-    return Corpus(NAME, tuple(rows), tuple(bad), licence=emoji.licence(vendors, cldr))
+    return Corpus(NAME, tuple(rows), tuple(bad), licence=emoji.licence(vendors, cldr), sampling=SAMPLING)
 
 
 def benchmark(

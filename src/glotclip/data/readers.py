@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glotclip.data import columns
+from glotclip.data import columns, film
 from glotclip.data.schema import (
     BadRow,
     Corpus,
@@ -222,6 +222,8 @@ def _row(fields: Mapping[str, Any], default_lang: str | None) -> Row:
     if not isinstance(translations, dict):
         raise DataError("translations are not an object of language codes and texts", hint='write {"de": "…"}')
     image, video = _string(fields, "image"), _string(fields, "video")
+    if image and not video and image.lower().endswith(film.SUFFIXES):
+        image, video = None, image  # a column called path or file_name may hold either
     lang = _string(fields, "lang") or default_lang
     if lang is None:
         raise DataError("the row does not say its language", hint="fill in the lang column, or set default_lang")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise
 
@@ -70,6 +71,7 @@ class Corpus:
     """Checked rows under a name, what had to be left out, and the terms of use.
 
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
+    ``sampling`` says which frames stand for its videos.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Corpus:
     bad: tuple[BadRow, ...] = ()
     licence: str = "unknown"
     provenance: Mapping[str, str] = field(default_factory=dict)
+    sampling: Sampling = Sampling()
 
     def __len__(self) -> int:
         return len(self.rows)

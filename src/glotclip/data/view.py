@@ -14,7 +14,7 @@ import numpy as np
 
 from glotclip.data import benchmark as benchmarks
 from glotclip.data.benchmark import Benchmark
-from glotclip.data.dataset import Dataset
+from glotclip.data.dataset import Dataset, held_out_of
 from glotclip.data.schema import Caption, Corpus, Row
 from glotclip.errors import DataError
 
@@ -61,7 +61,7 @@ class ViewedDataset(Dataset):
         Raises:
             DataError: if a language has no machine translation where the view needs one.
         """
-        corpus = self._companioned(self.dataset.corpus(langs), langs)
+        corpus = self._companioned(self._divided(langs), langs)
         rows = [seen for row in corpus.rows if (seen := self._seen(row)) is not None]
         if missing := sorted(set(langs) & {row.lang for row in corpus.rows} - {row.lang for row in rows}):
             raise DataError(
@@ -74,7 +74,9 @@ class ViewedDataset(Dataset):
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The dataset's benchmark, its queries as the view has them."""
-        benchmark = self.dataset.held_out(langs)
+        corpus = self.dataset.corpus([code for code in langs if code in self.dataset.languages()])
+        divided = self.view.shots is not None and not has_training(corpus)
+        benchmark = held_out_of(divide(corpus), langs) if divided else self.dataset.held_out(langs)
         if benchmark is None or self.view.text == "target":
             return benchmark
         known = self._english_of(langs)
@@ -86,6 +88,11 @@ class ViewedDataset(Dataset):
             captions[code] = [Caption(text, query.image) for text, query in zip(texts, queries, strict=True)]
         protocol = f"{benchmark.protocol}; queries machine-translated into English"
         return replace(benchmark, captions=captions, protocol=protocol)
+
+    def _divided(self, langs: Sequence[str]) -> Corpus:
+        """The dataset's rows; where shots are asked of a mere test set, divided into splits."""
+        corpus = self.dataset.corpus(langs)
+        return divide(corpus) if self.view.shots is not None and not has_training(corpus) else corpus
 
     def _into_english(self, texts: Sequence[str], code: str, known: Mapping[tuple[str, str], str]) -> list[str]:
         missing = [text for text in texts if (code, text) not in known]
@@ -138,6 +145,25 @@ def validation(dataset: Dataset, langs: Sequence[str]) -> Benchmark | None:
     if not any(row.image is not None or row.video is not None for row in rows):
         return None
     return benchmarks.from_corpus(Corpus(dataset.name, tuple(rows), (), corpus.licence), split="validation")
+
+
+def has_training(corpus: Corpus) -> bool:
+    """Whether a corpus has rows to train on."""
+    return any(row.split == "train" for row in corpus.rows)
+
+
+def divide(corpus: Corpus, seed: int = 42) -> Corpus:
+    """Divide a mere test set by pictures: a tenth to train on, a tenth to validate, the rest to test.
+
+    The test rows are the same for every number of shots, so that scores can be compared (PECT's are not: it tests on
+    whatever its shots leave).
+    """
+    keys = sorted({_key(row) for row in corpus.rows})
+    order = np.random.default_rng(seed).permutation(len(keys))
+    tenth = len(keys) // 10
+    split = {keys[place]: "train" if n < tenth else "validation" if n < 2 * tenth else "test"
+             for n, place in enumerate(order)}  # fmt: skip
+    return replace(corpus, rows=tuple(replace(row, split=split[_key(row)]) for row in corpus.rows))
 
 
 def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:

@@ -63,3 +63,10 @@ def test_a_caption_file_with_a_column_of_videos(tmp_path: Path, film: Film) -> N
     assert isinstance(dataset, FileDataset)
     benchmark = dataset.benchmark(["en", "de"])
     assert benchmark.medium == "video" and [path.name for path in benchmark.images] == ["dog.mp4"]
+
+
+def test_a_column_of_files_may_hold_videos(tmp_path: Path, film: Film) -> None:
+    film(tmp_path / "dog.MP4", [0, 100])
+    (tmp_path / "files.tsv").write_text("file_name\tlang\tcaption\ndog.MP4\ten\ta dog\n")
+    (row,) = open_dataset(tmp_path / "files.tsv").corpus(["en"]).rows
+    assert row.image is None and row.video == tmp_path / "dog.MP4"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glotclip.data.dataset import VideoDataset, open_dataset
+from glotclip.data.video import Sampling
 from glotclip.data.videosets import msrvtt
 from glotclip.errors import DataError, LanguageError
 
@@ -66,7 +67,8 @@ def test_clip4clips_pack(tmp_path: Path, film: Film) -> None:
     assert [(each.text, each.image) for each in benchmark.captions["en"]] == [("a woman, talking", 0), ("a car", 1)]
     assert "2 of 3 videos of the split are there" in benchmark.protocol and "1K-A" in benchmark.protocol
     assert [bad.reason for bad in benchmark.bad] == ["the video video8 is missing"]
-    assert benchmark.sampling is not None
+    assert benchmark.sampling == corpus.sampling == Sampling(12, "fps", 1.0)
+    assert "1 frame a second, at most 12" in benchmark.protocol
     with pytest.raises(LanguageError, match="no captions in de"):
         dataset.corpus(["de"])
 

@@ -19,12 +19,14 @@ from typing import Any
 
 from glotclip.data.readers import read_text
 from glotclip.data.schema import BadRow, known_language
+from glotclip.data.video import Sampling
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
 from glotclip.errors import DataError, LanguageError
 from glotclip.storage import read_json
 
 NAME = "msrvtt"
 LICENCE = "MSR-VTT: research use; videos: their owners' terms"
+SAMPLING = Sampling(12, "fps", 1.0)  # CLIP4Clip's, MCLIP4VLA's and, as far as is known, MLA's
 _PLACES = ("", "annotations", "annotation", "msrvtt_data")
 _TEST = "MSRVTT_JSFUSION_test.csv"
 _DATA = "MSRVTT_data.json"
@@ -64,7 +66,9 @@ def read(folder: Path, videos: Path | None = None, *, train: str = "9k") -> Vide
     if (place / _TEST).exists():
         about = f"MSR-VTT 1K-A. {about}"
     where = videos or folder
-    return assemble(NAME, clips, Films([where]), folder=where, licence=LICENCE, about=about, bad=unlabelled)
+    return assemble(
+        NAME, clips, Films([where]), folder=where, licence=LICENCE, about=about, bad=unlabelled, sampling=SAMPLING
+    )
 
 
 class _Splits:

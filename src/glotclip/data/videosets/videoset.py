@@ -131,6 +131,7 @@ def assemble(
     licence: str = "unknown",
     about: str = "",
     bad: Iterable[BadRow] = (),
+    sampling: video.Sampling | None = None,
 ) -> VideoSet:
     """Check captions, find files, and count what is listed and what is there.
 
@@ -144,6 +145,7 @@ def assemble(
         licence: terms of use.
         about: one sentence on the captions.
         bad: what could not be used so far.
+        sampling: which frames stand for a video, where the set has a usual way.
     """
     rows: list[Row] = []
     wrong = list(bad)
@@ -170,7 +172,7 @@ def assemble(
     else:
         wrong += [lost for of_split in missing.values() for lost in of_split]
     return VideoSet(
-        Corpus(name, tuple(rows), tuple(wrong), licence=licence),
+        Corpus(name, tuple(rows), tuple(wrong), licence=licence, sampling=sampling or video.Sampling()),
         dict(Counter(split_of.values())),
         {split: tuple(lost) for split, lost in missing.items()},
         about,
