@@ -11,6 +11,7 @@ import pytest
 
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import Corpus, Row
+from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.captions import collect
@@ -65,6 +66,16 @@ def test_videos_alone(base: DualEncoder, film: Film, tmp_path: Path) -> None:
     assert [(Path(bad.where), bad.reason.split(",")[0]) for bad in found.bad] == [
         (clips[1], f"its header says {46 / 12:.1f} s")
     ]
+
+
+def test_the_corpus_says_which_frames(base: DualEncoder, film: Film, tmp_path: Path) -> None:
+    clip = film(tmp_path / "a.mp4", SHADES)
+    rows = (Row("a clip", "en", video=clip),)
+    cache = FeatureCache(base.fingerprint, tmp_path / "cache")
+    corpus = Corpus("clips", rows, sampling=Sampling(1, "fps"))
+    found = collect(corpus, "en", base, cache, with_images=True, partner_features=False)
+    expected = Polyglot(base).encode_video(clip, frames=1, mode="fps").numpy()
+    np.testing.assert_allclose(found.images.take(), expected, atol=1e-5)
 
 
 def test_text_alone_opens_no_video(base: DualEncoder, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Corpus:
     bad: tuple[BadRow, ...] = ()
     licence: str = "unknown"
     provenance: Mapping[str, str] = field(default_factory=dict)
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -93,7 +93,7 @@ def collect(
     say = progress or (lambda what, done, total: None)
     frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
     texts = [_counterpart(row) if partner_texts else None for row in rows]
-    images = _images(rows if with_images else [], len(rows), base, cache, say)
+    images = _images(replace(corpus, rows=tuple(rows) if with_images else ()), len(rows), base, cache, say)
     aligned = (frozen.rows >= 0) | np.array([text is not None for text in texts], dtype=bool)
     useful = np.flatnonzero(aligned | (images.rows >= 0))
     if not len(useful):
@@ -135,20 +135,21 @@ def _partners(rows: Sequence[Row], total: int, base: DualEncoder, cache: Feature
     return _spread(found, [text is not None for text in texts], total, base.embed_dim)
 
 
-def _images(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
+def _images(corpus: Corpus, total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:
     def encode(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             return base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    videos = {row.video for row in rows if row.video is not None and row.image is None}
-    paths = [row.image or row.video for row in rows]  # a row with both is trained on its picture
+    videos = {row.video for row in corpus.rows if row.video is not None and row.image is None}
+    paths = [row.image or row.video for row in corpus.rows]  # a row with both is trained on its picture
     present = [path is not None for path in paths]
     known = [path for path in paths if path is not None]
     pictures = [path for path in known if path not in videos]
     found = cache.images(pictures, base.preprocess.load, encode, progress=partial(say, "pictures"))
     if videos:
         films = [path for path in known if path in videos]
-        seen = cache.videos(films, base.preprocess.load, encode, progress=partial(say, "videos"))
+        watch = partial(say, "videos")
+        seen = cache.videos(films, base.preprocess.load, encode, sampling=corpus.sampling, progress=watch)
         found = _interleave(found, seen, np.array([path in videos for path in known]))
     return _spread(found, present, total, base.embed_dim)
 
