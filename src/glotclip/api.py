@@ -76,12 +76,13 @@ def load(name_or_path: str | Path, *, device: str = "auto", base: DualEncoder | 
 
 def evaluate(
     model: Polyglot | str | Path,
-    benchmark: Benchmark | str | Path = "emoji",
+    benchmark: Benchmark | Dataset | str | Path = "emoji",
     langs: Sequence[str] | None = None,
     *,
     device: str = "auto",
     precision: str = "fp32",
     translate: Engine | str | None = None,
+    companions: Engine | str | None = None,
     cache: Path | None = None,
     progress: Progress = _silent,
     intervals: int = 1000,
@@ -90,12 +91,14 @@ def evaluate(
 
     Args:
         model: a loaded model, or what :func:`load` takes.
-        benchmark: a benchmark, ``emoji``, or a caption file or folder whose rows of split "test" are used.
+        benchmark: a benchmark, ``emoji``, or a dataset, caption file or folder whose rows of split "test" are used.
         langs: languages; by default those that both model and benchmark have.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
         translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
             texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
+        companions: for languages that were learnt with ``text=to-english``: who translates their texts, where the
+            data does not bring translations.
         cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
@@ -115,10 +118,10 @@ def evaluate(
     if langs is not None:
         langs = normalise_all(langs)
     if isinstance(benchmark, str | Path):
-        dataset = open_dataset(benchmark)
-        benchmark = dataset.benchmark(
-            langs or [code for code in dataset.languages() if rival or code in polyglot.languages]
-        )
+        benchmark = open_dataset(benchmark)
+    if isinstance(benchmark, Dataset):
+        codes = langs or [code for code in benchmark.languages() if rival or code in polyglot.languages]
+        benchmark = _asked(benchmark, codes, polyglot, companions, cache, rival is not None)
     known = benchmark.languages if rival else polyglot.languages
     codes = langs or [code for code in known if code in benchmark.captions]
     features = gallery_features(polyglot, benchmark, cache, progress)
@@ -133,6 +136,24 @@ def evaluate(
     )
     left_out = (*benchmark.bad, *features.bad, *features.odd)
     return {**result, "skipped": [describe(each) for each in left_out]}
+
+
+def _asked(
+    dataset: Dataset,
+    codes: Sequence[str],
+    polyglot: Polyglot,
+    companions: Engine | str | None,
+    cache: Path | None,
+    rival: bool,
+) -> Benchmark:
+    """A dataset's benchmark, in which each language is asked with the kind of text that it was taught with."""
+    taught = {code: pack.manifest.settings.get("text") for pack in polyglot.packs.values() for code in pack.languages}
+    translated = [code for code in codes if taught.get(code) == "to-english" and not rival]
+    plain = dataset.benchmark(codes)
+    if not translated:
+        return plain
+    viewed = ViewedDataset(dataset, View(text="to-english"), _translator(companions, cache)).benchmark(translated)
+    return replace(plain, captions={**plain.captions, **viewed.captions}, protocol=viewed.protocol)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_other_settings_on_an_unfinished_run_are_refused(world: World, here: Her
         (["--set", "stpes=5"], "did you mean 'steps'"),
         (["--set", "steps"], "--set name=value"),
         (["--set", "steps=-1"], "'steps'"),
-        (["--method", "lexikon"], "methods: lexicon"),
+        (["--method", "lexikon"], "full, hard-prompt, lexicon"),
         (["--joint"], "isolation=shared"),
         (["--recipe", "absent.yaml"], "does not exist"),
         (["--device", "abacus"], "unknown device"),

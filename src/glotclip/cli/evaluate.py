@@ -31,6 +31,11 @@ def evaluate(
             help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
         ),
     ] = None,
+    companions: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="Who translates texts in languages learnt with text=to-english."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
@@ -39,6 +44,7 @@ def evaluate(
 ) -> None:
     """Measure how well texts find pictures and pictures find texts, in every language."""
     from glotclip import api
+    from glotclip.data.dataset import open_dataset
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
     from glotclip.storage import write_json
@@ -47,11 +53,12 @@ def evaluate(
     with Progress() as progress:
         result = api.evaluate(
             model,
-            benchmark,
+            open_dataset(benchmark, images),
             split_codes(langs) or None,
             device=device,
             precision=precision,
             translate=translate,
+            companions=companions,
             progress=progress,
             intervals=intervals,
         )

@@ -29,6 +29,7 @@ def extend(
     ],
     out: Annotated[Path, typer.Option(help="The folder to write; it may be MODEL itself.")],
     data: Annotated[str, typer.Option(help="emoji, or a caption file or folder.")] = "emoji",
+    images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
     method: Annotated[str, typer.Option(help="How languages are learnt.")] = "lexicon",
     recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
     settings: Annotated[
@@ -54,13 +55,14 @@ def extend(
     """
     from glotclip import api
     from glotclip.config import parse_assignments
+    from glotclip.data.dataset import open_dataset
 
     console, began = Console(as_json), time.monotonic()
     with Progress() as progress:
         plan = api.plan_extension(
             model,
             split_codes(lang),
-            data=data,
+            data=open_dataset(data, images),
             method=method,
             out=out,
             recipe=recipe,
