@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
 GROUND = ("errors", "languages", "config", "fingerprint", "storage")
 SIBLINGS = ("training", "evaluation", "search")
-JOINING = ("api", "demo")
+JOINING = ("api", "compare", "demo")
 HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
 
 #: room → rooms it may import besides itself and the ground floor

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from glotclip.cli import base, data, demo, evaluate, extend, pack, search, translate
+from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
 from glotclip.cli.console import complain, complain_of
 from glotclip.errors import GlotclipError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("extend")(extend.extend)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("search")(search.search)
 app.command("translate")(translate.translate)
 app.add_typer(pack.app, name="pack")

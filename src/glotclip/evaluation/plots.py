@@ -73,22 +73,26 @@ class Curves:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A matrix of values with named rows and columns; None where nothing was measured."""
+    """A matrix of values with named rows and columns; None where nothing was measured.
+
+    ``head`` is what stands over the names of the rows.
+    """
 
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
     note: str = ""
+    head: str = "after"
 
     def table(self) -> Table:
         """The same numbers as a table."""
         rows = tuple((name, *row) for name, row in zip(self.rows, self.values, strict=True))
-        return Table(("after", *self.columns), rows, self.title, self.note)
+        return Table((self.head, *self.columns), rows, self.title, self.note)
 
     def svg(self) -> str:
         """Draw the matrix, every cell with its number."""
-        size = (1.4 + 0.52 * len(self.columns), 0.7 + 0.34 * len(self.rows))
+        size = (1.4 + 0.07 * max(map(len, self.rows)) + 0.52 * len(self.columns), 0.7 + 0.34 * len(self.rows))
         return _svg(self.title, size, self._draw)
 
     def _draw(self, figure: Figure) -> None:
@@ -98,7 +102,10 @@ class HeatMap:
         matrix = np.array([[np.nan if value is None else value for value in row] for row in self.values], dtype=float)
         shown = np.ma.masked_invalid(matrix)
         mesh = axes.pcolormesh(
-            shown, cmap="cividis", vmin=0, vmax=max(float(shown.max()), 1.0) if shown.count() else 1
+            shown,
+            cmap="cividis",
+            vmin=min(float(shown.min()), 0.0) if shown.count() else 0,
+            vmax=max(float(shown.max()), 1.0) if shown.count() else 1,
         )
         axes.invert_yaxis()
         axes.set_xticks(np.arange(len(self.columns)) + 0.5, self.columns)

@@ -49,6 +49,10 @@ class Scorer:
         """Whether a polyglot of these languages has learnt all that it shall."""
         return self._final <= set(codes)
 
+    def forget(self) -> None:
+        """Encode everything again from now on."""
+        self._known.clear()
+
     def __call__(self, polyglot: Polyglot, codes: Sequence[str]) -> dict[str, Any]:
         """Scores by language, of those that the benchmark has captions in."""
         draws = self._draws if self.is_final(codes) else 0

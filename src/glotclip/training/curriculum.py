@@ -1,4 +1,4 @@
-"""The order in which languages are learnt: what is learnt late is forgotten least, so an order is part of a result."""
+"""The order in which languages are learnt: what comes late is forgotten least, so an order is part of a result."""
 
 from __future__ import annotations
 

@@ -1,0 +1,151 @@
+"""``glotclip compare``: many ways to teach the same languages, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glotclip.cli.console import Console, Progress, duration
+
+if TYPE_CHECKING:
+    from glotclip.compare.forecast import Forecast
+    from glotclip.compare.recipe import Cell
+    from glotclip.compare.study import Study
+
+
+def compare(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file: model, data, languages, seeds, runs.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; a comparison in it goes on.")],
+    processes: Annotated[int, typer.Option(min=1, help="Cells side by side, each with its share of the cores.")] = 1,
+    only: Annotated[str, typer.Option(metavar="NAMES", help="Runs by name, with commas; all by default.")] = "",
+    seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Instead of the recipe's, with commas.")] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep every cell's model in OUT/work.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cell: Annotated[str, typer.Option(hidden=True, help="Run this cell alone, as a child of a comparison.")] = "",
+) -> None:
+    """Run a recipe's methods under its seeds, and write one report of what they reach, forget and cost.
+
+    Each run under each seed is a cell with a result of its own. Stopped by Ctrl-C or killed, the same command goes
+    on where it was; finished cells are not repeated unless the recipe changed what they are made from.
+    """
+    from glotclip.compare.pool import stop_with_parent
+    from glotclip.compare.recipe import load_recipe
+    from glotclip.compare.study import Study
+
+    console = Console(as_json)
+    chosen = load_recipe(recipe)
+    if cell:
+        stop_with_parent()
+    with Progress() as progress:
+        study = Study.open(
+            chosen, out, only=_split(only), seeds=_numbers(seeds), device=device, keep=keep, progress=progress
+        )
+        if cell:
+            study.bench.run(next(each for each in study.cells if each.slug == cell))
+            return
+        todo = study.unfinished()
+        plan = _plan(study, todo, console, processes)
+        if dry_run:
+            console.say("nothing was written")
+            console.result({"dry_run": True, "cells": len(study.cells), "unfinished": len(todo), **plan})
+            return
+        _run(study, todo, console, processes, device)
+    _conclude(study, console)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    from glotclip.errors import ConfigError
+
+    if not all(part.isdecimal() for part in _split(text)):
+        raise ConfigError(f"--seeds {text!r} is not a list of whole numbers", hint="e.g. --seeds 0,1,2")
+    return [int(part) for part in _split(text)]
+
+
+def _plan(study: Study, todo: Sequence[Cell], console: Console, processes: int) -> dict[str, Any]:
+    """Say how many cells there are, which are made anew, and how long the others will take."""
+    from glotclip.compare.forecast import forecast
+    from glotclip.evaluation.tables import Table
+
+    for each in todo:
+        if changed := study.bench.outdated(each):
+            console.say(f"{each.slug} is made anew, other than before: {', '.join(changed)}")
+    console.say(f"{len(study.cells)} cells, {len(study.cells) - len(todo)} of them finished")
+    if not todo:
+        return {"runs": [], "seconds": 0.0}
+    found = forecast(study.bench, todo, study.results())
+    console.table(Table.of([_row(each) for each in found], title="What is to be done"))
+    seconds = sum(each.seconds * each.cells for each in found) / min(processes, len(todo))
+    together = f" with {processes} processes, if that slows none" if processes > 1 else ""
+    console.say(f"about {duration(seconds)}{together}")
+    runs = [{"run": each.name, "cells": each.cells, "seconds": round(each.seconds, 1)} for each in found]
+    return {"runs": runs, "seconds": round(seconds, 1)}
+
+
+def _row(each: Forecast) -> dict[str, str | int | float | None]:
+    return {
+        "run": each.name,
+        "cells": each.cells,
+        "trainable weights": None if each.trainable is None else f"{each.trainable:,}",
+        "minutes a cell": each.seconds / 60,
+        "known from": "finished cells" if each.measured else "a few steps",
+    }
+
+
+def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, device: str) -> None:
+    from glotclip.compare.recipe import slug
+    from glotclip.compare.study import RECIPE
+
+    began, ended = time.monotonic(), list[str]()
+
+    def command(each: Cell) -> list[str]:
+        wanted = ["--seeds", str(each.seed), "--only", slug(each.run.name), "--cell", each.slug, "--device", device]
+        kept = ["--keep"] if study.bench.keep else []
+        files = [str(study.folder / RECIPE), "--out", str(study.folder)]
+        return ["-m", "glotclip.cli.main", "compare", *files, *wanted, *kept]
+
+    def say(each: Cell, fault: str) -> None:
+        ended.append(each.slug)
+        past = time.monotonic() - began
+        left = past / len(ended) * (len(todo) - len(ended))
+        words = f"FAILED: {fault}" if fault else _reached(study, each)
+        more = f"; about {duration(left)} left" if len(ended) < len(todo) else ""
+        console.say(f"[{len(ended)} of {len(todo)}, {duration(past)}{more}] {each.slug}: {words}")
+
+    study.run(todo, processes=processes, command=command, ended=say)
+
+
+def _reached(study: Study, each: Cell) -> str:
+    from glotclip.evaluation.comparison import numbers
+
+    value = study.bench.finished(each)
+    found = numbers(value) if value is not None else {}
+    names = ("average", "learnt", "en after")
+    return ", ".join(f"{name} {found[name]:.1f}" for name in names if found.get(name) is not None)
+
+
+def _conclude(study: Study, console: Console) -> None:
+    from glotclip.evaluation import comparison
+    from glotclip.evaluation.tables import Table
+
+    value = study.write_report()
+    page = comparison.report(study.results(), title=study.recipe.title)
+    console.say()
+    for part in (part for section in page.sections[:2] for part in section.parts):
+        if isinstance(part, Table):
+            console.table(part)
+    console.say(f"report: {study.folder / 'report.md'}, {study.folder / 'report.html'}")
+    console.result(value)
+    if study.failures:
+        for name, fault in study.failures.items():
+            console.say(f"FAILED {name}: {fault}")
+        raise typer.Exit(1)

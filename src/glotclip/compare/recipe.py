@@ -1,0 +1,143 @@
+"""What is compared: a recipe of runs, and the cells (a run under one seed) that it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from glotclip.config import Settings, check_names, read_recipe, settings_from
+from glotclip.errors import ConfigError
+from glotclip.languages import normalise_all
+from glotclip.training.curriculum import Order, ordered
+
+_SPLIT = re.compile(r"[,\s]+")
+
+
+def _codes(value: Any) -> Any:
+    """Accept ``de, fr`` for a list, and take YAML 1.1's reading of ``no`` (Norwegian) back."""
+    if isinstance(value, str):
+        value = [code for code in _SPLIT.split(value) if code]
+    if isinstance(value, list | tuple):
+        return tuple(normalise_all("no" if code is False else str(code) for code in value))
+    return value
+
+
+class Run(Settings):
+    """One way to teach: a row of the report."""
+
+    name: str = Field(min_length=1, description="what the report calls it")
+    method: str = Field("lexicon", description="as `glotclip extend --method`")
+    settings: dict[str, Any] = Field(default_factory=dict, description="what differs from the common settings")
+    joint: bool | None = Field(None, description="all languages in one task; by default as the recipe says")
+    languages: tuple[str, ...] | None = Field(None, description="by default the recipe's")
+    order: Order | None = Field(None, description="by default the recipe's")
+    group: str = Field("", description="runs of one group stand together in the report")
+
+    _languages = field_validator("languages", mode="before")(_codes)
+
+
+class Recipe(Settings):
+    """What a comparison is made of. Paths are relative to the folder in which the command runs."""
+
+    title: str = Field("Comparison", description="of the report")
+    model: str = Field("emoji-clip", description="what is extended, as `glotclip extend MODEL`")
+    data: str = Field("emoji", description="captions to learn from, as --data")
+    benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
+    languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="each run is made once with each")
+    joint: bool = Field(False, description="all languages in one task")
+    order: Order = Field("given", description="given, paper, random or script")
+    order_seed: int | None = Field(None, description="of order: random; by default the cell's own seed")
+    evaluate: Literal["every", "last"] = Field("every", description="after every task, or before and at the end")
+    intervals: int = Field(1000, ge=0, description="bootstrap draws of the final scores; 0: no intervals")
+    common: dict[str, Any] = Field(default_factory=dict, description="settings of all runs")
+    runs: tuple[Run, ...] = Field(min_length=1)
+
+    _languages = field_validator("languages", mode="before")(_codes)
+
+    def cells(self, *, only: Collection[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
+        """The cells, seed by seed so that a comparison that is cut short has something of every run.
+
+        Args:
+            only: names of the runs wanted, or what their files are called; all by default.
+            seeds: by default the recipe's.
+        """
+        wanted = {slug(name) for name in only}
+        check_names(sorted(wanted), [slug(run.name) for run in self.runs], where="--only")
+        chosen = [run for run in self.runs if not only or slug(run.name) in wanted]
+        return [Cell(self, run, seed) for seed in seeds or self.seeds for run in chosen]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run under one seed."""
+
+    recipe: Recipe
+    run: Run
+    seed: int
+
+    @property
+    def slug(self) -> str:
+        """What its files are called."""
+        return f"{slug(self.run.name)}-{self.seed}"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What is learnt, in order."""
+        recipe = self.recipe
+        seed = self.seed if recipe.order_seed is None else recipe.order_seed
+        return ordered(self.run.languages or recipe.languages, self.run.order or recipe.order, seed=seed)
+
+    @property
+    def joint(self) -> bool:
+        """Whether all languages are one task."""
+        return self.recipe.joint if self.run.joint is None else self.run.joint
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings given: those of all runs, then the run's own, then the seed."""
+        return {**self.recipe.common, **self.run.settings, "seed": self.seed}
+
+
+def slug(name: str) -> str:
+    """A name as a file may be called: ``MLA + TEIR`` → ``mla-teir``."""
+    return re.sub(r"[^\w]+", "-", name.lower()).strip("-") or "run"
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a comparison's recipe.
+
+    Raises:
+        ConfigError: for an unknown name ("did you mean"), a wrong value, or two runs of one name.
+    """
+    values = read_recipe(path)
+    where = f"the recipe {path}"
+    if not isinstance(values.get("runs"), list):
+        raise ConfigError(f"{where} compares nothing", hint="give it runs: a list of {name, method, settings}")
+    runs = [_run(value, place, where) for place, value in enumerate(values["runs"], start=1)]
+    recipe = settings_from(Recipe, {**values, "runs": runs}, where=where)
+    for place, values in (("common", recipe.common), *((f"run {run.name!r}", run.settings) for run in recipe.runs)):
+        if "seed" in values:
+            raise ConfigError(f"{place} of {where} sets a seed", hint="seeds are the recipe's: seeds: [0, 1, 2]")
+    slugs = [slug(run.name) for run in recipe.runs]
+    if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
+        raise ConfigError(f"{where} has two runs called {', '.join(twice)}", hint="give every run a name of its own")
+    return recipe
+
+
+def _run(value: Any, place: int, where: str) -> Run:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"run {place} of {where} is not a mapping", hint="write {name: …, method: …}")
+    return settings_from(Run, dict(value), where=f"run {value.get('name', place)!r} of {where}")
+
+
+def digest(value: Any) -> str:
+    """Hash JSON: 32 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

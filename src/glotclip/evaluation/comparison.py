@@ -1,0 +1,341 @@
+"""Several runs side by side: the figures of each cell, their mean and spread over seeds, and the report.
+
+A *cell* is what :mod:`glotclip.compare.cell` writes: one run under one seed, as JSON. All scores are R@1 in percent.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from glotclip.evaluation import metrics
+from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.plots import Curves, HeatMap
+from glotclip.evaluation.report import Report, Section
+from glotclip.evaluation.retrieval import DIRECTIONS, REFERENCE
+from glotclip.evaluation.tables import Cell, Table
+
+FORMAT = 1
+BOTH = "mean"
+SIDES: Mapping[str, tuple[str, ...]] = {BOTH: DIRECTIONS, "T→I": DIRECTIONS[:1], "I→T": DIRECTIONS[1:]}
+Numbers = dict[str, float | None]
+
+
+# --- the figures -------------------------------------------------------------------------------------------------
+
+
+def matrix(cell: Mapping[str, Any], side: str = BOTH, subset: str | None = None) -> AccuracyMatrix:
+    """Score of every language after every task of a cell."""
+    return AccuracyMatrix.of(cell["scores"], directions=SIDES[side], subset=subset, tasks=cell["tasks"])
+
+
+def numbers(cell: Mapping[str, Any]) -> Numbers:
+    """All figures of one cell by name, such as ``average (T→I)``; None where it was not measured.
+
+    ``average`` is over the languages known at the end, the base's own included, as in CLL-CLIP; ``learnt`` over
+    those that the run taught.
+    """
+    found: Numbers = {}
+    for side in SIDES:
+        found |= {_named(name, side): value for name, value in _of_matrix(matrix(cell, side)).items()}
+        low, high = _interval(cell["final"], SIDES[side])
+        found |= {_named("interval low", side): low, _named("interval high", side): high}
+    for subset in subsets(cell):
+        whole = matrix(cell, subset=subset)
+        found |= {_named(subset, BOTH): whole.summary()["average"]}
+    return found | _costs(cell)
+
+
+def _of_matrix(whole: AccuracyMatrix) -> Numbers:
+    summary, final = whole.summary(), dict(whole.rows[-1])
+    taught = [final[code] for task in whole.tasks for code in task if code in final]
+    found: Numbers = {
+        "average": summary["average"],
+        "learnt": statistics.mean(taught) if taught else None,
+        "learning accuracy": summary["learning_accuracy"],
+        "forgetting": summary["forgetting"],
+        f"{REFERENCE} before": whole.rows[0].get(REFERENCE),
+        f"{REFERENCE} after": final.get(REFERENCE),
+        f"{REFERENCE} forgetting": summary.get(f"forgetting_{REFERENCE}"),
+    }
+    if final:
+        found |= {name.replace("_", " "): value for name, value in metrics.disparity(final, REFERENCE).items()}
+    return found
+
+
+def _interval(final: Mapping[str, Any], directions: Sequence[str]) -> tuple[float | None, float | None]:
+    """Bounds of the average: the means of the languages' bounds.
+
+    The languages' queries show the same pictures, so their errors go together; were they one, this would be exact,
+    otherwise it is too wide, never too narrow (a mean's deviation is at most the mean of the deviations).
+    """
+    bounds = [
+        each[direction]["ci95"]["r@1"]
+        for each in final.values()
+        for direction in directions
+        if "ci95" in each[direction]
+    ]
+    if not bounds or len(bounds) < len(final) * len(directions):
+        return None, None
+    low, high = np.mean(np.array(bounds), axis=0)
+    return float(low), float(high)
+
+
+def _costs(cell: Mapping[str, Any]) -> Numbers:
+    tasks = list(cell["training"].values())
+    weights = [task["trainable"] for task in tasks if "trainable" in task]
+    seconds = [task["seconds"] for task in tasks if "seconds" in task]
+    size = sum(pack["bytes"] for pack in cell["packs"].values())
+    languages = sum(len(task) for task in cell["tasks"])
+    trainable = statistics.mean(weights) if weights else None
+    return {
+        "trainable weights": trainable,
+        "share of the tower": None if trainable is None else 100 * trainable / cell["text_weights"],
+        "packs, MB": size / 1e6,
+        "MB a language": size / 1e6 / languages,
+        "seconds of training": sum(seconds) if len(seconds) == len(cell["tasks"]) else None,
+        "seconds in all": cell["seconds"],
+    }
+
+
+def subsets(cell: Mapping[str, Any]) -> list[str]:
+    """Names of the benchmark's subsets."""
+    return list(dict.fromkeys(name for each in cell["final"].values() for name in each["subsets"]))
+
+
+def _named(name: str, side: str) -> str:
+    return name if side == BOTH else f"{name} ({side})"
+
+
+def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+    """Mean and standard deviation (of a sample) over seeds; None unless every seed has a value."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    deviation = statistics.stdev(known) if len(known) > 1 else None
+    return {"mean": statistics.mean(known), "deviation": deviation, "values": known}
+
+
+def results(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of all runs, as JSON: mean, deviation and values over seeds.
+
+    Args:
+        cells: finished cells; those of one ``name`` are seeds of one run.
+    """
+    runs = []
+    for name, own in _by_run(cells).items():
+        each = [numbers(cell) for cell in own]
+        names = list(dict.fromkeys(key for found in each for key in found))
+        runs.append(
+            {
+                "name": name,
+                "group": own[0]["group"],
+                "method": own[0]["inputs"]["method"],
+                "seeds": [cell["seed"] for cell in own],
+                "numbers": {key: spread([found.get(key) for found in each]) for key in names},
+            }
+        )
+    return {"format": FORMAT, "runs": runs}
+
+
+def _by_run(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Cells by run, runs of a group together, in the order in which they come first."""
+    groups = list(dict.fromkeys(cell["group"] for cell in cells))
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in sorted(cells, key=lambda cell: groups.index(cell["group"])):
+        runs.setdefault(cell["name"], []).append(cell)
+    return runs
+
+
+# --- the report --------------------------------------------------------------------------------------------------
+
+SCORES_NOTE = (
+    "R@1 in percent, mean of both directions unless a column says text to image (T→I) or image to text (I→T); mean ± "
+    "standard deviation over seeds. Average: over all languages at the end, the base's own included; learnt: over "
+    "those that were taught. 95 %: bootstrap over pictures, averaged over languages and seeds, rather too wide "
+    "than too narrow. Learning accuracy: each language right after it was learnt. Forgetting: best earlier score "
+    "minus the last. A dash: not measured."
+)
+DISPARITY_NOTE = (
+    "Of the final R@1 over languages: standard deviation; best minus worst; mean absolute gap to English; the worst "
+    "gap to English. In points, 0 is equality."
+)
+COST_NOTE = (
+    "Trainable weights: the mean over tasks, and their share of the text tower. Seconds: all tasks of a cell, "
+    "on the machine named below; in all: evaluation included."
+)
+PAPER_NOTE = (
+    "AR / F / F_en as CLL-CLIP's tables have them (its §4.5): final average, forgetting over the languages learnt "
+    "before the last, and what English lost; means over seeds."
+)
+
+
+def report(
+    cells: Sequence[Mapping[str, Any]],
+    *,
+    title: str = "Comparison",
+    missing: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Report:
+    """Build the report of a comparison.
+
+    Args:
+        cells: finished cells.
+        title: of the page.
+        missing: names of the cells that are not finished, which the page says.
+        settings: shown at the end, such as the recipe.
+    """
+    if not cells:
+        return Report(title, (), "No cell is finished yet.")
+    found = results(cells)["runs"]
+    first = cells[0]
+    protocols = " / ".join(dict.fromkeys(cell["protocol"] for cell in cells))
+    summary = f"{first['model']} learning from {first['data']}. {protocols}"
+    if missing:
+        summary += f" Not finished: {', '.join(missing)}."
+    sections = [
+        Section("Scores", tuple(_score_tables(found, cells))),
+        Section("Costs", (_table(found, COSTS, note=COST_NOTE, digits=2),)),
+        Section("In the paper's form", (_paper(found),), PAPER_NOTE),
+        Section("Languages", tuple(_maps(cells))),
+    ]
+    curves = _curves(cells)
+    if curves:
+        sections.insert(3, Section("After each task", curves, "Means over seeds; in another order, other languages."))
+    facts = Section("Made with", (Table(("name", "value"), tuple(_facts(cells, settings or {}))),))
+    return Report(title, (*sections, facts), summary)
+
+
+COSTS = (
+    "trainable weights",
+    "share of the tower",
+    "packs, MB",
+    "MB a language",
+    "seconds of training",
+    "seconds in all",
+)
+HEADLINE = (
+    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learning accuracy", "forgetting",
+    f"{REFERENCE} before", f"{REFERENCE} after",
+)  # fmt: skip
+DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
+
+
+def _score_tables(found: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[Table]:
+    named = list(dict.fromkeys(name for cell in cells for name in subsets(cell)))
+    columns = [*HEADLINE[:5], *named, *HEADLINE[5:]]
+    apart = [_named(name, side) for side in SIDES for name in DISPARITY]
+    return [
+        _table(found, columns, note=SCORES_NOTE),
+        _table(found, apart, title="Disparity between languages", note=DISPARITY_NOTE),
+    ]
+
+
+def _table(
+    found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "", note: str = "", digits: int = 1
+) -> Table:
+    rows: list[dict[str, Cell]] = []
+    for run in found:
+        row: dict[str, Cell] = {"run": run["name"]}
+        for column in columns:
+            row[column] = _ci(run["numbers"]) if column == "95 %" else _shown(run["numbers"].get(column), digits)
+        rows.append({**row, "seeds": len(run["seeds"])})
+    used = [column for column in ("run", *columns, "seeds") if any(row[column] is not None for row in rows)]
+    return Table.of([{column: row[column] for column in used} for row in rows], title=title, note=note, digits=digits)
+
+
+def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
+    """``31.2 ± 0.4``; a count of weights in full."""
+    if value is None:
+        return None
+    mean, deviation = value["mean"], value["deviation"]
+    if mean >= 10_000:
+        return f"{mean:,.0f}"
+    if deviation is None or round(deviation, digits) == 0:
+        return float(mean)
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+
+
+def _ci(found: Mapping[str, Any]) -> Cell:
+    low, high = found.get("interval low"), found.get("interval high")
+    return None if low is None or high is None else f"{low['mean']:.1f}–{high['mean']:.1f}"
+
+
+def _paper(found: Sequence[Mapping[str, Any]]) -> Table:
+    def cell(run: Mapping[str, Any], side: str) -> str:
+        keys = ("average", "forgetting", f"{REFERENCE} forgetting")
+        values = [run["numbers"].get(_named(key, side)) for key in keys]
+        return " / ".join("–" if value is None else f"{value['mean'] + 0.0:.1f}" for value in values)
+
+    return Table.of([{"method": run["name"], **{s: cell(run, s) for s in ("I→T", "T→I")}} for run in found])
+
+
+def _curves(cells: Sequence[Mapping[str, Any]]) -> tuple[Curves, ...]:
+    """The average, English, and forgetting after each task; runs with another number of tasks end earlier."""
+    runs = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
+    steps = max(each.last for own in runs.values() for each in own)
+    if steps < 2:
+        return ()
+    labels = {each.labels for own in runs.values() for each in own if each.last == steps}
+    names = next(iter(labels)) if len(labels) == 1 else tuple(str(i) for i in range(steps + 1))
+    measures: dict[str, Callable[[AccuracyMatrix, int], float | None]] = {
+        "Average over the languages known by then": lambda each, i: each.summary(i)["average"],
+        "Forgetting": lambda each, i: each.summary(i)["forgetting"],
+        "English": lambda each, i: each.rows[i].get(REFERENCE),
+    }
+    return tuple(
+        Curves(
+            title,
+            names,
+            {
+                name: [_mean_at(own, i, measure) for i in range(steps + 1)]
+                for name, own in runs.items()
+                if own[0].last == steps  # a run of one joint task is a point, not a line
+            },
+        )
+        for title, measure in measures.items()
+    )
+
+
+def _mean_at(
+    own: Sequence[AccuracyMatrix], i: int, measure: Callable[[AccuracyMatrix, int], float | None]
+) -> float | None:
+    found = spread([measure(each, i) if i <= each.last else None for each in own])
+    return None if found is None else found["mean"]
+
+
+def _maps(cells: Sequence[Mapping[str, Any]]) -> list[HeatMap]:
+    """Final R@1 of every language under every run, and how much of it was lost since it was learnt."""
+    runs = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
+    codes = tuple(dict.fromkeys(code for own in runs.values() for each in own for code in each.rows[-1]))
+
+    def lost(each: AccuracyMatrix, code: str) -> float | None:
+        learnt = [i for i, task in enumerate(each.tasks, start=1) if code in task]
+        before, after = each.rows[learnt[0] if learnt else 0].get(code), each.rows[-1].get(code)
+        return None if before is None or after is None else before - after
+
+    def rows(value: Callable[[AccuracyMatrix, str], float | None]) -> tuple[tuple[float | None, ...], ...]:
+        means = [[spread([value(each, code) for each in own]) for code in codes] for own in runs.values()]
+        return tuple(tuple(None if each is None else each["mean"] for each in row) for row in means)
+
+    final = rows(lambda each, code: each.rows[-1].get(code))
+    maps = [HeatMap("Final R@1 of each language", tuple(runs), codes, final, head="run")]
+    forgotten = rows(lost)
+    if any(value is not None for row in forgotten for value in row):
+        note = "R@1 right after learning minus R@1 at the end, in points."
+        maps.append(HeatMap("Lost since it was learnt", tuple(runs), codes, forgotten, note, head="run"))
+    return maps
+
+
+def _facts(cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
+    """Machine, versions and dates of the cells, and what the recipe says, as rows."""
+    rows: list[tuple[Cell, ...]] = []
+    for key in cells[0]["environment"]:
+        seen = sorted({str(cell["environment"].get(key)) for cell in cells})
+        rows.append((key, f"{seen[0]} … {seen[-1]}" if key == "date" and len(seen) > 1 else ", ".join(seen)))
+    for name, value in settings.items():
+        rows.append((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
+    return rows
