@@ -22,9 +22,19 @@ from glotclip.models.tokens import Tokens
 
 @dataclass(frozen=True)
 class Task:
-    """One or several languages learnt together: the training captions of each."""
+    """One or several languages learnt together: the training captions of each.
+
+    Attributes:
+        texts: training captions by language.
+        partners: texts that captions are aligned with, where the learning tower encodes them too, by language.
+        rehearsed: texts of earlier tasks that are seen again while this one is learnt, by language.
+        anchored: rows of a table that a penalty holds though no text may look them up: ids by the part's kind.
+    """
 
     texts: Mapping[str, Sequence[str]]
+    partners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rehearsed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    anchored: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -69,6 +79,13 @@ class Context:
     tokenizer: Tokenizer  # the lesson's tokenizer, additions included
     tokens: Mapping[str, Tokens]  # each language's training captions under it
     generator: torch.Generator  # on the CPU, seeded for this task
+    rehearsed: Mapping[str, Tokens] = field(default_factory=dict)  # texts of earlier tasks under the same tokenizer
+    partners: Mapping[str, Tokens] = field(default_factory=dict)  # as the task has them
+
+    @property
+    def seen(self) -> tuple[Tokens, ...]:
+        """All texts that pass through the tower while the task is learnt."""
+        return (*self.tokens.values(), *self.rehearsed.values(), *self.partners.values())
 
 
 @dataclass
@@ -119,7 +136,11 @@ class Paced:
 
 @dataclass
 class Lesson:
-    """A task ready to be trained. The base's own weights are frozen and not among the groups."""
+    """A task ready to be trained. The base's own weights are frozen and not among the groups.
+
+    Languages that are rehearsed have routes too: the parts that all share, as they train, and those of their own from
+    the pack, which do not.
+    """
 
     task: Task
     tokenizer: Tokenizer
@@ -128,6 +149,8 @@ class Lesson:
     groups: list[ParameterGroup]
     facts: Mapping[str, int | float]
     finish: Callable[[float], PackState]
+    partners: Mapping[str, Tokens] = field(default_factory=dict)  # of the task, under the tokenizer
+    shared: tuple[Part, ...] = ()  # the parts of scope "all", which later tasks go on with
 
     @property
     def trainable(self) -> int:
@@ -158,15 +181,21 @@ def prepare(
     fallback = state.tokenizer if state else base.tokenizer
     tokenizer = next((choice for choice in wanted if choice is not None), fallback)
     tokens = {language: tokenizer.encode(texts) for language, texts in task.texts.items()}
+    rehearsed = {language: tokenizer.encode(texts) for language, texts in task.rehearsed.items()}
     generator = torch.Generator().manual_seed(_task_seed(seed, task.name))
-    context = Context(base, state, task, tokenizer, tokens, generator)
+    partners = {language: tokenizer.encode(texts) for language, texts in task.partners.items()}
+    context = Context(base, state, task, tokenizer, tokens, generator, rehearsed, partners)
     shares = [each.contribute(context) for each in ingredients]
 
     def scoped(maps: Sequence[Mapping[str, Part]], scope: str) -> tuple[Part, ...]:
         return tuple(parts[scope] for parts in maps if scope in parts)
 
     trained = [share.parts for share in shares]
-    routes = {code: Route((*scoped(trained, ALL), *scoped(trained, code))) for code in task.languages}
+    shared = scoped(trained, ALL)
+    routes = {code: Route((*shared, *scoped(trained, code))) for code in task.languages}
+    for code in task.rehearsed:
+        if code not in routes:
+            routes[code] = Route((*shared, *(state.parts.get(code, ()) if state else ())))
     known = state.languages if state else (tuple(base.languages) if covers_base else ())
     languages = (*known, *(code for code in task.languages if code not in known))
 
@@ -182,7 +211,7 @@ def prepare(
 
     groups = [group for share in shares for group in share.groups]
     facts = {name: value for share in shares for name, value in share.facts.items()}
-    return Lesson(task, tokenizer, tokens, routes, groups, facts, finish)
+    return Lesson(task, tokenizer, tokens, routes, groups, facts, finish, partners, shared)
 
 
 def _task_seed(seed: int, name: str) -> int:

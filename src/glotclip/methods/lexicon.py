@@ -10,7 +10,7 @@ Shapes: B batch, T tokens, W width, V rows of the base's table, K rows of the su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +26,7 @@ from glotclip.methods.part import ALL, PackState, Part
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
+from glotclip.models.tokens import Tokens
 
 
 class Lexicon(Part):
@@ -175,7 +176,11 @@ class LexiconIngredient:
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses
         factors = teir.damping(uses, present, special, self.teir_strength)
-        trained = torch.unique(torch.cat([present, special]))
+        rows = [present, special]
+        if not self.teir_decay and Lexicon.kind in context.task.anchored:
+            # A penalty and plain decay pull such a row two ways at every step, so decay's product would not do.
+            rows.append(context.task.anchored[Lexicon.kind])
+        trained = torch.unique(torch.cat(rows))
         undamped = torch.ones(len(trained))
         damped = factors[trained] if self.teir_gradient else undamped
         working = Lexicon(trained.to(full.device), full[trained.to(full.device)].clone(), size, closed=True)
@@ -198,7 +203,8 @@ class LexiconIngredient:
             full[working.ids] = working.rows.detach()
             held = torch.unique(held).to(full.device)
             counted = uses.clone()
-            counted[present] += 1
+            for each in self._users(context, special):
+                counted[each] += 1
             return {ALL: Lexicon(held, full[held].clone(), size, counted if self.shared else None)}
 
         facts = {
@@ -210,6 +216,19 @@ class LexiconIngredient:
 
     @staticmethod
     def _present(context: Context, special: torch.Tensor) -> torch.Tensor:
-        """X_t: ids that occur in the training captions, without special tokens, ascending."""
-        occurring = np.unique(np.concatenate([tokens.flat for tokens in context.tokens.values()]))
-        return torch.from_numpy(np.setdiff1d(occurring, special.numpy()).astype(np.int64))
+        """X_t: ids that occur in what is seen while the task is learnt, without special tokens, ascending."""
+        return _occurring(context.seen, special)
+
+    @staticmethod
+    def _users(context: Context, special: torch.Tensor) -> list[torch.Tensor]:
+        """Whom ids count for: the task once, and each rehearsed language again (CLL-CLIP §5, "With TEIR")."""
+        again = {code: tokens for code, tokens in context.rehearsed.items() if code not in context.tokens}
+        own = [tokens for code, tokens in context.rehearsed.items() if code in context.tokens]
+        task = _occurring([*context.tokens.values(), *own], special)
+        return [task, *(_occurring([tokens], special) for tokens in again.values())]
+
+
+def _occurring(texts: Sequence[Tokens], special: torch.Tensor) -> torch.Tensor:
+    """Ids that occur in tokenised texts, without special tokens, ascending."""
+    occurring = np.unique(np.concatenate([tokens.flat for tokens in texts]))
+    return torch.from_numpy(np.setdiff1d(occurring, special.numpy()).astype(np.int64))

@@ -130,7 +130,7 @@ class MultilingualIngredient:
         size = context.tokenizer.vocab_size
         rows, projection, bias = self._start(context, previous, size)
         special = np.array(sorted(context.tokenizer.special_ids))
-        occurring = np.unique(np.concatenate([special, *(tokens.flat for tokens in context.tokens.values())]))
+        occurring = np.unique(np.concatenate([special, *(tokens.flat for tokens in context.seen)]))
         trained = torch.from_numpy(occurring.astype(np.int64))
         device = context.base.device
         working = MultilingualTable(

@@ -86,8 +86,8 @@ class Targets:
 
     ``partner`` and ``images`` are raw features (B, E); where a row has no partner or no picture, ``has_partner`` or
     ``has_image`` (B,) is false and the row's feature is zero. ``groups`` (B,) is equal for rows that show the same
-    picture. Rows marked in ``replayed`` (B,) are rehearsed from earlier tasks: their ``partner`` is what they are
-    held to.
+    picture. Rows marked in ``replayed`` (B,) are rehearsed from earlier tasks: their ``partner``, where they have
+    one, is what they are held to.
     """
 
     partner: torch.Tensor
@@ -127,9 +127,9 @@ class Alignment(nn.Module):
         if settings.cross_modal and bool(targets.has_image.any()):
             parts["cross_modal"] = self._contrast(features, targets.images, targets.groups, targets.has_image)
             loss = loss + settings.cross_modal * parts["cross_modal"]
-        if targets.replayed is not None and bool(targets.replayed.any()):
-            rows = targets.replayed
-            parts["replay"] = cross_lingual_mse(features[rows], targets.partner[rows])
+        held = None if targets.replayed is None else targets.replayed & targets.has_partner
+        if held is not None and bool(held.any()):
+            parts["replay"] = cross_lingual_mse(features[held], targets.partner[held])
             loss = loss + parts["replay"]
         return loss, {name: value.detach() for name, value in parts.items()}
 

@@ -2,6 +2,7 @@
 
     OUT/polyglot.json          which base, which packs, and the record of the last run
     OUT/packs/<name>-<n>/      a pack; a changed pack is a new folder with the next number
+    OUT/.memory/<n>.safetensors  what a strategy against forgetting remembers of the tasks so far
     OUT/.run/                  what an unfinished run needs to go on
 
 Whoever reads sees the state of one ``polyglot.json``: the old one until the new one is in place. Folders that
@@ -30,6 +31,8 @@ from glotclip.storage import disk_errors, read_json, write_json
 
 FORMAT = 1
 RECORD = "polyglot.json"
+MEMORIES = ".memory"
+_MEMORY = re.compile(r"\d+\.safetensors|\..*\.part")
 _LEFTOVER = re.compile(r"[\w-]+-\d+|\..*\.part")  # a pack, or one that was being written
 
 
@@ -50,6 +53,9 @@ class RunRecord(Settings):
     done: tuple[str, ...] = ()
     complete: bool = False
     evaluations: dict[str, Any] = Field(default_factory=dict, description="scores after each task, by its name")
+    memory: str | None = Field(
+        None, description="what a strategy against forgetting remembers, relative to this file"
+    )
 
 
 class FolderRecord(Settings):
@@ -173,10 +179,20 @@ class PolyglotFolder:
         number = int(current.rpartition("-")[2]) + 1
         return f"packs/{name}-{number}"
 
+    def next_memory(self, record: FolderRecord) -> str:
+        """The file for what a strategy remembers after the next task, relative to this one."""
+        current = record.run.memory if record.run else None
+        number = int(Path(current).stem) + 1 if current else 1
+        return f"{MEMORIES}/{number}.safetensors"
+
     def sweep(self) -> None:
-        """Delete pack folders that the record does not name, and nothing that is not a pack folder."""
-        packs = self.path / "packs"
-        used = {self.path / folder for folder in self.read().packs.values()}
+        """Delete packs and memories that the record does not name, and nothing that is neither."""
+        packs, record = self.path / "packs", self.read()
+        used = {self.path / folder for folder in record.packs.values()}
+        for file in (self.path / MEMORIES).glob("*"):
+            named = record.run and record.run.memory and file == self.path / record.run.memory
+            if _MEMORY.fullmatch(file.name) and not named:
+                file.unlink()
         for folder in packs.iterdir() if packs.is_dir() else ():
             if folder.is_dir() and folder not in used and _LEFTOVER.fullmatch(folder.name):
                 shutil.rmtree(folder)

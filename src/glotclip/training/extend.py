@@ -35,6 +35,8 @@ from glotclip.training.loop import FitResult
 from glotclip.training.parallel import World, wait_for_all
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage, stages_of, steps_of
+from glotclip.training.strategies.registry import remember, strategy_for
+from glotclip.training.strategies.strategy import Strategy
 from glotclip.training.teaching import Teacher, Validate
 
 SHARED = "shared"
@@ -53,7 +55,13 @@ class Curriculum:
     further: bool = False  # languages that are installed go on learning; the others start as ever
 
     def __post_init__(self) -> None:
-        self.stages()  # a recipe's mistakes are told before anything is done
+        strategy_for(self.train).check(self.stages())  # a recipe's mistakes are told before anything is done
+        if self.train.strategy != "none" and not self.shared:
+            raise ConfigError(
+                f"strategy={self.train.strategy} is against forgetting, which isolation=per-language rules out: "
+                "no language changes a weight of another",
+                hint="use --set isolation=shared, or strategy=none",
+            )
         if not self.shared and any(len(task) > 1 for task in self.tasks):
             raise ConfigError(
                 "languages learnt jointly share their weights, which isolation=per-language forbids",
@@ -87,13 +95,21 @@ class Curriculum:
         return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
 
     def prepare(
-        self, base: DualEncoder, state: PackState | None, task: Sequence[str], captions: Mapping[str, Captions]
+        self,
+        base: DualEncoder,
+        state: PackState | None,
+        task: Sequence[str],
+        captions: Mapping[str, Captions],
+        strategy: Strategy | None = None,
     ) -> Lesson:
-        """Prepare one task's lesson on top of ``state``."""
-        texts = Task({code: captions[code].texts for code in task})
+        """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
+        strategy = strategy or Strategy(self.train)
+        texts = {code: captions[code].texts for code in task}
+        partners = {code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners}
+        lesson = Task(texts, partners, strategy.rehearsed(), strategy.anchored())
         ingredients = self.method.ingredients(self.method_settings)
         covers = self.shared and self.method_settings.covers_base
-        return prepare(base, state, texts, ingredients, seed=self.train.seed, covers_base=covers)
+        return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)
 
     def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
         """How many captions a task has."""
@@ -189,7 +205,13 @@ class Extension:
         record = FolderRecord(
             base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=self.start.source),
             packs=packs,
-            run=RunRecord(identity=identity, plan=plan, start=packs, evaluations=self._evaluate_start()),
+            run=RunRecord(
+                identity=identity,
+                plan=plan,
+                start=packs,
+                evaluations=self._evaluate_start(),
+                memory=record.run.memory if record and record.run else None,  # earlier runs' tasks are remembered too
+            ),
         )
         self.folder.commit(record)
         self.folder.sweep()
@@ -275,7 +297,9 @@ class Extension:
         base, curriculum, name = self.start.base, self.curriculum, "+".join(task)
         pack_name = curriculum.pack_name(task)
         before = self._open_pack(record, pack_name) if curriculum.shared or curriculum.further else None
-        lesson = curriculum.prepare(base, before.state if before else None, task, self.captions)
+        memory = self.folder.path / record.run.memory if record.run.memory else None
+        strategy = strategy_for(curriculum.train, memory)
+        lesson = curriculum.prepare(base, before.state if before else None, task, self.captions, strategy)
         stages, steps = curriculum.stages(), curriculum.steps(task, self.captions)
         self.hooks.task_started(name, lesson, sum(steps))
         teacher = Teacher(
@@ -287,14 +311,24 @@ class Extension:
             log=self._log,
             validate=self.hooks.validate,
             stop=self.hooks.stop,
+            strategy=strategy,
         )
         result = teacher.teach(lesson, {code: self.captions[code] for code in task}, stages, steps)
         if self.world.leads:
+            record = self._remember(strategy, record)
             record, scores = self._install(task, lesson.finish(result.decay), before, record)
             teacher.forget(lesson, stages)
             self.hooks.task_done(name, result, scores)
         wait_for_all(self.world)
         return self.folder.read()
+
+    def _remember(self, strategy: Strategy, record: FolderRecord) -> FolderRecord:
+        """Write what a strategy remembers, under a new number, and name it in the record that the task commits."""
+        assert record.run is not None
+        memory = self.folder.next_memory(record)
+        if not remember(strategy, self.folder.path / memory):
+            return record
+        return record.model_copy(update={"run": record.run.model_copy(update={"memory": memory})})
 
     def _log(self, numbers: dict[str, Any]) -> None:
         """Append a step's numbers to ``log.jsonl``; steps repeated after a kill appear twice."""

@@ -6,6 +6,7 @@ Shapes: B batch, E embedding.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,13 @@ from glotclip.training.captions import Captions
 from glotclip.training.loop import Batch, Encoded, Learner, Piece
 from glotclip.training.parallel import World
 from glotclip.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class CaptionBatch(Batch):
+    """A batch of captions: the first rows are ``samples``, (language, text) each; rows rehearsed may follow."""
+
+    samples: tuple[tuple[str, str], ...]
 
 
 class LessonSource:
@@ -76,7 +84,12 @@ class LessonSource:
             mine = self.choice == number
             self.turn[mine] = np.arange(mine.sum())
 
-    def __call__(self, step: int) -> Sequence[Batch]:
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every caption is seen about once."""
+        return sum(sampler.steps_per_epoch for sampler in self.samplers)
+
+    def __call__(self, step: int) -> Sequence[CaptionBatch]:
         """The micro-batches of a step."""
         number = int(self.choice[step])
         indices = self.samplers[number].indices(int(self.turn[step]))
@@ -91,11 +104,16 @@ _STRIDE = 1_000_003  # between the seeds of stages: a run's further seeds are sm
 def _pools(lesson: Lesson, balance: float | None) -> list[list[str]]:
     """The languages that are mixed with one another."""
     if balance is not None:
-        return [[code] for code in lesson.routes]
+        return [[code] for code in lesson.task.languages]
     pools: dict[tuple[int, ...], list[str]] = {}
-    for code, route in lesson.routes.items():
-        pools.setdefault(tuple(id(part) for part in route.parts), []).append(code)
+    for code in lesson.task.languages:
+        pools.setdefault(way(lesson.routes[code]), []).append(code)
     return list(pools.values())
+
+
+def way(route: Route) -> tuple[int, ...]:
+    """What tells routes apart: equal for languages that take the same way through the tower."""
+    return tuple(id(part) for part in route.parts)
 
 
 class _Pool:
@@ -105,6 +123,7 @@ class _Pool:
         self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions], partners: bool
     ) -> None:
         self.language = codes[0]
+        self.samples = [(code, text) for code in codes for text in captions[code].texts]
         self.tokens = _joined([lesson.tokens[code] for code in codes])
         self.partner = _Targets([captions[code].partner for code in codes])
         self.images = _Targets([captions[code].images for code in codes])
@@ -113,12 +132,12 @@ class _Pool:
         if partners:
             texts = [partner for code in codes for partner in captions[code].partners]
             self.has_partner = np.array([text is not None for text in texts], dtype=bool)
-            self.partners = lesson.tokenizer.encode([text or "" for text in texts])
+            self.partners = _joined([lesson.partners[code] for code in codes])
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def batch(self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device) -> Batch:
+    def batch(self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device) -> CaptionBatch:
         texts = _padded(self.tokens, indices, pad_id, device)
         partner, has_partner = self.partner.take(indices)
         images, has_image = self.images.take(indices)
@@ -128,7 +147,8 @@ class _Pool:
             has_partner = torch.from_numpy(self.has_partner[indices])
         groups = torch.from_numpy(self.groups[indices])
         targets = Targets(*(part.to(device) for part in (partner, images, has_partner, has_image, groups)))
-        return Batch((Piece(*texts, self.language, with_partner),), targets)
+        samples = tuple(self.samples[index] for index in indices)
+        return CaptionBatch((Piece(*texts, self.language, with_partner),), targets, samples)
 
 
 def _padded(

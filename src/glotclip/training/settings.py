@@ -40,6 +40,17 @@ class TrainSettings(Settings):
     )
     shots: int | None = Field(None, ge=1, description="train on so many pictures only, the same in every language")
     shots_seed: int = Field(42, ge=0, description="fixes which pictures the shots are")
+    strategy: Literal["none", "er", "der", "oewc"] = Field(
+        "none",
+        description="isolation=shared only: what is done against forgetting. 'er': earlier captions are seen again, "
+        "held to their English features; 'der': held to what the student made of them; 'oewc': weights that earlier "
+        "tasks depend on are held by a penalty",
+    )
+    memory: int = Field(8_000, ge=1, description="er, der: captions kept, over all tasks")
+    memory_batch: int | None = Field(
+        None, ge=1, description="er, der: captions from the memory a step, beside the batch; none: as many as that"
+    )
+    ewc_weight: float = Field(1000.0, ge=0, description="oewc: weight of the penalty")
     patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
 
     @field_validator("stages", mode="before")

@@ -5,7 +5,7 @@ Shapes: M texts, E embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,17 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Lesson
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.training.captions import Captions
 from glotclip.training.lesson_source import LessonLearner, LessonSource
-from glotclip.training.loop import FitResult, fit
+from glotclip.training.loop import Batch, FitResult, Learner, Source, fit
 from glotclip.training.parallel import World
+from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage
+from glotclip.training.strategies.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Teacher:
         log: called after every step with its numbers; ``step`` and ``total`` count over all stages.
         validate: asked where ``evaluate_every`` says so; the best weights of a stage are kept.
         stop: asked after every step.
+        strategy: against forgetting, with what it remembers of earlier tasks; None does nothing.
     """
 
     base: DualEncoder
@@ -68,6 +72,7 @@ class Teacher:
     log: Callable[[dict[str, Any]], None] = lambda numbers: None
     validate: Validate | None = None
     stop: Callable[[], bool] = lambda: False
+    strategy: Strategy | None = None
 
     def teach(
         self, lesson: Lesson, captions: Mapping[str, Captions], stages: Sequence[Stage], steps: Sequence[int]
@@ -79,21 +84,28 @@ class Teacher:
             captions: of each of its languages.
             stages: losses, one after another; optimiser and schedule start anew with each.
             steps: optimiser steps of each stage.
+
+        Raises:
+            ConfigError: if a strategy is asked for among several processes.
         """
+        strategy = self.strategy or Strategy(TrainSettings())
+        if strategy.name != Strategy.name and self.world.size > 1:
+            raise ConfigError(
+                f"strategy={strategy.name} works in one process, not in {self.world.size}",
+                hint="start one process, or use strategy=none",
+            )
         results: list[FitResult] = []
         name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision)
         for number, (stage, count) in enumerate(zip(stages, steps, strict=True)):
-            partners = stage.objective.wants_partner_tokens
-            source = LessonSource(
-                lesson, captions, stage.train, count,
-                device=self.base.device, world=self.world, stage=number, partners=partners,
-            )  # fmt: skip
+            batches: Source = self._source(lesson, captions, stage, count, number)
             learner = LessonLearner(self.base, lesson, stage.objective, self.precision)
+            guarded: Learner
+            batches, guarded = strategy.guard(lesson, batches, learner, number)
             before = sum(steps[:number])
             results.append(
                 fit(
-                    learner,
-                    source,
+                    guarded,
+                    batches,
                     count,
                     stage.train,
                     precision=self.precision,
@@ -101,12 +113,32 @@ class Teacher:
                     resume_from=self._checkpoint(name, number),
                     identity=f"{self.identity}:{name}:{number}",
                     log=self._logger(name, stage.name, before, sum(steps)),
-                    validate=self._validator(encoder, lesson.task.languages),
+                    validate=self._validator(encoder, lesson.task.languages, strategy),
                     stop=self.stop,
                     keep=number + 1 < len(stages),
                 )
             )
+        strategy.learnt(lesson, learner, self._once_more(lesson, captions, stage, len(stages)))
         return _summed(results)
+
+    def _source(
+        self, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, steps: int, number: int
+    ) -> LessonSource:
+        return LessonSource(
+            lesson, captions, stage.train, steps,
+            device=self.base.device, world=self.world, stage=number, partners=stage.objective.wants_partner_tokens,
+        )  # fmt: skip
+
+    def _once_more(
+        self, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, number: int
+    ) -> Iterator[Sequence[Batch]]:
+        """One more pass over the captions, in an order of its own."""
+        steps = self._source(lesson, captions, stage, 0, number).steps_per_epoch
+        source = self._source(lesson, captions, stage, steps, number)
+        for step in range(steps):
+            if self.stop():
+                raise KeyboardInterrupt
+            yield source(step)
 
     def forget(self, lesson: Lesson, stages: Sequence[Stage]) -> None:
         """Remove a lesson's checkpoints, once what came of it is safe."""
@@ -121,9 +153,19 @@ class Teacher:
         facts = {"task": name, "stage": stage} if stage else {"task": name}
         return lambda numbers: self.log({**facts, **numbers, "step": before + numbers["step"], "total": total})
 
-    def _validator(self, encoder: LessonEncoder, languages: Sequence[str]) -> Callable[[], float] | None:
+    def _validator(
+        self, encoder: LessonEncoder, languages: Sequence[str], strategy: Strategy
+    ) -> Callable[[], float] | None:
         validate = self.validate
-        return None if validate is None else lambda: validate(encoder, languages)
+        if validate is None:
+            return None
+
+        def scored() -> float:
+            score = validate(encoder, languages)
+            strategy.validated(score)
+            return score
+
+        return scored
 
 
 def _summed(results: Sequence[FitResult]) -> FitResult:

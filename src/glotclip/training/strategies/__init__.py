@@ -1,0 +1,1 @@
+"""Strategies against forgetting, a file each; :mod:`glotclip.training.strategies.registry` lists them."""
