@@ -33,6 +33,7 @@ from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, write_text
 from glotclip.training.captions import Captions, collect
 from glotclip.training.extend import Curriculum, Extension, Hooks
+from glotclip.training.gate import NOTHING_EVALUATED, Gate
 from glotclip.training.interrupt import deferred
 from glotclip.training.parallel import World, join_world
 from glotclip.training.settings import TrainSettings
@@ -356,15 +357,33 @@ def run_extension(
     plan: ExtendPlan,
     *,
     benchmark: bool | str | Path | Benchmark = True,
+    max_forgetting: float | None = None,
     hooks: Hooks | None = None,
     progress: Progress = _silent,
 ) -> Extended:
-    """Carry out a plan; see :func:`extend`."""
+    """Carry out a plan; see :func:`extend`.
+
+    Args:
+        plan: what :func:`plan_extension` gave.
+        benchmark: what every language is evaluated on after every task.
+        max_forgetting: points of R@1 (mean of both directions) that a language may lose from where it stood before
+            the run, or when the run taught it. A task after which any has lost more is not installed.
+        hooks: callbacks.
+        progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        ForgettingError: if a task is refused; the folder is as before that task.
+        ConfigError: for a gate without anything to measure.
+    """
     hooks = hooks or Hooks()
-    if plan.curriculum.train.evaluate_every and hooks.validate is None:
-        hooks = replace(hooks, validate=_validator(plan, progress))
     if benchmark is not False and hooks.evaluate is None:
         hooks = replace(hooks, evaluate=evaluator(plan, benchmark, progress))
+    gate = None if max_forgetting is None else Gate(max_forgetting)
+    if gate is not None and hooks.evaluate is None:
+        why = "evaluation is switched off" if benchmark is False else f"{plan.dataset.name} has no held-out pictures"
+        raise ConfigError(
+            f"{NOTHING_EVALUATED}: {why}", hint="evaluate on rows of split test or validation, or leave the gate out"
+        )
     start_folders: dict[str, Path] = {
         name: pack.folder.resolve() for name, pack in plan.polyglot.packs.items() if pack.folder is not None
     }
@@ -372,7 +391,7 @@ def run_extension(
         asked = hooks.stop
         hooks = replace(hooks, stop=lambda: signalled() or asked())
         extension = Extension(
-            plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world
+            plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world, gate
         )
         record = extension.run()
     if plan.world.leads:

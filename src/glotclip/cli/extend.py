@@ -45,6 +45,13 @@ def extend(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
+    max_forgetting: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Refuse what makes a language lose more R@1 than this since it was learnt or the run began.",
+        ),
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write report.md and report.html.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -76,13 +83,17 @@ def extend(
         if plan.skipped:
             console.say(_skipped(plan, out, dry_run=dry_run))
         if dry_run:
-            _dry_run(plan, console)
+            _dry_run(plan, console, max_forgetting, evaluate=evaluate)
             return
         if not plan.world.leads:
-            api.run_extension(plan, benchmark=evaluate)
+            api.run_extension(plan, benchmark=evaluate, max_forgetting=max_forgetting)
             return
         done = api.run_extension(
-            plan, benchmark=evaluate, hooks=run_hooks(plan, console, progress), progress=progress
+            plan,
+            benchmark=evaluate,
+            max_forgetting=max_forgetting,
+            hooks=run_hooks(plan, console, progress),
+            progress=progress,
         )
     value = _results(plan, done, time.monotonic() - began)
     _conclude(plan, done, value, console, with_report=report)
@@ -94,10 +105,7 @@ def run_hooks(plan: ExtendPlan, console: Console, progress: Progress) -> Hooks:
     from glotclip.training.extend import Hooks
 
     curriculum = plan.curriculum
-    sizes = {
-        "+".join(task): sum(curriculum.steps(task, plan.captions))
-        for task in curriculum.tasks
-    }
+    sizes = {"+".join(task): sum(curriculum.steps(task, plan.captions)) for task in curriculum.tasks}
     names, total = list(sizes), sum(sizes.values())
     before = {name: sum(sizes[earlier] for earlier in names[:place]) for place, name in enumerate(names)}
 
@@ -204,7 +212,7 @@ def _skipped(plan: ExtendPlan, out: Path, *, dry_run: bool) -> str:
 # --- the dry run -------------------------------------------------------------------------------------------------
 
 
-def _dry_run(plan: ExtendPlan, console: Console) -> None:
+def _dry_run(plan: ExtendPlan, console: Console, max_forgetting: float | None, *, evaluate: bool) -> None:
     """Say what the run would cost and how the tokenizer fits, and write nothing."""
     from glotclip.evaluation.tables import Table
     from glotclip.training.plan import estimate
@@ -215,6 +223,7 @@ def _dry_run(plan: ExtendPlan, console: Console) -> None:
     note = "A word is an unbroken run of letters; where no spaces are written, a phrase. →: with the new vocabulary."
     console.table(Table.of(rows, title="How the tokenizer fits", note=note))
     seconds = sum(task.seconds for task in tasks)
+    gate = None if max_forgetting is None else _gate(plan, max_forgetting, console, evaluate=evaluate)
     console.say(f"about {duration(seconds)} for training; evaluating comes on top. Nothing was written.")
     console.result(
         {
@@ -224,8 +233,28 @@ def _dry_run(plan: ExtendPlan, console: Console) -> None:
             "settings": plan.curriculum.settings(),
             "skipped": len(plan.skipped),
             "tasks": [task.to_json() for task in tasks],
+            **({"gate": gate} if gate else {}),
         }
     )
+
+
+def _gate(plan: ExtendPlan, max_forgetting: float, console: Console, *, evaluate: bool) -> dict[str, Any]:
+    """Say what the gate would measure; whether it would let a task pass nobody knows before training."""
+    from glotclip.training.gate import Gate
+
+    gate, installed = Gate(max_forgetting), plan.polyglot.languages
+    benchmark = plan.dataset.held_out([*installed, *plan.curriculum.languages]) if evaluate else None
+    captions = {} if benchmark is None else {code: len(each) for code, each in benchmark.captions.items()}
+    touched = plan.curriculum.shared or plan.curriculum.further
+    gate.begin(installed, {code: captions[code] for code in installed if code in captions}, touched=touched)
+    assert benchmark is not None  # something is measured
+    rows = ", ".join(f"{code} ({captions[code]} captions)" for code in installed if code in captions)
+    console.say(
+        f"gate: {rows} would be measured on {len(benchmark.images)} {benchmark.medium}s of {benchmark.name} before "
+        f"the first and after each task, as would each language learnt; a task after which any has lost more than "
+        f"{max_forgetting:g} points of R@1 would not be installed. Whether one would, only training tells."
+    )
+    return {"max_forgetting": max_forgetting, "benchmark": benchmark.name, "captions": captions}
 
 
 def _cost(task: TaskEstimate) -> dict[str, str | int | float | None]:

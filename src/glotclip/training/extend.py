@@ -26,11 +26,12 @@ from glotclip.methods.part import PackState
 from glotclip.methods.settings import MethodSettings
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
 from glotclip.training.captions import Captions
+from glotclip.training.gate import ForgettingError, Gate, Keepsake
 from glotclip.training.loop import FitResult
 from glotclip.training.parallel import World, wait_for_all
 from glotclip.training.settings import TrainSettings
@@ -140,6 +141,7 @@ class Extension:
         start_folders: absolute pack folders of ``start``.
         hooks: what is told and asked.
         world: the processes that train together; only the first writes.
+        gate: refuses lessons that make a language worse than allowed.
     """
 
     folder: PolyglotFolder
@@ -149,6 +151,7 @@ class Extension:
     start_folders: Mapping[str, Path] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
     world: World = field(default_factory=World)
+    gate: Gate | None = None
 
     def plan(self) -> dict[str, Any]:
         """Everything that decides the run's result, as JSON."""
@@ -173,6 +176,7 @@ class Extension:
         Raises:
             InterruptedRunError: if the folder holds another run's unfinished work.
             LanguageError: if a language is already installed.
+            ForgettingError: if the gate refuses a lesson; the folder is as before it.
             KeyboardInterrupt: if ``hooks.stop`` said so; the same call goes on from there.
         """
         if not self.world.leads:
@@ -199,8 +203,10 @@ class Extension:
                 hint="repeat that run's command to finish it, or choose another --out",
             )
         self._check_new(record)
+        scores = self._evaluate_start()
         packs = self._adopt(record)
         shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        self._keepsake.keep()
         base = self.start.base
         record = FolderRecord(
             base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=self.start.source),
@@ -209,7 +215,7 @@ class Extension:
                 identity=identity,
                 plan=plan,
                 start=packs,
-                evaluations=self._evaluate_start(),
+                evaluations=scores,
                 memory=record.run.memory if record and record.run else None,  # earlier runs' tasks are remembered too
             ),
         )
@@ -278,7 +284,11 @@ class Extension:
     def _evaluate_start(self) -> dict[str, Any]:
         if self.hooks.evaluate is None:
             return {}
-        return {"start": self.hooks.evaluate(self.start, self.start.languages)}
+        scores = self.hooks.evaluate(self.start, self.start.languages)
+        if self.gate is not None:
+            touched = self.curriculum.shared or self.curriculum.further
+            self.gate.begin(self.start.languages, scores, touched=touched)
+        return {"start": scores}
 
     def _teach_all(self, record: FolderRecord) -> FolderRecord:
         for task in self.curriculum.tasks:
@@ -368,12 +378,38 @@ class Extension:
         )
         packs = {**record.packs, name: relative}
         scores = self._evaluate(packs, path)
+        if self.gate is not None:
+            try:
+                self.gate.check(task, record.run.evaluations, scores)
+            except ForgettingError:
+                self._refuse(path)
+                raise
         evaluations = {**record.run.evaluations, "+".join(task): scores} if scores else record.run.evaluations
         run = record.run.model_copy(update={"done": (*record.run.done, "+".join(task)), "evaluations": evaluations})
         record = record.model_copy(update={"packs": packs, "run": run})
         self.folder.commit(record)
         self.folder.sweep()
         return record, scores
+
+    @property
+    def _keepsake(self) -> Keepsake:
+        return Keepsake(self.folder.path, self.folder.run_folder / "before")
+
+    def _refuse(self, path: Path) -> None:
+        """Leave the folder as it was before the lesson whose pack lies at ``path``, as if there had been none."""
+        record = self.folder.read()
+        assert record.run is not None
+        if record.run.done:
+            # What was learnt stays, and nothing is unfinished: another command may follow.
+            self.folder.commit(record.model_copy(update={"run": record.run.model_copy(update={"complete": True})}))
+        elif self._keepsake.had(RECORD):
+            self._keepsake.put_back()
+        else:  # the run made the folder's record; what it names goes before it does
+            self.folder.commit(record.model_copy(update={"packs": {}, "run": None}))
+        self.folder.sweep()
+        if not record.run.done:
+            self._keepsake.put_back()
+        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
 
     def _evaluate(self, packs: Mapping[str, str], path: Path) -> dict[str, Any]:
         """Score the packs as they lie on disk, and write the new pack's scores into its manifest and card."""

@@ -1,0 +1,134 @@
+"""The gate: a lesson that makes an installed language worse than allowed is not installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glotclip.errors import ConfigError, DataError, GlotclipError
+from glotclip.storage import writing
+
+NOTHING_EVALUATED = "the gate (max_forgetting) has nothing to measure"
+_DIRECTIONS = ("text_to_image", "image_to_text")
+
+
+class ForgettingError(GlotclipError):
+    """A lesson was refused: a language would lose more than allowed. The folder is as before the lesson."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How much any language may lose, from where it stood when the run began or when the run taught it.
+
+    Args:
+        max_forgetting: in points of R@1, mean of both directions.
+    """
+
+    max_forgetting: float
+
+    def __post_init__(self) -> None:
+        if not self.max_forgetting >= 0:  # nor not-a-number
+            raise ConfigError(
+                f"max_forgetting must be 0 or more points, not {self.max_forgetting}",
+                hint="e.g. --max-forgetting 0.5",
+            )
+
+    def begin(self, installed: Iterable[str], scores: Mapping[str, Any], *, touched: bool) -> None:
+        """Check that every language that may lose something was measured before anything is taught.
+
+        Args:
+            installed: languages of the model to extend.
+            scores: of them, as evaluated.
+            touched: whether lessons of the run can change weights that these languages use.
+
+        Raises:
+            ConfigError: if nothing was evaluated at all.
+            DataError: if one of them has no held-out rows.
+        """
+        if not scores:
+            raise ConfigError(
+                f"{NOTHING_EVALUATED}: no installed language is evaluated",
+                hint="evaluate on rows of split test or validation in them, or leave the gate out",
+            )
+        if touched and (blind := [code for code in installed if code not in scores]):
+            raise DataError(
+                f"the gate cannot measure {', '.join(blind)}: no held-out rows in {_those(blind)}",
+                hint="add such rows, learn with --set isolation=per-language, or leave the gate out",
+            )
+
+    def check(self, task: Iterable[str], before: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Any]) -> None:
+        """Compare the scores after a lesson with the first that the run measured.
+
+        Args:
+            task: the lesson's languages.
+            before: scores by language, before the run and after each earlier lesson, in order.
+            scores: by language, after this lesson.
+
+        Raises:
+            ForgettingError: naming every language that loses too much, and how much.
+        """
+        lost = {}
+        for code, (was, now) in _pairs(before, scores).items():
+            if was - now > self.max_forgetting:
+                lost[code] = f"{code} {was - now:.2f} ({was:.2f} → {now:.2f})"
+        if lost:
+            raise ForgettingError(
+                f"{'+'.join(task)} is not installed: of R@1 would be lost by {', '.join(lost.values())}; "
+                f"allowed are {self.max_forgetting:g} points",
+                hint="nothing that was installed has changed; try --set isolation=per-language, TEIR, a strategy or "
+                "fewer steps, or allow more",
+            )
+
+
+def _those(codes: list[str]) -> str:
+    return "it" if len(codes) == 1 else "them"
+
+
+def _pairs(before: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Every language's first and present score, of those that have both."""
+    first: dict[str, float] = {}
+    for row in before.values():
+        for code, each in row.items():
+            first.setdefault(code, _r1(each))
+    return {code: (first[code], _r1(each)) for code, each in scores.items() if code in first}
+
+
+def _r1(scores: Mapping[str, Any]) -> float:
+    return sum(float(scores[direction]["r@1"]) for direction in _DIRECTIONS) / len(_DIRECTIONS)
+
+
+@dataclass(frozen=True)
+class Keepsake:
+    """The files of a folder that a run replaces or lengthens before its first lesson is installed.
+
+    Args:
+        root: the folder.
+        place: where their old state is kept meanwhile.
+    """
+
+    root: Path
+    place: Path
+    names: tuple[str, ...] = ("config.json", "log.jsonl", "polyglot.json")  # the one that counts is put back last
+
+    def keep(self) -> None:
+        """Copy the files as they are."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        for name in self.names:
+            if (self.root / name).exists():
+                shutil.copy2(self.root / name, self.place / name)
+
+    def had(self, name: str) -> bool:
+        """Whether there was such a file."""
+        return (self.place / name).exists()
+
+    def put_back(self) -> None:
+        """Put the files back byte for byte; those that were not there are removed."""
+        for name in self.names:
+            if self.had(name):
+                with writing(self.root / name) as aside:
+                    shutil.copyfile(self.place / name, aside)
+            else:
+                (self.root / name).unlink(missing_ok=True)
