@@ -19,7 +19,9 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
     values = read_recipe(recipe)
     head = recipe.read_text(encoding="utf-8").split("\n\n")[0]
     assert all(word in head for word in ("command", "hardware", "score"))
-    if "method" in values:
+    if "runs" in values:
+        assert read_comparison(recipe).runs
+    elif "method" in values:
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]
         assert method.isolation == values["isolation"]

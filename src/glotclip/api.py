@@ -376,6 +376,8 @@ def run_extension(
         ConfigError: for a gate without anything to measure.
     """
     hooks = hooks or Hooks()
+    if plan.curriculum.train.evaluate_every and hooks.validate is None:
+        hooks = replace(hooks, validate=_validator(plan, progress))
     if benchmark is not False and hooks.evaluate is None:
         hooks = replace(hooks, evaluate=evaluator(plan, benchmark, progress))
     gate = None if max_forgetting is None else Gate(max_forgetting)
@@ -545,7 +547,10 @@ def evaluator(
     if isinstance(benchmark, bool):
         chosen = plan.dataset.held_out(wanted) if benchmark else None
     elif isinstance(benchmark, str | Path):
-        chosen = open_dataset(benchmark).held_out(wanted)
+        other: Dataset = open_dataset(benchmark)
+        if isinstance(plan.dataset, ViewedDataset):  # what is asked is the kind of text that was taught
+            other = plan.dataset.view_of(other)
+        chosen = other.held_out(wanted)
     else:
         chosen = benchmark
     if chosen is None:

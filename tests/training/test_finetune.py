@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from glotclip import api
+from glotclip.data.dataset import open_dataset
 from glotclip.errors import ConfigError, DataError, FingerprintError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.packs.pack import LanguagePack
+from glotclip.packs.polyglot import Polyglot
 
 if TYPE_CHECKING:
-    from glotclip.models.dual_encoder import DualEncoder
     from tests.conftest import MakeBase
+
+    from glotclip.models.dual_encoder import DualEncoder
 
 FEW = {"steps": 60, "batch_size": 4, "lr": 3e-3, "precision": "fp32", "weight_decay": 0.0}
 
@@ -34,11 +37,11 @@ def test_both_towers_learn_and_the_old_base_stays(base: DualEncoder, drawn: Path
     state, old = new.state(), base.state()
     assert not torch.equal(state["text.blocks.0.qkv.weight"], old["text.blocks.0.qkv.weight"])
     assert not torch.equal(state["vision.blocks.0.qkv.weight"], old["vision.blocks.0.qkv.weight"])
-    dataset = api.open_dataset(drawn)
+    dataset = open_dataset(drawn)
     train = [row for row in dataset.corpus(["en"]).rows if row.split == "train" and row.lang == "en" and row.image]
     scores = []
     for each in (base, new):
-        model = api.Polyglot(each)
+        model = Polyglot(each)
         texts = model.encode_text([row.text for row in train])
         pictures = model.encode_image([row.image for row in train if row.image])
         scores.append(float((texts @ pictures.T).argmax(dim=1).eq(torch.arange(len(train))).float().mean()))

@@ -51,6 +51,10 @@ class ViewedDataset(Dataset):
         self.dataset, self.view, self.translate = dataset, view, translate
         self.name = dataset.name
 
+    def view_of(self, other: Dataset) -> ViewedDataset:
+        """Another dataset, whole, with the same kind of texts."""
+        return ViewedDataset(other, replace(self.view, shots=None), self.translate)
+
     def languages(self) -> list[str]:
         """Those of the dataset."""
         return self.dataset.languages()

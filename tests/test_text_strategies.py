@@ -1,0 +1,102 @@
+"""PECT's five strategies through the API: what they train on is what they are tested on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from glotclip import api
+from glotclip.config import read_recipe
+from glotclip.data.dataset import open_dataset
+from glotclip.errors import DataError
+from glotclip.packs.polyglot import Polyglot
+from glotclip.training.extend import Hooks
+
+if TYPE_CHECKING:
+    from glotclip.models.dual_encoder import DualEncoder
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+SMALL: dict[str, Any] = {"steps": 3, "batch_size": 3, "shots": 6, "evaluate_every": 0, "precision": "fp32"}
+# A real program that answers line by line: it writes every text backwards, with the direction before it.
+ENGINE = (
+    f"command:{sys.executable} -c \"import sys;[print('{{source}}{{target}} '+l.strip()[::-1]) for l in sys.stdin]\""
+)
+
+
+@pytest.mark.parametrize("name", ["baseline1", "baseline2", "method1", "method2", "method3"])
+def test_a_strategy_trains_and_tests_on_the_same_text(
+    name: str, base: DualEncoder, drawn: Path, tmp_path: Path
+) -> None:
+    plan = api.plan_extension(
+        Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache",
+        recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, companions=ENGINE,
+    )  # fmt: skip
+    (captions,) = plan.captions.values()
+    translated = name in ("baseline2", "method3")
+    assert len(captions) == 6
+    assert all(text.startswith("deen ") is translated for text in captions.texts)
+    aligned = read_recipe(RECIPES / f"pect_{name}.yaml")["cross_lingual"] > 0
+    assert bool(captions.partners) is aligned
+    if aligned:
+        assert all((text or "").startswith("ende ") is (name == "method2") for text in captions.partners)
+    assert (captions.images.rows >= 0).all()
+    asked: list[str] = []
+    benchmark = plan.dataset.benchmark(["de"])
+    asked += [query.text for query in benchmark.captions["de"]]
+    assert asked
+    assert all(text.startswith("deen ") is translated for text in asked)
+
+    done = api.run_extension(plan)
+    again = api.evaluate(
+        api.load(done.folder, base=base),
+        open_dataset(drawn),
+        ["de"],
+        companions=ENGINE,
+        cache=tmp_path / "cache",
+        intervals=0,
+    )
+    assert again["languages"]["de"]["text_to_image"] == done.evaluations["de"]["de"]["text_to_image"]
+    assert ("machine-translated into English" in again["protocol"]) is translated
+
+
+def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
+    def weights(side: str) -> torch.Tensor:
+        done = api.extend(
+            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / side, cache=tmp_path / "cache",
+            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "side": side},
+        )  # fmt: skip
+        (part,) = [
+            each for each in api.load(done.folder, base=base).packs["de"].state.parts["de"] if each.kind == "lora"
+        ]
+        return torch.cat([tensor.flatten() for tensor in part.tensors().values()])
+
+    frozen, detached, trained = (weights(side) for side in ("frozen", "detached", "trained"))
+    assert not torch.equal(frozen, detached)
+    assert not torch.equal(detached, trained)
+
+
+def test_without_an_engine_the_missing_translations_are_named(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no machine translations of its de") as caught:
+        api.plan_extension(
+            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out",
+            recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL,
+        )  # fmt: skip
+    assert "--companions" in (caught.value.hint or "")
+
+
+def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
+    file = drawn.with_name("with-validation.csv")
+    file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",validation\n"), encoding="utf-8")
+    lines: list[dict[str, Any]] = []
+    settings = {**SMALL, "shots": None, "steps": 6, "evaluate_every": 2}
+    hooks = Hooks(task_done=lambda name, result, scores: lines.append(vars(result)))
+    common: dict[str, Any] = {"method": "lora", "cache": tmp_path / "cache", "hooks": hooks}
+    api.extend(Polyglot(base), ["de"], data=file, out=tmp_path / "out", settings=settings, **common)
+    assert lines[0]["best_step"] in (2, 4, 6)
+    assert 0 <= lines[0]["best_score"] <= 100
+    with pytest.raises(DataError, match="no pictures in a split validation"):
+        api.extend(Polyglot(base), ["de"], data=drawn, out=tmp_path / "other", settings=settings, **common)
