@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from glotclip import api
+from glotclip.compare.recipe import load_recipe
 from glotclip.config import read_recipe, settings_from
 from glotclip.methods.method import method_named
 from glotclip.models.dual_encoder import DualEncoder
@@ -20,7 +21,7 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
     head = recipe.read_text(encoding="utf-8").split("\n\n")[0]
     assert all(word in head for word in ("command", "hardware", "score"))
     if "runs" in values:
-        assert read_comparison(recipe).runs
+        assert load_recipe(recipe).runs
     elif "method" in values:
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]

@@ -41,15 +41,16 @@ View = Literal["plain", "mirrored", "smaller", "turned"]
 VIEWS: tuple[View, ...] = ("plain", "mirrored", "smaller", "turned")
 # A small table learns in few, large steps (benchmarks/ten_languages.py); it has few rows, so languages share many of
 # them, and a row's earlier uses must weigh more than the paper lets them.
+_SHORT = {"steps": 50, "batch_size": 256, "vocabulary": 4000, "teir_damps": "rate", "teir_strength": 20}
+# Modules want a smaller rate than rows; at such rates a temperature that trains runs away (recipes/compare_mla.yaml).
+_MODULES = {
+    **_SHORT, "lr": 2e-3, "embedding_rate": 5, "cross_modal": 1.0, "temperature": 0.07, "learn_temperature": False,
+}  # fmt: skip
 RECOMMENDED: dict[str, dict[str, Any]] = {
-    "lexicon": {
-        "steps": 50,
-        "batch_size": 256,
-        "lr": 1e-2,
-        "vocabulary": 4000,
-        "teir_damps": "rate",
-        "teir_strength": 20,
-    }
+    "lexicon": {**_SHORT, "lr": 1e-2},
+    "acquirer": {**_MODULES, "bottleneck": 96, "stages": ["joint"]},
+    **{name: _MODULES for name in ("lora", "adapter", "compacter", "soft-prompt", "hard-prompt", "prefix", "norms")},
+    "full": _MODULES,
 }
 LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
 
