@@ -224,7 +224,7 @@ class LexiconIngredient:
         """Whom ids count for: the task once, and each rehearsed language again (CLL-CLIP §5, "With TEIR")."""
         again = {code: tokens for code, tokens in context.rehearsed.items() if code not in context.tokens}
         own = [tokens for code, tokens in context.rehearsed.items() if code in context.tokens]
-        task = _occurring([*context.tokens.values(), *own], special)
+        task = _occurring([*context.tokens.values(), *context.partners.values(), *own], special)
         return [task, *(_occurring([tokens], special) for tokens in again.values())]
 
 
