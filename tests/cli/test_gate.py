@@ -23,7 +23,16 @@ def model(extended: Path, tmp_path: Path) -> Path:
 
 def gated(world: World, out: Path, *more: str, model: Path | None = None, lang: str = "hi") -> list[str | Path]:
     quick = [option for option in world.quick if not option.startswith(("--set=lr", "--set=steps"))]
-    command = ["extend", model or world.base, "--lang", lang, "--data", world.captions, "--out", out]
+    command: list[str | Path] = [
+        "extend",
+        model or world.base,
+        "--lang",
+        lang,
+        "--data",
+        world.captions,
+        "--out",
+        out,
+    ]
     return [*command, *quick, "--max-forgetting", "0.5", *more]
 
 

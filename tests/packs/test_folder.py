@@ -111,10 +111,12 @@ def test_a_reader_meets_an_update(
 
 
 def test_removing_restores_the_state_before(
-    school: School, states: dict[str, PackState], folder: PolyglotFolder, tmp_path: Path
+    school: School, states: dict[str, PackState], folder: PolyglotFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     before = {name: data for name, data in content(folder.path).items() if "fr-1" in name}
-    features = folder.load(school.base).encode_text(["rouge"], lang="fr")
+    both = folder.load(school.base)
+    features = {code: both.encode_text(["rouge", "a red bar"], lang=code) for code in ("en", "fr")}
+    never = put(school, tmp_path_factory.mktemp("never"), {"fr": ("packs/fr-1", states["fr"])}).load(school.base)
     assert folder.remove("DE").learnt == ("de",)
     after = content(folder.path)
     record = json.loads(after.pop("polyglot.json"))
@@ -122,20 +124,30 @@ def test_removing_restores_the_state_before(
     assert after == before
     polyglot = folder.load(school.base)
     assert polyglot.languages == ["en", "fr"]
-    assert polyglot.encode_text(["rouge"], lang="fr").equal(features)
+    for code, held in features.items():  # as with it, and as if it had never been there
+        assert polyglot.encode_text(["rouge", "a red bar"], lang=code).equal(held)
+        assert never.encode_text(["rouge", "a red bar"], lang=code).equal(held)
     with pytest.raises(LanguageError, match="no pack provides 'de'"):
         folder.remove("de")
 
 
-@pytest.mark.parametrize("lang", ["de", "fr", "en"])
+@pytest.mark.parametrize(
+    ("lang", "why"),
+    [
+        ("de", "fr were learnt after it and on top of it"),
+        ("fr", "it was learnt last, and the state of de before it is not kept"),
+        ("en", "the base's own 'en' goes through weights that de, fr have shaped"),
+    ],
+)
 def test_a_shared_pack_cannot_be_taken_apart(
-    school: School, states: dict[str, PackState], tmp_path: Path, lang: str
+    school: School, states: dict[str, PackState], tmp_path: Path, lang: str, why: str
 ) -> None:
     folder = put(school, tmp_path, {"shared": ("packs/shared-2", states["both"])})
     before = content(tmp_path)
-    with pytest.raises(LanguageError, match="cannot be taken out of a table") as caught:
+    with pytest.raises(LanguageError, match="cannot be taken out of the pack 'shared'") as caught:
         folder.remove(lang)
-    assert "by its name, 'shared'" in caught.value.hint
+    assert why in caught.value.message
+    assert f"pack remove {tmp_path} shared`" in caught.value.hint
     assert content(tmp_path) == before
     folder.remove("shared")
     assert folder.load(school.base).languages == ["en"]

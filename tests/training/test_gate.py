@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def test_what_it_cannot_measure_it_says() -> None:
 # --- in a folder -------------------------------------------------------------------------------------------------
 
 
-def fading(*english: float) -> Callable[[Polyglot, Sequence[str]], Mapping[str, Any]]:
+def fading(*english: float) -> Callable[[Polyglot, Sequence[str]], dict[str, Any]]:
     """An evaluation in which English has these scores, one after another, and all others 50."""
     left = list(english)
     return lambda polyglot, codes: scores(**{**dict.fromkeys(codes, 50.0), "en": left.pop(0)})

@@ -128,7 +128,10 @@ def remove(
     lang: Annotated[str, typer.Argument(help="The language, or the pack's name (`shared`).")],
     as_json: Json = False,
 ) -> None:
-    """Remove a language's pack from a model folder; every other pack stays as it is, bit for bit."""
+    """Remove a language from a model folder; all others stay as they are, bit for bit.
+
+    A language learnt into a shared pack cannot be taken out of it; the pack as a whole can, by its name.
+    """
     console = Console(as_json)
     polyglot = _polyglot_folder(folder)
     gone = polyglot.remove(lang)

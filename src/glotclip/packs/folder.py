@@ -145,7 +145,10 @@ class PolyglotFolder:
         return {name: read_manifest(self.path / folder) for name, folder in self.read().packs.items()}
 
     def remove(self, lang: str) -> Manifest:
-        """Remove the pack of one language; every other language stays bit for bit as it is.
+        """Remove the pack of one language; every other language stays bit for bit as if it had never been there.
+
+        Args:
+            lang: the language, or the name of a pack, which goes with all its languages.
 
         Raises:
             LanguageError: if no pack has the language, or its pack also carries others: a table that several
@@ -163,15 +166,28 @@ class PolyglotFolder:
                         f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}"
                     )
                 if manifests[name].learnt != (code,):
-                    raise LanguageError(
-                        f"{code!r} shares the pack {name!r} with {', '.join(manifests[name].learnt)}; "
-                        "one of them cannot be taken out of a table that all have shaped",
-                        hint=f"remove the whole pack by its name, {name!r}, and learn the others again",
-                    )
+                    raise self._inseparable(code, manifests[name])
             packs = {key: folder for key, folder in record.packs.items() if key != name}
             self.commit(record.model_copy(update={"packs": packs, "run": None}))
             self.sweep()
         return manifests[name]
+
+    def _inseparable(self, code: str, manifest: Manifest) -> LanguageError:
+        """Why one language cannot be taken out of a shared pack, and what can be done instead."""
+        learnt, name = manifest.learnt, manifest.name
+        others = [each for each in learnt if each != code]
+        if code not in learnt:
+            why = f"the base's own {code!r} goes through weights that {', '.join(learnt)} have shaped"
+        elif later := learnt[learnt.index(code) + 1 :]:
+            why = f"{', '.join(later)} were learnt after it and on top of it"
+        else:
+            why = f"it was learnt last, and the state of {', '.join(others)} before it is not kept"
+        return LanguageError(
+            f"{code!r} cannot be taken out of the pack {name!r}, which is one for {', '.join(learnt)}: {why}",
+            hint=f"remove the whole pack (`glotclip pack remove {self.path} {name}`), which gives back the base as "
+            f"it was, and learn {', '.join(others) or 'what is missing'} again; what is learnt with "
+            "isolation=per-language comes out one by one",
+        )
 
     def next_folder(self, name: str, record: FolderRecord) -> str:
         """The folder for the next version of a pack, relative to this one."""
