@@ -78,7 +78,9 @@ class Bench:
         """
         method, base = method_named(cell.run.method), self.polyglot.base
         own, loop = api.resolve_settings(method, base, None, cell.settings)
+        companions = {"companions": cell.recipe.companions} if cell.recipe.companions else {}
         return {
+            **companions,
             "base": base.fingerprint,
             "start": {name: pack.manifest.sha256 for name, pack in self.polyglot.packs.items()},
             "data": _content(cell.recipe.data),
@@ -122,6 +124,7 @@ class Bench:
             out=self.work(cell) / "model",
             settings=cell.settings,
             joint=cell.joint,
+            companions=cell.recipe.companions or None,
             cache=self.cache,
             progress=self.progress,
         )

@@ -50,6 +50,7 @@ class Recipe(Settings):
     model: str = Field("emoji-clip", description="what is extended, as `glotclip extend MODEL`")
     data: str = Field("emoji", description="captions to learn from, as --data")
     benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
+    companions: str = Field("", description="translation engine for text and partner, as --companions")
     languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="each run is made once with each")
     joint: bool = Field(False, description="all languages in one task")
