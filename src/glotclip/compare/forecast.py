@@ -43,7 +43,8 @@ def forecast(bench: Bench, cells: Sequence[Cell], done: Sequence[dict[str, Any]]
         done: results of finished cells.
     """
     found = []
-    for name in dict.fromkeys(cell.run.name for cell in cells):
+    places = [run.name for run in cells[0].recipe.runs] if cells else []
+    for name in sorted({cell.run.name for cell in cells}, key=places.index):
         own = [cell for cell in cells if cell.run.name == name]
         known = [_taken(value) for value in done if value["name"] == name]
         if known:

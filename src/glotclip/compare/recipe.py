@@ -73,7 +73,7 @@ class Recipe(Settings):
         wanted = {slug(name) for name in only}
         check_names(sorted(wanted), [slug(run.name) for run in self.runs], where="--only")
         chosen = [run for run in self.runs if not only or slug(run.name) in wanted]
-        return [Cell(self, run, seed) for seed in seeds or self.seeds for run in chosen]
+        return [Cell(self, run, seed) for seed in dict.fromkeys(seeds or self.seeds) for run in chosen]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""Recipes of comparisons: their cells, and mistakes in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from glotclip.compare.recipe import Recipe, load_recipe, slug
+from glotclip.errors import GlotclipError
+
+GOOD = """\
+languages: [de, no, ja]
+seeds: [0, 3]
+common: {steps: 5, lr: 1e-3}
+runs:
+  - {name: MLA + TEIR, method: acquirer, settings: {steps: 7}}
+  - {name: joint, joint: true, languages: "fr, ru", order: script}
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(GOOD, encoding="utf-8")
+    return tmp_path / "recipe.yaml"
+
+
+def test_cells_seed_by_seed(written: Path) -> None:
+    recipe = load_recipe(written)
+    cells = recipe.cells()
+    assert [cell.slug for cell in cells] == ["mla-teir-0", "joint-0", "mla-teir-3", "joint-3"]
+    assert cells[0].settings["steps"] == 7
+    assert (cells[3].settings["steps"], cells[3].settings["seed"], cells[3].joint) == (5, 3, True)
+    assert cells[0].languages == ("de", "no", "ja")  # YAML 1.1 reads Norwegian as False
+    assert cells[1].languages == ("fr", "ru")
+    assert [cell.slug for cell in recipe.cells(only=["joint"], seeds=[9])] == ["joint-9"]
+    assert [cell.slug for cell in recipe.cells(only=["mla-teir"], seeds=[1])] == ["mla-teir-1"]
+
+
+def test_an_order_of_ones_own_for_every_seed_or_one_for_all(written: Path) -> None:
+    text = GOOD.replace("[de, no, ja]", "[de, no, ja, ko, ru, uk]")
+    written.write_text(f"order: random\n{text}", encoding="utf-8")
+    assert len({load_recipe(written).cells(seeds=[seed])[0].languages for seed in range(4)}) == 4
+    written.write_text(f"order: random\norder_seed: 1\n{text}", encoding="utf-8")
+    assert len({load_recipe(written).cells(seeds=[seed])[0].languages for seed in range(4)}) == 1
+
+
+def test_what_children_read_is_the_same_recipe(written: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(written)
+    copy = tmp_path / "copy.json"
+    copy.write_text(json.dumps(recipe.model_dump(mode="json", exclude_defaults=True)), encoding="utf-8")
+    assert load_recipe(copy) == recipe
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds", "seed", "did you mean 'seeds'"),
+        ("method: acquirer", "methid: acquirer", "did you mean 'method'"),
+        ("order: script", "order: length", "order"),
+        ("name: joint", "name: MLA/TEIR", "two runs called mla-teir"),
+        ("common: {steps: 5", "common: {seed: 5", "sets a seed"),
+        ("[de, no, ja]", "[de, de]", "twice"),
+        ("[de, no, ja]", "[german]", "unknown language code"),
+        ("[0, 3]", "[]", "seeds"),
+        ("runs:", "walks:", "compares nothing"),
+        ("{name: joint, joint: true", "{joint: true", "name"),
+    ],
+)
+def test_mistakes_are_loud(written: Path, old: str, new: str, said: str) -> None:
+    written.write_text(GOOD.replace(old, new), encoding="utf-8")
+    with pytest.raises(GlotclipError) as caught:
+        load_recipe(written)
+    assert said in str(caught.value)
+
+
+def test_a_run_that_there_is_none_of(written: Path) -> None:
+    with pytest.raises(GlotclipError, match="did you mean 'joint'"):
+        load_recipe(written).cells(only=["jiont"])
+
+
+def test_names_of_files() -> None:
+    assert (slug("MLA + TEIR"), slug("  "), slug("Größe 2")) == ("mla-teir", "run", "größe-2")
+    assert Recipe.model_validate({"languages": "de", "runs": [{"name": "a"}]}).languages == ("de",)
