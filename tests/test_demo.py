@@ -96,6 +96,8 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert [(answer.lang, len(answer.hits), len(answer.signs)) for answer in shown.answers] == [
         (code, 5, 5) for code in demo.QUERY_LANGUAGES
     ]
+    assert [row[0] for row in shown.videos.rows] == ["en", *demo.QUERY_LANGUAGES]
+    assert all(0 <= float(row[1] or 0) <= 100 for row in shown.videos.rows)
     assert all(page.stat().st_size > 1000 for page in shown.pages)
     assert (tmp_path / "out" / "results.json").exists()
 

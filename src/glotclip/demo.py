@@ -12,7 +12,7 @@ from typing import Any
 
 from glotclip import api
 from glotclip.data import cldr, emoji, pictures
-from glotclip.data.dataset import Dataset, EmojiDataset
+from glotclip.data.dataset import Dataset, EmojiDataset, EmojiVideoDataset
 from glotclip.errors import DataError
 from glotclip.evaluation import report
 from glotclip.evaluation.continual import AccuracyMatrix
@@ -67,6 +67,7 @@ class Demonstration:
         table: the comparison.
         concept: the emoji the queries name.
         answers: one for each query language.
+        videos: how well names find clips of emoji in motion, for the query languages.
         pages: the report's files.
     """
 
@@ -74,6 +75,7 @@ class Demonstration:
     table: Table
     concept: str
     answers: tuple[Answer, ...]
+    videos: Table
     pages: tuple[Path, Path]
 
 
@@ -117,8 +119,9 @@ def run(
         runs[variant.title] = api.run_extension(plan, hooks=hooks(variant, plan), progress=progress)
     table = comparison(runs)
     pages = _write(out, runs, table, used)
-    concept, answers = answer(runs[VARIANTS[-1].title].load(), dataset)
-    return Demonstration(runs, table, emoji.sign(concept), answers, pages)
+    taught = runs[VARIANTS[-1].title].load()
+    concept, answers = answer(taught, dataset)
+    return Demonstration(runs, table, emoji.sign(concept), answers, watch(taught, progress), pages)
 
 
 def comparison(runs: Mapping[str, api.Extended]) -> Table:
@@ -168,6 +171,21 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
         Answer(code, query, hits, tuple(sign_of[pictures.plain_id(hit.path.stem)] for hit in hits))
         for code, query, hits in zip(asked, queries, found.hits, strict=True)
     )
+
+
+def watch(polyglot: Polyglot, progress: api.Progress = lambda what, done, total: None) -> Table:
+    """Let names find videos: clips of emoji in motion, encoded on the fly; only pictures were learnt from."""
+    asked = [code for code in (api.ENGLISH, *QUERY_LANGUAGES) if code in polyglot.languages]
+    result = api.evaluate(polyglot, EmojiVideoDataset(), asked, progress=progress, intervals=0)
+    rows: list[dict[str, Cell]] = [
+        {
+            "language": code,
+            "text → video R@1": result["languages"][code]["text_to_image"]["r@1"],
+            "video → text R@1": result["languages"][code]["image_to_text"]["r@1"],
+        }
+        for code in asked
+    ]
+    return Table.of(rows, title=f"Videos: {result['gallery_images']} clips of emoji in motion", note=result["protocol"])
 
 
 def _write(out: Path, runs: Mapping[str, api.Extended], table: Table, used: Mapping[str, Any]) -> tuple[Path, Path]:

@@ -44,12 +44,14 @@ def demo(
     console.say(f"{shown.concept} asked for by its name, which was taught (of names that were not, the table tells)")
     for each in shown.answers:
         _show(each, console)
+    console.table(shown.videos)
     console.say(f"report: {shown.pages[0]}, {shown.pages[1]}")
     console.say(f"{duration(time.monotonic() - began)} in all")
     console.result(
         {
             "rows": [dict(zip(shown.table.columns, row, strict=True)) for row in shown.table.rows],
             "matrices": {title: run.matrix.to_json() for title, run in shown.runs.items() if run.matrix},
+            "videos": [dict(zip(shown.videos.columns, row, strict=True)) for row in shown.videos.rows],
             "answers": [
                 {
                     "lang": each.lang,
