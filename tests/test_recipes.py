@@ -21,7 +21,9 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
     head = recipe.read_text(encoding="utf-8").split("\n\n")[0]
     assert all(word in head for word in ("command", "hardware", "score"))
     if "runs" in values:
-        assert load_recipe(recipe).runs
+        for cell in load_recipe(recipe).cells():
+            assert cell.languages
+            api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
     elif "method" in values:
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]

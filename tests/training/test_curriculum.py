@@ -15,6 +15,7 @@ SOME = ("ru", "de", "zh", "uk", "fi", "ar", "en")
 def test_the_papers_order_has_its_36_languages_once_english_first() -> None:
     assert len(PAPER) == len(set(PAPER)) == 36
     assert (PAPER[0], PAPER[3], PAPER[-1]) == ("en", "fil", "hu")
+    assert ordered(("nb", "qu", "hu", "sv"), "paper") == ("sv", "qu", "nb", "hu")  # as CLDR writes them
     assert ordered(SOME, "paper") == ("en", "de", "uk", "fi", "zh", "ru", "ar")
 
 

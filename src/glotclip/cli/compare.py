@@ -121,6 +121,8 @@ def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, d
         more = f"; about {duration(left)} left" if len(ended) < len(todo) else ""
         console.say(f"[{len(ended)} of {len(todo)}, {duration(past)}{more}] {each.slug}: {words}")
 
+    if processes > 1 and todo:
+        console.say(f"what each says meanwhile: {study.folder / 'work'}/*.log")
     study.run(todo, processes=processes, command=command, ended=say)
 
 

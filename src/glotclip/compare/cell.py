@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,12 @@ class Bench:
     folder: Path
     keep: bool = False
     cache: Path | None = None
-    progress: api.Progress = field(default=api._silent)
+    progress: api.Progress = lambda what, done, total: None
 
     @classmethod
     def open(cls, cell: Cell, folder: Path, *, device: str = "auto", **more: Any) -> Bench:
         """Open what a cell's recipe names."""
-        return cls(api.load(cell.recipe.model, device=device), open_dataset(cell.recipe.data), folder, **more)
+        return cls(api.load(cell.recipe.model, device=device), _data(cell), folder, **more)
 
     def work(self, cell: Cell) -> Path:
         """Where the cell is taught."""
@@ -226,6 +227,10 @@ class _Diary:
         write_json(self._path, {"seconds": self.clock(), "tasks": self.tasks})
 
 
+def _data(cell: Cell) -> Dataset:
+    return open_dataset(cell.recipe.data, Path(cell.recipe.images) if cell.recipe.images else None)
+
+
 def _head(cell: Cell) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -238,8 +243,18 @@ def _head(cell: Cell) -> dict[str, Any]:
 
 
 def _content(name: str) -> str:
+    """What a name of data stands for: a file's checksum, else the name."""
     path = Path(name)
-    return f"sha256:{file_sha256(path)}" if path.is_file() else name
+    if not path.is_file():
+        return name
+    facts = path.stat()
+    return _checksum(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=8)
+def _checksum(path: Path, changed: int, size: int) -> str:
+    """Every cell asks, and the file may be large; a file that was not written since is not read again."""
+    return f"sha256:{file_sha256(path)}"
 
 
 def _mark(work: Path) -> Any:

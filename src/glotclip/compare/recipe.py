@@ -49,6 +49,7 @@ class Recipe(Settings):
     title: str = Field("Comparison", description="of the report")
     model: str = Field("emoji-clip", description="what is extended, as `glotclip extend MODEL`")
     data: str = Field("emoji", description="captions to learn from, as --data")
+    images: str = Field("", description="the pictures of a corpus, where they lie elsewhere, as --images")
     benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
     companions: str = Field("", description="translation engine for text and partner, as --companions")
     languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
