@@ -275,16 +275,16 @@ def test_what_does_not_fit_is_refused(texts: tuple[torch.Tensor, torch.Tensor]) 
     class Wrong(Pathway):
         def __init__(self, outside: Mapping[str, torch.Tensor], inside: Inside, prompt: torch.Tensor | None) -> None:
             super().__init__()
-            self.given = (outside, inside, prompt)
+            self.wrong = (outside, inside, prompt)
 
         def outside(self) -> Mapping[str, torch.Tensor]:
-            return self.given[0]
+            return self.wrong[0]
 
         def inside(self, k: int) -> Inside:
-            return self.given[1]
+            return self.wrong[1]
 
         def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-            return self.given[2]
+            return self.wrong[2]
 
     cases: list[tuple[str, Mapping[str, torch.Tensor], Inside, torch.Tensor | None]] = [
         ("'table'", {"table": torch.zeros(50, W)}, Inside(), None),
@@ -333,3 +333,64 @@ def test_frozen_replacements_are_cast_once_and_followed(
     merged.clear()
     gc.collect()
     assert len(blocks._CASTS) == kept - LAYERS * 8, "casts outlive the tensors they were made from"
+
+
+class PerText(Pathway):
+    """Prefixes (B, P, W) of every block, made from what it is asked for first."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+        self.prefixes = nn.Parameter(torch.randn(LAYERS, 2, size, P, W, generator=generator) * 0.3)
+        self.seen: list[torch.Tensor] = []
+
+    def query(self) -> Pathway:
+        return Pathway()
+
+    def given(self, features: torch.Tensor) -> Pathway:
+        self.seen.append(features)
+        return Fixed(self.prefixes)
+
+
+class Fixed(Pathway):
+    """Prefixes (layers, 2, B, P, W), or without B."""
+
+    def __init__(self, prefixes: torch.Tensor) -> None:
+        super().__init__()
+        self.made = prefixes
+
+    def inside(self, k: int) -> Inside:
+        return Inside(prefix=(self.made[k, 0], self.made[k, 1]))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_every_text_may_have_its_own_prefix(
+    tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], precision: torch.dtype
+) -> None:
+    ids, lengths = texts
+    pathway = PerText(len(ids))
+    features = tower(ids, lengths, pathway, precision=precision)
+    alone = PerText(len(ids))
+    rows = [
+        tower(ids[row : row + 1], lengths[row : row + 1], Fixed(alone.prefixes[:, :, row]), precision=precision)
+        for row in range(len(ids))
+    ]
+    tolerance = 1e-5 if precision == torch.float32 else 0.05
+    torch.testing.assert_close(features, torch.cat(rows), atol=tolerance, rtol=tolerance)
+    weights = torch.linspace(-1, 1, features.numel()).view_as(features)
+    torch.autograd.backward((features * weights).sum())
+    torch.autograd.backward((torch.cat(rows) * weights).sum())
+    ours, expected = pathway.prefixes.grad, alone.prefixes.grad
+    assert ours is not None and expected is not None
+    assert torch.cosine_similarity(ours.flatten(), expected.flatten(), dim=0) > 0.999
+
+
+def test_what_is_asked_for_first_is_computed_without_gradients(
+    tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    pathway = PerText(len(texts[0]))
+    tower(*texts, pathway)
+    (query,) = pathway.seen
+    assert not query.requires_grad
+    with torch.no_grad():
+        assert torch.equal(query, tower(*texts))

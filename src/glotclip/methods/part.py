@@ -26,10 +26,18 @@ ALL = "all"
 
 
 class Part(Pathway):
-    """One kind of added weights. Subclasses override the places in the tower where they act."""
+    """One kind of added weights. Subclasses override the places in the tower where they act.
+
+    A part that depends on the text overrides :meth:`given` instead, which returns what acts within blocks then; it is
+    given the texts' features without any such part.
+    """
 
     kind: ClassVar[str]
     looks_up: ClassVar[bool] = False  # true where the part replaces the lookup in the token table
+
+    def own_loss(self) -> torch.Tensor | None:
+        """A loss of the part's own on the texts encoded with gradients since it was last asked, or None."""
+        return None
 
     def folded(self, k: int) -> Mapping[str, torch.Tensor]:
         """What block ``k``'s weights would have to be increased by for the part's deltas to be in them, by name.
@@ -66,11 +74,23 @@ class Route(Pathway):
     def __init__(self, parts: Sequence[Part]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
+        self._asking = acting(parts, "given")
+        self._before = Route([part for part in parts if part not in self._asking]) if self._asking else None
         self._lookup = next((part for part in parts if part.looks_up), None)
         self._outside = acting(parts, "outside")
         self._prompt = acting(parts, "prompt")
         self._inside = acting(parts, "inside")
         self._after = acting(parts, "after_block")
+
+    def query(self) -> Route | None:
+        """The way without the parts that depend on the text; None where there are none."""
+        return self._before
+
+    def given(self, features: torch.Tensor) -> Pathway:
+        """The way for texts of these features (B, E) on the way without those parts."""
+        if self._before is None:
+            return self
+        return Given(self._before, [part.given(features) for part in self._asking])
 
     def outside(self) -> Mapping[str, torch.Tensor]:
         """What stands in for the tower's tensors outside its blocks."""
@@ -101,10 +121,43 @@ class Route(Pathway):
         Its features are this route's up to rounding. This route is not changed: it is the way back.
         """
         folding = [part for part in self.parts if isinstance(part, Part) and acting([part], "folded")]
-        if not folding:
+        if not folding or self._asking:
             return self
         rest = Route([part for part in self.parts if isinstance(part, Part) and part not in folding])
         return Merged(rest, folding, text)
+
+
+class Given(Pathway):
+    """A route for certain texts: what depends on them acts within blocks, beside a rest that does not.
+
+    Args:
+        rest: the way without what depends on the texts.
+        chosen: what acts within blocks for them.
+    """
+
+    def __init__(self, rest: Route, chosen: Sequence[Pathway]) -> None:
+        super().__init__()
+        self.rest, self.chosen = rest, tuple(chosen)
+
+    def outside(self) -> Mapping[str, torch.Tensor]:
+        """As the rest has it."""
+        return self.rest.outside()
+
+    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """As the rest has it."""
+        return self.rest.embed(ids, table)
+
+    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
+        """As the rest has it."""
+        return self.rest.prompt(table)
+
+    def inside(self, k: int) -> Inside | None:
+        """What the rest does within block ``k``, and what was chosen."""
+        return together([each for path in (self.rest, *self.chosen) if (each := path.inside(k)) is not None])
+
+    def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
+        """As the rest has it."""
+        return self.rest.after_block(k, hidden)
 
 
 class Merged(Pathway):
@@ -183,10 +236,17 @@ def together(all_: Sequence[Inside]) -> Inside | None:
         deltas={name: _sum(maps) for name, maps in deltas.items()},
         after_attention=_chain([inside.after_attention for inside in all_ if inside.after_attention]),
         after_mlp=_chain([inside.after_mlp for inside in all_ if inside.after_mlp]),
-        prefix=(torch.cat([key for key, _ in prefixes]), torch.cat([value for _, value in prefixes]))
+        prefix=(_joined([key for key, _ in prefixes]), _joined([value for _, value in prefixes]))
         if prefixes
         else None,
     )
+
+
+def _joined(prefixes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Prefixes (P, W) or (B, P, W) one after another; those that all texts share are repeated where others differ."""
+    sizes = [len(each) for each in prefixes if each.dim() == 3]
+    same = [each.expand(sizes[0], *each.shape[-2:]) for each in prefixes] if sizes else prefixes
+    return torch.cat(list(same), dim=-2)
 
 
 def _sum(maps: Sequence[Map]) -> Map:

@@ -53,7 +53,8 @@ def attend(
         groups: how the S tokens divide into sequences.
         heads: H.
         causal: whether a token sees only those before it, and itself.
-        prefix: keys and values (P, W) that every token sees before those of its sequence.
+        prefix: keys and values (P, W) that every token sees before those of its sequence; or (B, P, W), in the order
+            of the groups, where sequences have their own.
         own: bool (S,), false for padding, which nobody sees then; only without ``causal``.
 
     Returns:
@@ -69,6 +70,7 @@ def attend(
     pieces = torch.split(qkv, [*sizes, filler] if filler else sizes) if len(sizes) > 1 or filler else (qkv,)
     owns = (None,) * len(sizes) if own is None else torch.split(own[: sum(sizes)], sizes)
     outs = []
+    sequence = 0
     for (size, length), piece, mine in zip(groups, pieces, owns, strict=False):
         # (G·T, 3W) → three times (G, H, T, D), all of them views
         query, key, value = piece.view(size, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
@@ -76,7 +78,8 @@ def attend(
         if prefix is not None:
             if causal:
                 mask = torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril_()
-            key, value, mask = _prepend(prefix, key, value, mask)
+            key, value, mask = _prepend(_of_group(prefix, sequence, size), key, value, mask)
+        sequence += size
         attended = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=causal and mask is None
         )
@@ -86,16 +89,26 @@ def attend(
     return torch.cat(outs) if len(outs) > 1 else outs[0]
 
 
+def _of_group(prefix: Prefix, sequence: int, size: int) -> Prefix:
+    """The part of a prefix that is a group's, where sequences have their own."""
+    if prefix[0].dim() == 2:
+        return prefix
+    return prefix[0][sequence : sequence + size], prefix[1][sequence : sequence + size]
+
+
 def _prepend(
     prefix: Prefix, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put P keys and values, which all see, before those of each sequence (G, H, T, D) and in the mask (…, T)."""
     size, heads, _, depth = key.shape
-    key, value = (
-        torch.cat([first.to(rest.dtype).view(-1, heads, depth).transpose(0, 1).expand(size, -1, -1, -1), rest], dim=2)
-        for first, rest in zip(prefix, (key, value), strict=True)
-    )
-    return key, value, None if mask is None else F.pad(mask, (len(prefix[0]), 0), value=True)
+    count = prefix[0].shape[-2]
+
+    def before(first: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+        split = first.to(rest.dtype).view(-1, count, heads, depth).transpose(1, 2)  # (G or 1, H, P, D)
+        return torch.cat([split.expand(size, -1, -1, -1), rest], dim=2)
+
+    mask = None if mask is None else F.pad(mask, (count, 0), value=True)
+    return before(prefix[0], key), before(prefix[1], value), mask
 
 
 class WrittenOut(torch.autograd.Function):
@@ -182,7 +195,7 @@ def attend_at(
         last: where each sequence ends among the S tokens (B,): later tokens of its group are padding, not seen.
             None: all tokens are seen.
         heads: H.
-        prefix: keys and values (P, W) that every query sees before those of its sequence.
+        prefix: keys and values (P, W) that every query sees before those of its sequence; or (B, P, W).
 
     Returns:
         (B, W).
@@ -199,7 +212,7 @@ def attend_at(
             positions = torch.arange(token, stop, device=query.device).view(size, length)
             mask = (positions <= last[sequence : sequence + size, None])[:, None, None, :]
         if prefix is not None:
-            key, value, mask = _prepend(prefix, key, value, mask)
+            key, value, mask = _prepend(_of_group(prefix, sequence, size), key, value, mask)
         outs.append(F.scaled_dot_product_attention(asked, key, value, attn_mask=mask).reshape(size, -1))
         sequence += size
         token = stop

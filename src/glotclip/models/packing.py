@@ -36,6 +36,7 @@ class Layout(NamedTuple):
         queries: int64 (sum of the groups' sizes,), packed index of the token each sequence is pooled at, filler too.
         restore: int64 (B,), the batch's order → place in ``queries``.
         own: bool (S,), false for the padding within sequences and the filler behind them; None unless asked for.
+        width: columns of the (B, T) batch, T.
     """
 
     groups: list[Group]
@@ -44,6 +45,11 @@ class Layout(NamedTuple):
     queries: torch.Tensor
     restore: torch.Tensor
     own: torch.Tensor | None = None
+    width: int = 0
+
+    def texts(self) -> torch.Tensor:
+        """The text of each sequence, filler too: int64 (sum of the groups' sizes,), numbers within the batch."""
+        return self.source.index_select(0, self.queries) // self.width
 
 
 def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool = False) -> Layout:
@@ -83,7 +89,9 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool
     def tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(device, non_blocking=True)
 
-    return Layout(groups, tensor(source), tensor(position), tensor(starts + ordered[rows] - 1), tensor(place), own)
+    return Layout(
+        groups, tensor(source), tensor(position), tensor(starts + ordered[rows] - 1), tensor(place), own, width
+    )
 
 
 def means(hidden: torch.Tensor, layout: Layout) -> torch.Tensor:

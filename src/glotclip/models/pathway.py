@@ -31,7 +31,8 @@ class Inside:
             (S, in) whose value (S, out) is added to the map's output.
         after_attention: a function of the attention's output (S, W), before it is added to the residual stream.
         after_mlp: the same for the MLP's output.
-        prefix: keys and values (P, W) each, put before those of every text; nothing hides them.
+        prefix: keys and values (P, W) each, put before those of every text; nothing hides them. (B, P, W) each where
+            they differ from text to text, in the order of the batch.
     """
 
     weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
@@ -50,6 +51,18 @@ class Pathway(nn.Module):
     read, the last block computes that alone, so there ``T`` is the number of texts; a tower that reads the mean
     computes all tokens. What acts after a block must therefore act on each position by itself.
     """
+
+    def query(self) -> Pathway | None:
+        """The way whose features decide what this one does, or None where nothing depends on the text.
+
+        Where there is one, the tower first encodes every batch on it, without gradients, and then takes the way that
+        :meth:`given` returns. That one is not asked again.
+        """
+        return None
+
+    def given(self, features: torch.Tensor) -> Pathway:
+        """This way for texts whose raw features on the way of :meth:`query` are these (B, E)."""
+        return self
 
     def outside(self) -> Mapping[str, torch.Tensor]:
         """Tensors that stand in for the tower's own outside its blocks, by parameter name and of the same shape.

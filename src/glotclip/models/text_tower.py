@@ -12,7 +12,7 @@ normalises after each addition; Multilingual-CLIP reads it by the mean over all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -143,6 +143,10 @@ class TextTower(nn.Module):
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
         if not len(ids):
             return self.table.new_zeros(0, self.config.embed_dim)
+        if pathway is not None and (before := pathway.query()) is not None:
+            with torch.no_grad():
+                query = self(ids, lengths, before, precision=precision)
+            pathway = pathway.given(query)
         outside = NOTHING if pathway is None else pathway.outside()
         if outside:
             self._check(outside)
@@ -179,6 +183,9 @@ class TextTower(nn.Module):
         for k, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             inside = pathway.inside(k) if acts and pathway is not None else None
+            if inside is not None and inside.prefix is not None and inside.prefix[0].dim() == 3:
+                key, value = (each.index_select(0, layout.texts()) for each in inside.prefix)
+                inside = replace(inside, prefix=(key, value))
             if k < final:
                 hidden = block(hidden, layout.groups, causal, precision, inside, layout.own)
             else:

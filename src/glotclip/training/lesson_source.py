@@ -17,7 +17,7 @@ from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
 from glotclip.methods.lesson import Lesson, ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
-from glotclip.methods.part import Route
+from glotclip.methods.part import Part, Route, acting
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokens import Tokens
@@ -196,6 +196,8 @@ class LessonLearner(Learner):
         self.base, self.lesson, self.dtype = base, lesson, DTYPES[precision]
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
+        parts = [part for route in lesson.routes.values() for part in route.parts if isinstance(part, Part)]
+        self._own = acting(list(dict.fromkeys(parts)), "own_loss")
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""
@@ -234,8 +236,12 @@ class LessonLearner(Learner):
         return self.lesson.tokenizer.pad_id
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The alignment loss of the global batch."""
+        """The alignment loss of the global batch, and the parts' own losses on this process's share of it."""
         loss, parts = self.alignment(features, targets)
+        for part in self._own:
+            if (own := part.own_loss()) is not None:
+                loss = loss + own
+                parts[part.kind] = own.detach()
         return loss, parts
 
 
