@@ -46,6 +46,43 @@ def list_packs(folder: Folder, as_json: Json = False) -> None:
     )
 
 
+@app.command("to-peft")
+def to_peft(
+    folder: Folder,
+    lang: Annotated[str, typer.Option(help="The language whose LoRA is written.")],
+    out: Annotated[Path, typer.Option(help="The adapter's folder; it must not exist yet.")],
+    as_json: Json = False,
+) -> None:
+    """Write a language's LoRA in peft's format."""
+    from glotclip import api
+    from glotclip.packs.exchange import to_peft as write
+
+    console = Console(as_json)
+    write(api.load(folder, device="cpu"), lang, out)
+    console.say(f"{out}: an adapter that peft reads")
+    console.result({"folder": str(out), "language": lang})
+
+
+@app.command("from-peft")
+def from_peft(
+    base: Annotated[str, typer.Argument(help="The base that the adapter was trained on.")],
+    adapter: Annotated[Path, typer.Argument(help="The folder that peft saved.")],
+    lang: Annotated[str, typer.Option(help="The language it is for.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write, or to add the pack to.")],
+    as_json: Json = False,
+) -> None:
+    """Make a language pack of a LoRA that peft saved."""
+    from glotclip import api
+    from glotclip.packs.exchange import from_peft as read
+    from glotclip.packs.folder import PolyglotFolder
+
+    console = Console(as_json)
+    loaded = api.load(base, device="cpu")
+    manifest = read(loaded.base, loaded.source, adapter, lang, PolyglotFolder(out))
+    console.say(f"{out} speaks {', '.join(manifest.languages)}: {manifest.parameters:,} weights")
+    console.result({"folder": str(out), **_facts(manifest)})
+
+
 @app.command()
 def rebase(
     folder: Folder,
