@@ -254,7 +254,7 @@ def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
     mean, deviation = value["mean"], value["deviation"]
     if mean >= 10_000:
         return f"{mean:,.0f}"
-    if deviation is None or round(deviation, digits) == 0:
+    if not deviation:  # one seed, or what no seed can change
         return float(mean)
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
 

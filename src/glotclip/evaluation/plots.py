@@ -46,7 +46,8 @@ class Curves:
 
     def svg(self) -> str:
         """Draw the lines."""
-        return _svg(self.title, (7.2, 3.4), self._draw)
+        size = (7.2 + 0.12 * max(0, len(self.steps) - 12), 3.4 + 0.2 * max(0, len(self.lines) - 8))
+        return _svg(self.title, size, self._draw)
 
     def _draw(self, figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -57,6 +58,7 @@ class Curves:
                 "color": SERIES[i % len(SERIES)],
                 "marker": MARKERS[i % len(MARKERS)],
                 "linestyle": DASHES[i // len(SERIES) % len(DASHES)],
+                "markevery": max(1, len(self.steps) // 12),  # closer ones would hide the dashes
             }
             handles += axes.plot(values, markersize=4, linewidth=1.8, **look)
         axes.set_xticks(range(len(self.steps)), self.steps)
