@@ -10,7 +10,9 @@ from glotclip.errors import ConfigError
 from glotclip.methods import settings as s
 from glotclip.methods.acquirer import AcquirerIngredient
 from glotclip.methods.adapter import AdapterIngredient
+from glotclip.methods.coda_prompt import CodaPromptIngredient
 from glotclip.methods.compacter import CompacterIngredient
+from glotclip.methods.dual_prompt import DualPromptIngredient
 from glotclip.methods.lesson import Ingredient, Paced
 from glotclip.methods.lexicon import Lexicon, LexiconIngredient
 from glotclip.methods.lora import LoraIngredient
@@ -100,6 +102,7 @@ def _acquirers(settings: s.AcquirerSettings, shared: bool) -> list[Ingredient]:
 TEIR = {"teir": ("teir_init", "teir_gradient", "teir_decay")}
 # PECT (§3): the picture's contrast in full, a fixed temperature; its batches, rate and epochs are recipes.
 PECT = {"cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "weight_decay": 0.0, "norms": True}
+POOL = {"isolation": "shared", "english": "taught"}
 METHODS = {
     method.name: method
     for method in (
@@ -159,6 +162,22 @@ METHODS = {
             _module(lambda c, shared: [PrefixIngredient(shared, c.length)]),
             TEIR,
             {**PECT, "norms": False},
+        ),
+        Method(
+            "dual-prompt",
+            "prompts chosen by the text, one a task (DualPrompt)",
+            s.DualPromptSettings,
+            _module(lambda c, shared: [DualPromptIngredient(general=c.general, expert=c.expert, pull=c.pull)]),
+            TEIR,
+            POOL,
+        ),
+        Method(
+            "coda-prompt",
+            "prompts mixed by the text of each task's components (CODA-Prompt)",
+            s.CodaPromptSettings,
+            _module(lambda c, shared: [CodaPromptIngredient(components=c.components, length=c.length)]),
+            TEIR,
+            POOL,
         ),
         Method("norms", "layer norms alone", s.ModuleSettings, _module(lambda c, shared: []), TEIR, PECT),
         Method(

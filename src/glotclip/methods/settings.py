@@ -156,3 +156,28 @@ class PrefixSettings(ModuleSettings):
     """Trained keys and values before every text's, in every block."""
 
     length: int = Field(30, ge=1, description="number of keys and values")
+
+
+class PoolSettings(ModuleSettings):
+    """Prompts that are chosen by the text itself: one pool for all languages, no language code at query time."""
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> PoolSettings:
+        if self.isolation != "shared":
+            raise ValueError("a pool of prompts serves all languages of a pack, so it needs isolation=shared")
+        return self
+
+
+class DualPromptSettings(PoolSettings):
+    """DualPrompt: prompts for all tasks in some blocks, a prompt of each task in others."""
+
+    general: int = Field(1, ge=1, description="keys, and values, of the prompt that all tasks share")
+    expert: int = Field(8, ge=1, description="keys, and values, of each task's prompt")
+    pull: float = Field(1.0, ge=0, description="weight of the loss that pulls a task's keys towards its texts")
+
+
+class CodaPromptSettings(PoolSettings):
+    """CODA-Prompt: prompts mixed of components, by the text."""
+
+    components: int = Field(5, ge=1, description="components of each task")
+    length: int = Field(1, ge=1, description="keys, and values, of a prompt")

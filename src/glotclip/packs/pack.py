@@ -19,7 +19,9 @@ from glotclip import __version__
 from glotclip.errors import DataError, FingerprintError, GlotclipError, PackError
 from glotclip.methods.acquirer import Acquirer
 from glotclip.methods.adapter import Adapter
+from glotclip.methods.coda_prompt import CodaPrompt
 from glotclip.methods.compacter import Compacter
+from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.lora import Lora
 from glotclip.methods.multilingual import MultilingualTable
@@ -40,7 +42,7 @@ PARTS: dict[str, type[Part]] = {
     part.kind: part
     for part in (
         Lexicon, MultilingualTable, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower,
-        Table,
+        Table, DualPrompt, CodaPrompt,
     )
 }  # fmt: skip
 
