@@ -205,10 +205,13 @@ class PolyglotFolder:
         """Delete packs and memories that the record does not name, and nothing that is neither."""
         packs, record = self.path / "packs", self.read()
         used = {self.path / folder for folder in record.packs.values()}
-        for file in (self.path / MEMORIES).glob("*"):
+        memories = self.path / MEMORIES
+        for file in memories.glob("*"):
             named = record.run and record.run.memory and file == self.path / record.run.memory
             if _MEMORY.fullmatch(file.name) and not named:
                 file.unlink()
+        if memories.is_dir() and not any(memories.iterdir()):
+            memories.rmdir()
         for folder in packs.iterdir() if packs.is_dir() else ():
             if folder.is_dir() and folder not in used and _LEFTOVER.fullmatch(folder.name):
                 shutil.rmtree(folder)

@@ -108,3 +108,15 @@ def test_a_memory_that_is_gone_or_damaged_is_said(school: School, tmp_path: Path
     (tmp_path / "1.safetensors").write_bytes(b"no tensors")
     with pytest.raises(CheckpointError, match="cannot be read"):
         strategy_for(TrainSettings(strategy="er"), tmp_path / "1.safetensors")
+
+
+def test_sweeping_takes_memories_that_nobody_names(school: School, tmp_path: Path) -> None:
+    folder = PolyglotFolder(run(school, tmp_path, "oewc", "de"))
+    place = tmp_path / ".memory"
+    for name in ("7.safetensors", ".8.safetensors.x.part", "note.txt"):
+        (place / name).write_bytes(b"")
+    folder.sweep()
+    assert {path.name for path in place.iterdir()} == {"1.safetensors", "note.txt"}
+    (place / "note.txt").unlink()
+    folder.remove("shared")  # nothing is left that the memory could belong to
+    assert not place.exists()
