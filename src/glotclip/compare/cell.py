@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -151,12 +151,11 @@ class Bench:
                 f"{cell.recipe.data} has no held-out pictures to compare runs on",
                 hint="give rows a split test or validation, or name a benchmark in the recipe",
             )
-        known, always = set(self.polyglot.languages), cell.recipe.evaluate == "every"
         diary = _Diary(work)
 
-        def score(polyglot: Polyglot, codes: Any) -> dict[str, Any]:
-            due = always or known >= set(codes) or scorer.is_final(codes)
-            return scorer(polyglot, codes) if due else {}
+        def score(polyglot: Polyglot, codes: Sequence[str]) -> dict[str, Any]:
+            chosen = codes if scorer.is_final(codes) else self._due(cell, plan, codes)
+            return scorer(polyglot, chosen) if chosen else {}
 
         hooks = Hooks(evaluate=score, task_started=diary.started, task_done=diary.done, log=self._steps(plan, cell))
         made = api.run_extension(plan, hooks=hooks, progress=self.progress)
@@ -181,6 +180,16 @@ class Bench:
         else:
             shutil.rmtree(work)
         return value
+
+    def _due(self, cell: Cell, plan: api.ExtendPlan, codes: Sequence[str]) -> Sequence[str]:
+        """Of the languages a model has by now, those that the recipe wants scored before the end."""
+        known, when = list(self.polyglot.languages), cell.recipe.evaluate
+        if when == "every" or set(codes) <= set(known):
+            return codes
+        if when == "last":
+            return ()
+        last = [task for task in plan.curriculum.tasks if set(task) <= set(codes)][-1]
+        return list(dict.fromkeys((*known, *last)))
 
     def _steps(self, plan: api.ExtendPlan, cell: Cell) -> Any:
         sizes = ["+".join(task) for task in plan.curriculum.tasks]

@@ -76,6 +76,8 @@ def scorings(cell: Cell, tasks: int, shared: bool) -> int:
     languages = len(cell.languages)
     if tasks == 1 or not shared or cell.recipe.evaluate == "last":
         return languages + 1
+    if cell.recipe.evaluate == "own":
+        return 3 * languages
     return sum(range(1, languages + 2))
 
 
