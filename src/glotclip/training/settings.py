@@ -50,6 +50,11 @@ class TrainSettings(Settings):
     memory_batch: int | None = Field(
         None, ge=1, description="er, der: captions from the memory a step, beside the batch; none: as many as that"
     )
+    der_features: Literal["inserted", "learnt"] = Field(
+        "inserted",
+        description="der: which features of its own the student is held to: 'inserted', those of the step in which a "
+        "caption came by (the paper); 'learnt', those at the end of its task, which few steps change much",
+    )
     ewc_weight: float = Field(1000.0, ge=0, description="oewc: weight of the penalty")
     patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
 

@@ -31,6 +31,18 @@ def test_samples_are_held_to_the_students_features_when_they_came_by(
         assert not sample.held.requires_grad
 
 
+def test_or_to_those_at_the_end_of_their_task(school: School, course: Callable[..., Course]) -> None:
+    made = course("de", "fr", strategy="der", memory=64, der_features="learnt")
+    assert isinstance(made.strategy, DarkExperienceReplay)
+    assert set(made.strategy.memory.texts()) == {"de", "fr"}
+    for sample in made.strategy.memory.samples:
+        lesson = made.lessons[("de", "fr").index(sample.language)]  # its weights are those of its task's end
+        tokens = lesson.tokenizer.encode([sample.text])
+        expected = school.base.encode_tokens(tokens, lesson.routes[sample.language])[0]
+        assert sample.held is not None
+        torch.testing.assert_close(sample.held, expected, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("teir", [True, False])
 def test_less_is_forgotten(course: Callable[..., Course], distance: Any, teir: bool) -> None:
     settings: dict[str, Any] = {"steps": 40, "memory": 64, "memory_batch": 8, "teir": teir}
