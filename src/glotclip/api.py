@@ -316,6 +316,7 @@ def extend(
     companions: str | Engine | None = None,
     device: str = "auto",
     benchmark: bool | str | Path | Benchmark = True,
+    max_forgetting: float | None = None,
     cache: Path | None = None,
     hooks: Hooks | None = None,
     progress: Progress = _silent,
@@ -337,6 +338,7 @@ def extend(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
+        max_forgetting: points of R@1 that any language may lose before a task is refused; see :func:`run_extension`.
         cache: root of the feature cache.
         hooks: callbacks for progress; where ``evaluate`` is not given, ``benchmark`` is evaluated, and a signal
             stops the run as ``stop`` does.
@@ -350,7 +352,7 @@ def extend(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
         joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
     )  # fmt: skip
-    return run_extension(plan, benchmark=benchmark, hooks=hooks, progress=progress)
+    return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)
 
 
 def run_extension(

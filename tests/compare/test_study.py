@@ -186,6 +186,25 @@ def test_jointly_in_another_order_scored_at_the_end_and_kept(study: Callable[...
     assert numbers["forgetting"] is None
 
 
+def test_between_the_first_and_the_last_task_only_what_was_learnt_and_the_base_are_scored(
+    study: Callable[..., Study],
+) -> None:
+    every, own = (
+        study(runs=RUNS[:1], languages="de, fr, hi", evaluate=when, intervals=0, out=when)
+        for when in ("every", "own")
+    )
+    for each in (every, own):
+        assert each.run(each.unfinished()) == {}
+    whole, part = (cells(each.folder)["shared-0"]["scores"] for each in (every, own))
+    assert {task: sorted(scores) for task, scores in part.items()} == {
+        "start": ["en"], "de": ["de", "en"], "fr": ["en", "fr"], "hi": ["de", "en", "fr", "hi"],
+    }  # fmt: skip
+    assert all(part[task][code] == whole[task][code] for task, scores in part.items() for code in scores)
+    numbers = own.write_report()["runs"][0]["numbers"]
+    assert numbers["forgetting"] is not None
+    assert numbers["learning_accuracy"] == every.write_report()["runs"][0]["numbers"]["learning_accuracy"]
+
+
 def test_the_forecast_asks_finished_cells_first(study: Callable[..., Study]) -> None:
     two = study(seeds=[0, 1])
     two.run(two.unfinished()[:1])
