@@ -202,7 +202,7 @@ def test_between_the_first_and_the_last_task_only_what_was_learnt_and_the_base_a
     assert all(part[task][code] == whole[task][code] for task, scores in part.items() for code in scores)
     numbers = own.write_report()["runs"][0]["numbers"]
     assert numbers["forgetting"] is not None
-    assert numbers["learning_accuracy"] == every.write_report()["runs"][0]["numbers"]["learning_accuracy"]
+    assert numbers["learning accuracy"] == every.write_report()["runs"][0]["numbers"]["learning accuracy"]
 
 
 def test_the_forecast_asks_finished_cells_first(study: Callable[..., Study]) -> None:
