@@ -106,7 +106,9 @@ class Curriculum:
         """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
         strategy = strategy or Strategy(self.train)
         texts = {code: captions[code].texts for code in task}
-        partners = {code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners}
+        partners = {
+            code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners
+        }
         lesson = Task(texts, partners, strategy.rehearsed(), strategy.anchored())
         ingredients = self.method.ingredients(self.method_settings)
         covers = self.shared and self.method_settings.covers_base

@@ -164,6 +164,35 @@ def test_the_memory_carried_on_belongs_to_the_weights_carried_on(course: Callabl
     assert made.strategy.memory.texts() == short.strategy.memory.texts()
 
 
+def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
+    from glotclip.training.strategies.registry import strategy_for
+    from glotclip.training.teaching import Teacher
+
+    english = school.captions["en"].texts
+    captions = {code: replace(school.captions[code], partners=english) for code in ("de", "fr")}
+    curriculum = school.curriculum(
+        ("de",), ("fr",), isolation="shared", vocabulary=0, side="trained", strategy="der", memory_batch=5, steps=4
+    )
+    strategy, state = strategy_for(curriculum.train), None
+    lines: list[dict[str, Any]] = []
+    for task in curriculum.tasks:
+        lesson = curriculum.prepare(school.base, state, task, captions, strategy)
+        Teacher(school.base, log=lines.append, strategy=strategy).teach(lesson, captions, curriculum.stages(), [4])
+        state = lesson.finish(1.0)
+    assert [("replay" in line) for line in lines] == [False] * 4 + [True] * 4
+    assert isinstance(strategy, Rehearsal)
+    source = LessonSource(
+        lesson, captions, curriculum.train, 1, device=school.base.device, world=World(), partners=True
+    )
+    learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
+    (batch,) = strategy.guard(lesson, source, learner, 0)[0](0)
+    assert [piece.partner is None for piece in batch.pieces] == [False, True]
+    encoded = learner.encode(batch)
+    assert encoded.partner is not None
+    held = [strategy.memory.samples[slot].held for slot in strategy.memory.draw(5)]
+    assert torch.equal(encoded.partner[8:], torch.stack([each for each in held if each is not None]))
+
+
 def test_a_sample_without_feature_or_picture_takes_part_where_it_can(
     school: School, course: Callable[..., Course]
 ) -> None:
