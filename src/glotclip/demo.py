@@ -185,7 +185,8 @@ def watch(polyglot: Polyglot, progress: api.Progress = lambda what, done, total:
         }
         for code in asked
     ]
-    return Table.of(rows, title=f"Videos: {result['gallery_images']} clips of emoji in motion", note=result["protocol"])
+    title = f"Videos: {result['gallery_images']} clips of emoji in motion"
+    return Table.of(rows, title=title, note=result["protocol"])
 
 
 def _write(out: Path, runs: Mapping[str, api.Extended], table: Table, used: Mapping[str, Any]) -> tuple[Path, Path]:

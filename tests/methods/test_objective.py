@@ -121,5 +121,5 @@ def test_replayed_rows_are_held_to_what_was_kept_and_still_contrast(features: to
     "values", [{"cross_lingual": 0, "cross_modal": 0}, {"alignment": "with-image", "side": "frozen"}]
 )
 def test_settings_that_would_teach_nothing_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="nothing would be learnt|side=trained"):
+    with pytest.raises(ValueError, match=r"nothing would be learnt|side=trained"):
         ObjectiveSettings(**values)

@@ -69,9 +69,7 @@ def test_acquirers_are_plugged_in_unchanged_and_then_learn_further(
 ) -> None:
     save_base(base, tmp_path / "old")
     small = {"steps": 4, "batch_size": 4, "vocabulary": 600, "bottleneck": 4, "precision": "fp32", "lr": 1e-3}
-    api.extend(
-        tmp_path / "old", ["de", "fr"], data=drawn, method="acquirer", out=tmp_path / "taught", settings=small
-    )
+    api.extend(tmp_path / "old", ["de", "fr"], data=drawn, method="acquirer", out=tmp_path / "taught", settings=small)
     moved = api.rebase(tmp_path / "taught", tuned, tmp_path / "moved")
     old, new = api.load(tmp_path / "taught"), load_base(str(tuned))
     assert moved.base.fingerprint == new.fingerprint

@@ -35,7 +35,9 @@ def test_without_stages_there_is_one_with_the_settings_themselves() -> None:
 
 
 def test_a_stage_changes_what_it_names_and_nothing_else() -> None:
-    train = TrainSettings(lr=1e-3, batch_size=64, stages=({"stage": "le", "lr": 3e-6, "steps": 5, "temperature": 0.1},))
+    train = TrainSettings(
+        lr=1e-3, batch_size=64, stages=({"stage": "le", "lr": 3e-6, "steps": 5, "temperature": 0.1},)
+    )
     (stage,) = stages_of(ObjectiveSettings(), train)
     assert (stage.train.lr, stage.train.batch_size, stage.train.steps) == (3e-6, 64, 5)
     assert stage.objective.temperature == 0.1

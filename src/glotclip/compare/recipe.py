@@ -59,8 +59,8 @@ class Recipe(Settings):
     order_seed: int | None = Field(None, description="of order: random; by default the cell's own seed")
     evaluate: Literal["every", "own", "last"] = Field(
         "every",
-        description="'every': all languages after every task; 'own': a task's languages and the base's after it, all at "
-        "the end; 'last': all before and at the end. Forgetting is read off what was measured",
+        description="'every': all languages after every task; 'own': a task's languages and the base's after it, all "
+        "at the end; 'last': all before and at the end. Forgetting is read off what was measured",
     )
     intervals: int = Field(1000, ge=0, description="bootstrap draws of the final scores; 0: no intervals")
     common: dict[str, Any] = Field(default_factory=dict, description="settings of all runs")

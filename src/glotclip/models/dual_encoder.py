@@ -160,7 +160,7 @@ class DualEncoder:
         features = torch.empty(len(tokens), self.embed_dim, device=self.device)
         full = None if self.text.trims else self.text.config.context_length
         order = np.argsort(tokens.lengths, kind="stable")
-        # Where texts are trimmed padding is never seen, and a language's own tokenizer may lack the base's padding id.
+        # Where texts are trimmed padding is never seen, and a language's tokenizer may lack the base's padding id.
         pad_id = self.tokenizer.pad_id if full or not len(tokens.flat) else int(tokens.flat[0])
         lengths = tokens.lengths[order] if full is None else np.full(len(tokens), full)
         start = 0

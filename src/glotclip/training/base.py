@@ -49,22 +49,15 @@ _MODULES = {
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "lexicon": {**_SHORT, "lr": 1e-2},
     "acquirer": {**_MODULES, "bottleneck": 96, "stages": ["joint"]},
-    **{
-        name: _MODULES
-        for name in (
-            "lora",
-            "adapter",
-            "compacter",
-            "soft-prompt",
-            "hard-prompt",
-            "prefix",
-            "norms",
-            "dual-prompt",
+    **dict.fromkeys(
+        (
+            "lora", "adapter", "compacter", "soft-prompt", "hard-prompt", "prefix", "norms", "dual-prompt",
             "coda-prompt",
-        )
-    },
+        ),
+        _MODULES,
+    ),
     "full": _MODULES,
-}
+}  # fmt: skip
 LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
 
 

@@ -1,0 +1,267 @@
+"""Teaching a model languages: the plan, checked and resolved, and its execution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glotclip.api.bases import load
+from glotclip.api.common import Progress, silent, translator_of
+from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
+from glotclip.config import check_names, read_recipe, settings_from
+from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.features import FeatureCache
+from glotclip.data.schema import BadRow, describe
+from glotclip.data.view import View, ViewedDataset
+from glotclip.errors import ConfigError
+from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.languages import normalise_all
+from glotclip.methods.method import Method, method_named
+from glotclip.methods.settings import MethodSettings
+from glotclip.models.device import choose_precision
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.packs.folder import PolyglotFolder
+from glotclip.packs.polyglot import Polyglot
+from glotclip.storage import write_text
+from glotclip.training.captions import Captions, collect
+from glotclip.training.extend import Curriculum, Extension, Hooks
+from glotclip.training.gate import NOTHING_EVALUATED, Gate
+from glotclip.training.interrupt import deferred
+from glotclip.training.parallel import World, join_world
+from glotclip.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from glotclip.data.benchmark import Benchmark
+    from glotclip.translate.engine import Engine
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What :func:`extend` made.
+
+    Attributes:
+        folder: the polyglot's folder.
+        languages: those it now has.
+        matrix: score of every language after every task (mean R@1 of both directions, percent), or None if
+            nothing was evaluated.
+        evaluations: the scores themselves: task → language → scores.
+        skipped: rows and pictures that could not be used; also listed in ``skipped.txt`` in the folder.
+    """
+
+    folder: Path
+    languages: tuple[str, ...]
+    matrix: AccuracyMatrix | None
+    evaluations: Mapping[str, Any]
+    skipped: tuple[BadRow, ...] = ()
+
+    def load(self) -> Polyglot:
+        """Load the model that was made."""
+        return load(self.folder)
+
+
+@dataclass
+class ExtendPlan:
+    """Everything :func:`extend` needs, checked and resolved, before anything is trained."""
+
+    polyglot: Polyglot
+    folder: PolyglotFolder
+    dataset: Dataset
+    curriculum: Curriculum
+    captions: dict[str, Captions]
+    skipped: tuple[BadRow, ...]
+    cache: Path | None = None
+    world: World = field(default_factory=World)
+
+
+def resolve_settings(
+    method: Method,
+    base: DualEncoder,
+    recipe: str | Path | None,
+    settings: Mapping[str, Any],
+) -> tuple[MethodSettings, TrainSettings]:
+    """Merge defaults, what the base recommends, a recipe and explicit settings; later ones win.
+
+    Raises:
+        ConfigError: for an unknown name ("did you mean") or a wrong value.
+    """
+    known = method.setting_names() | set(TrainSettings.model_fields)
+    layers = [(f"the defaults of {method.name}", dict(method.defaults))]
+    layers.append((f"the recommendations of {base.name}", dict(base.recommended.get(method.name, {}))))
+    if recipe is not None:
+        layers.append((f"the recipe {recipe}", read_recipe(Path(recipe))))
+    layers.append(("the settings given", dict(settings)))
+    merged: dict[str, Any] = {}
+    for where, layer in layers:
+        if layer.get("method", method.name) != method.name:
+            raise ConfigError(f"{where} are for method {layer['method']!r}", hint=f"use --method {layer['method']}")
+        layer.pop("method", None)
+        check_names(layer, known, where=where)
+        merged.update(method.expanded(layer))  # layer by layer: a later shorthand wins over an earlier name
+    of_loop = {name: value for name, value in merged.items() if name in TrainSettings.model_fields}
+    of_method = {name: value for name, value in merged.items() if name not in TrainSettings.model_fields}
+    where = "the settings"
+    return settings_from(method.settings, of_method, where=where), settings_from(TrainSettings, of_loop, where=where)
+
+
+def plan_extension(
+    model: str | Path | Polyglot,
+    langs: Sequence[str],
+    *,
+    data: str | Path | Dataset = "emoji",
+    method: str = "lexicon",
+    out: str | Path,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    joint: bool = False,
+    further: bool = False,
+    companions: str | Engine | None = None,
+    device: str = "auto",
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> ExtendPlan:
+    """Check and resolve everything that :func:`extend` does before it trains; arguments as there."""
+    codes = normalise_all(langs)
+    if not codes:
+        raise ConfigError("no language was named", hint="name at least one, e.g. --lang de")
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    chosen = method_named(method)
+    method_settings, train = resolve_settings(chosen, polyglot.base, recipe, settings or {})
+    tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
+    curriculum = Curriculum(
+        chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device), further
+    )
+    view = View(method_settings.text, method_settings.partner, train.shots, train.shots_seed)
+    dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    if view != View():
+        dataset = ViewedDataset(dataset, view, translator_of(companions, cache))
+    corpus = dataset.corpus(codes)
+    store = FeatureCache(polyglot.base.fingerprint, cache)
+    losses = [stage.objective for stage in curriculum.stages()]
+    captions = {
+        code: collect(
+            corpus,
+            code,
+            polyglot.base,
+            store,
+            with_images=any(loss.wants_images for loss in losses),
+            partner_features=any(loss.cross_lingual > 0 and not loss.wants_partner_tokens for loss in losses),
+            partner_texts=any(loss.wants_partner_tokens for loss in losses),
+            progress=progress,
+        )
+        for code in codes
+    }
+    skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    return ExtendPlan(polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world())
+
+
+def extend(
+    model: str | Path | Polyglot,
+    langs: Sequence[str],
+    *,
+    data: str | Path | Dataset = "emoji",
+    method: str = "lexicon",
+    out: str | Path,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    joint: bool = False,
+    further: bool = False,
+    companions: str | Engine | None = None,
+    device: str = "auto",
+    benchmark: bool | str | Path | Benchmark = True,
+    max_forgetting: float | None = None,
+    cache: Path | None = None,
+    hooks: Hooks | None = None,
+    progress: Progress = silent,
+) -> Extended:
+    """Teach a model languages and write the result to a folder; run again after a kill, it goes on.
+
+    Args:
+        model: what :func:`load` takes; a folder made by an earlier ``extend`` gains the languages.
+        langs: the languages, learnt one after another in this order.
+        data: ``emoji``, or a caption file or folder with columns text, lang, image and/or english.
+        method: how; see :data:`glotclip.methods.method.METHODS`.
+        out: the folder to write. It may be ``model`` itself: each language is one atomic update.
+        recipe: a YAML file of settings that differ from the defaults.
+        settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
+        joint: learn all languages in one task instead of one after another (needs a shared table).
+        further: let languages that are installed go on learning from where they are.
+        companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
+            the data lacks; see :func:`glotclip.translate.specs.open_engine`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
+            False: nothing.
+        max_forgetting: points of R@1 that any language may lose before a task is refused; see :func:`run_extension`.
+        cache: root of the feature cache.
+        hooks: callbacks for progress; where ``evaluate`` is not given, ``benchmark`` is evaluated, and a signal
+            stops the run as ``stop`` does.
+        progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        GlotclipError: any of its kinds, each with what to do next; the folder is then as it was.
+        KeyboardInterrupt: after Ctrl-C, with the state saved.
+    """
+    plan = plan_extension(
+        model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
+        joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
+    )  # fmt: skip
+    return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)
+
+
+def run_extension(
+    plan: ExtendPlan,
+    *,
+    benchmark: bool | str | Path | Benchmark = True,
+    max_forgetting: float | None = None,
+    hooks: Hooks | None = None,
+    progress: Progress = silent,
+) -> Extended:
+    """Carry out a plan; see :func:`extend`.
+
+    Args:
+        plan: what :func:`plan_extension` gave.
+        benchmark: what every language is evaluated on after every task.
+        max_forgetting: points of R@1 (mean of both directions) that a language may lose from where it stood before
+            the run, or when the run taught it. A task after which any has lost more is not installed.
+        hooks: callbacks.
+        progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        ForgettingError: if a task is refused; the folder is as before that task.
+        ConfigError: for a gate without anything to measure.
+    """
+    hooks = hooks or Hooks()
+    if plan.curriculum.train.evaluate_every and hooks.validate is None:
+        hooks = replace(hooks, validate=validator(plan, progress))
+    if benchmark is not False and hooks.evaluate is None:
+        hooks = replace(hooks, evaluate=evaluator(plan, benchmark, progress))
+    gate = None if max_forgetting is None else Gate(max_forgetting)
+    if gate is not None and hooks.evaluate is None:
+        why = "evaluation is switched off" if benchmark is False else f"{plan.dataset.name} has no held-out pictures"
+        raise ConfigError(
+            f"{NOTHING_EVALUATED}: {why}", hint="evaluate on rows of split test or validation, or leave the gate out"
+        )
+    start_folders: dict[str, Path] = {
+        name: pack.folder.resolve() for name, pack in plan.polyglot.packs.items() if pack.folder is not None
+    }
+    with deferred() as signalled:
+        asked = hooks.stop
+        hooks = replace(hooks, stop=lambda: signalled() or asked())
+        extension = Extension(
+            plan.folder, plan.polyglot, plan.captions, plan.curriculum, start_folders, hooks, plan.world, gate
+        )
+        record = extension.run()
+    if plan.world.leads:
+        list_of_skipped = plan.folder.path / "skipped.txt"
+        list_of_skipped.unlink(missing_ok=True)  # of an earlier run
+        if plan.skipped:
+            write_text(list_of_skipped, "".join(f"{describe(bad)}\n" for bad in plan.skipped))
+    evaluations = record.run.evaluations if record.run else {}
+    return Extended(
+        plan.folder.path,
+        tuple(plan.folder.load(plan.polyglot.base).languages),
+        accuracy_matrix(evaluations),
+        evaluations,
+        plan.skipped,
+    )
