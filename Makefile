@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench bench-lessons results base clean
+.PHONY: demo test check format bench bench-lessons bench-continual results base clean
 
 demo: $(STAMP)  ## extend emoji-clip to ten languages, print the table, write demo-out/report.html, answer a query
 	$(BIN)/glotclip demo --out demo-out
@@ -27,6 +27,11 @@ bench: $(STAMP)  ## text tower against transformers' CLIP: writes benchmarks/res
 bench-lessons: $(STAMP)  ## lessons at the papers' geometries, and LoRA as it is served: writes benchmarks/results/
 	$(BIN)/python benchmarks/lessons.py
 
+bench-continual: $(STAMP)  ## 36 languages, every method and strategy (an hour or two on two cores; resumable; same needs as results)
+	$(BIN)/glotclip data get cldr
+	$(BIN)/glotclip data get emoji-google
+	$(BIN)/glotclip compare recipes/compare_continual.yaml --out bench-continual-out --processes 2
+
 results: $(STAMP)  ## the figures of docs/results.md (about half an hour; fetches CLDR and google's pictures with npm)
 	$(BIN)/glotclip data get cldr
 	$(BIN)/glotclip data get emoji-google
@@ -43,4 +48,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo-out base-out build dist
+	rm -rf $(VENV) demo-out base-out bench-continual-out build dist
