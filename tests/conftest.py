@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glotclip.methods.part import PackState
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.training.captions import Captions
-    from glotclip.training.extend import Curriculum
+    from glotclip.training.curriculum import Curriculum
     from glotclip.training.loop import FitResult
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "black": (0, 0, 0)}
@@ -63,7 +63,7 @@ class School:
         """The lexicon method over these tasks."""
         from glotclip.config import settings_from
         from glotclip.methods.method import METHODS
-        from glotclip.training.extend import Curriculum
+        from glotclip.training.curriculum import Curriculum
         from glotclip.training.settings import TrainSettings
 
         method = METHODS["lexicon"]

@@ -14,7 +14,7 @@ from glotclip.compare.recipe import Recipe, load_recipe
 from glotclip.compare.study import Study
 from glotclip.data.corpora import MSCOCO_36, XM_3600, layout_of
 from glotclip.models.checkpoints import save_base
-from glotclip.training.curriculum import PAPER
+from glotclip.training.order import PAPER
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder

@@ -16,7 +16,7 @@ from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.captions import Captions
-from glotclip.training.extend import Curriculum
+from glotclip.training.curriculum import Curriculum
 from glotclip.training.plan import estimate, peak_memory, tokenizer_health
 from glotclip.training.settings import TrainSettings
 

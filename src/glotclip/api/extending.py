@@ -26,7 +26,8 @@ from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_text
 from glotclip.training.captions import Captions, collect
-from glotclip.training.extend import Curriculum, Extension, Hooks
+from glotclip.training.curriculum import Curriculum
+from glotclip.training.extend import Extension, Hooks
 from glotclip.training.gate import NOTHING_EVALUATED, Gate
 from glotclip.training.interrupt import deferred
 from glotclip.training.parallel import World, join_world

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from glotclip.config import Settings, check_names, read_recipe, settings_from
 from glotclip.errors import ConfigError
 from glotclip.languages import normalise_all
-from glotclip.training.curriculum import Order, ordered
+from glotclip.training.order import Order, ordered
 
 _SPLIT = re.compile(r"[,\s]+")
 

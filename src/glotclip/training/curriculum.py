@@ -1,56 +1,97 @@
-"""The order in which languages are learnt: what comes late is forgotten least, so an order is part of a result."""
+"""What is learnt, how, and in which order."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from glotclip.errors import ConfigError
+from glotclip.methods.lesson import Lesson, Task, prepare
+from glotclip.methods.method import Method
+from glotclip.methods.part import PackState
+from glotclip.methods.settings import MethodSettings
+from glotclip.models.device import Precision
+from glotclip.models.dual_encoder import DualEncoder
+from glotclip.training.captions import Captions
+from glotclip.training.settings import TrainSettings
+from glotclip.training.stages import Stage, stages_of, steps_of
+from glotclip.training.strategies.registry import strategy_for
+from glotclip.training.strategies.strategy import Strategy
 
-Order = Literal["given", "paper", "random", "script"]
-
-#: CLL-CLIP's order (§4.1): English, then 35 languages shuffled once with seed 222 by the authors.
-PAPER = (
-    "en", "it", "de", "fil", "tr", "uk", "nl", "bn", "he", "fi", "sv", "quz", "fa", "mi", "fr", "el", "zh", "id",
-    "sw", "no", "hi", "da", "te", "th", "pt", "ru", "ro", "pl", "hr", "es", "vi", "ar", "cs", "ko", "ja", "hu",
-)  # fmt: skip
-
-#: Codes that stand in for the paper's: data sets write some of its languages another way.
-STAND_INS = {"qu": "quz", "nb": "no", "tl": "fil"}
-
-
-def ordered(languages: Sequence[str], order: Order = "given", *, seed: int = 0) -> tuple[str, ...]:
-    """Put languages into an order.
-
-    Args:
-        languages: the codes, each once.
-        order: ``given``: as they are; ``paper``: as CLL-CLIP learns them; ``random``: shuffled; ``script``: grouped
-            by the script they are mostly written in, scripts and languages in the order in which they are given.
-        seed: of ``random``. The same languages in another given order are shuffled alike.
-
-    Raises:
-        ConfigError: if ``paper`` has no place for one of the languages.
-    """
-    if order == "given":
-        return tuple(languages)
-    if order == "random":
-        shuffled = sorted(languages)
-        random.Random(seed).shuffle(shuffled)
-        return tuple(shuffled)
-    if order == "script":
-        scripts = {code: script_of(code) for code in languages}
-        first = list(dict.fromkeys(scripts.values()))
-        return tuple(sorted(languages, key=lambda code: first.index(scripts[code])))
-    if strange := [code for code in languages if STAND_INS.get(code, code) not in PAPER]:
-        raise ConfigError(
-            f"the paper's order has no place for {', '.join(strange)}", hint="use order: given, random or script"
-        )
-    return tuple(sorted(languages, key=lambda code: PAPER.index(STAND_INS.get(code, code))))
+SHARED = "shared"  # the name of the pack that all tasks extend where weights are shared
 
 
-def script_of(language: str) -> str:
-    """The script a language is mostly written in, as ISO 15924 has it (``Latn``); ``Zzzz`` where nobody knows."""
-    import langcodes
+@dataclass(frozen=True)
+class Curriculum:
+    """What is learnt, how, and in which order: tasks of one or several languages."""
 
-    return langcodes.get(language).maximize().script or "Zzzz"
+    method: Method
+    method_settings: MethodSettings
+    train: TrainSettings
+    tasks: tuple[tuple[str, ...], ...]
+    precision: Precision = "fp32"
+    further: bool = False  # languages that are installed go on learning; the others start as ever
+
+    def __post_init__(self) -> None:
+        strategy_for(self.train).check(self.stages())  # a recipe's mistakes are told before anything is done
+        if self.train.strategy != "none" and not self.shared:
+            raise ConfigError(
+                f"strategy={self.train.strategy} is against forgetting, which isolation=per-language rules out: "
+                "no language changes a weight of another",
+                hint="use --set isolation=shared, or strategy=none",
+            )
+        if not self.shared and any(len(task) > 1 for task in self.tasks):
+            raise ConfigError(
+                "languages learnt jointly share their weights, which isolation=per-language forbids",
+                hint="use --set isolation=shared, or learn the languages one after another",
+            )
+
+    @property
+    def shared(self) -> bool:
+        """Whether all tasks extend one pack."""
+        return self.method_settings.isolation == "shared"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages of all tasks, in order."""
+        return tuple(code for task in self.tasks for code in task)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The losses, one after another."""
+        return stages_of(self.method_settings, self.train)
+
+    def steps(self, task: Sequence[str], captions: Mapping[str, Captions]) -> tuple[int, ...]:
+        """Optimiser steps of each stage of a task."""
+        return steps_of(self.stages(), self.train, self.examples(task, captions))
+
+    def pack_name(self, task: Sequence[str]) -> str:
+        """The pack that a task writes."""
+        return SHARED if self.shared else task[0]
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings, for the record."""
+        return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
+
+    def prepare(
+        self,
+        base: DualEncoder,
+        state: PackState | None,
+        task: Sequence[str],
+        captions: Mapping[str, Captions],
+        strategy: Strategy | None = None,
+    ) -> Lesson:
+        """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
+        strategy = strategy or Strategy(self.train)
+        texts = {code: captions[code].texts for code in task}
+        partners = {
+            code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners
+        }
+        lesson = Task(texts, partners, strategy.rehearsed(), strategy.anchored())
+        ingredients = self.method.ingredients(self.method_settings)
+        covers = self.shared and self.method_settings.covers_base
+        return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)
+
+    def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
+        """How many captions a task has."""
+        return sum(len(captions[code]) for code in task)

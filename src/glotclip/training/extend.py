@@ -19,104 +19,23 @@ from typing import Any
 import torch
 
 from glotclip import __version__
-from glotclip.errors import ConfigError, FingerprintError, InterruptedRunError, LanguageError
-from glotclip.methods.lesson import Lesson, Task, prepare
-from glotclip.methods.method import Method
+from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError
+from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
-from glotclip.methods.settings import MethodSettings
-from glotclip.models.device import Precision
-from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
 from glotclip.training.captions import Captions
+from glotclip.training.curriculum import Curriculum
 from glotclip.training.gate import ForgettingError, Gate, Keepsake
 from glotclip.training.loop import FitResult
 from glotclip.training.parallel import World, wait_for_all
-from glotclip.training.settings import TrainSettings
-from glotclip.training.stages import Stage, stages_of, steps_of
 from glotclip.training.strategies.registry import remember, strategy_for
 from glotclip.training.strategies.strategy import Strategy
 from glotclip.training.teaching import Teacher, Validate
 
-SHARED = "shared"
 Evaluate = Callable[[Polyglot, Sequence[str]], dict[str, Any]]  # scores by language
-
-
-@dataclass(frozen=True)
-class Curriculum:
-    """What is learnt, how, and in which order: tasks of one or several languages."""
-
-    method: Method
-    method_settings: MethodSettings
-    train: TrainSettings
-    tasks: tuple[tuple[str, ...], ...]
-    precision: Precision = "fp32"
-    further: bool = False  # languages that are installed go on learning; the others start as ever
-
-    def __post_init__(self) -> None:
-        strategy_for(self.train).check(self.stages())  # a recipe's mistakes are told before anything is done
-        if self.train.strategy != "none" and not self.shared:
-            raise ConfigError(
-                f"strategy={self.train.strategy} is against forgetting, which isolation=per-language rules out: "
-                "no language changes a weight of another",
-                hint="use --set isolation=shared, or strategy=none",
-            )
-        if not self.shared and any(len(task) > 1 for task in self.tasks):
-            raise ConfigError(
-                "languages learnt jointly share their weights, which isolation=per-language forbids",
-                hint="use --set isolation=shared, or learn the languages one after another",
-            )
-
-    @property
-    def shared(self) -> bool:
-        """Whether all tasks extend one pack."""
-        return self.method_settings.isolation == "shared"
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """All languages of all tasks, in order."""
-        return tuple(code for task in self.tasks for code in task)
-
-    def stages(self) -> tuple[Stage, ...]:
-        """The losses, one after another."""
-        return stages_of(self.method_settings, self.train)
-
-    def steps(self, task: Sequence[str], captions: Mapping[str, Captions]) -> tuple[int, ...]:
-        """Optimiser steps of each stage of a task."""
-        return steps_of(self.stages(), self.train, self.examples(task, captions))
-
-    def pack_name(self, task: Sequence[str]) -> str:
-        """The pack that a task writes."""
-        return SHARED if self.shared else task[0]
-
-    def settings(self) -> dict[str, Any]:
-        """The resolved settings, for the record."""
-        return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
-
-    def prepare(
-        self,
-        base: DualEncoder,
-        state: PackState | None,
-        task: Sequence[str],
-        captions: Mapping[str, Captions],
-        strategy: Strategy | None = None,
-    ) -> Lesson:
-        """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
-        strategy = strategy or Strategy(self.train)
-        texts = {code: captions[code].texts for code in task}
-        partners = {
-            code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners
-        }
-        lesson = Task(texts, partners, strategy.rehearsed(), strategy.anchored())
-        ingredients = self.method.ingredients(self.method_settings)
-        covers = self.shared and self.method_settings.covers_base
-        return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)
-
-    def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
-        """How many captions a task has."""
-        return sum(len(captions[code]) for code in task)
 
 
 @dataclass

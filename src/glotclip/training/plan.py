@@ -24,7 +24,7 @@ from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.captions import Captions
-from glotclip.training.extend import SHARED, Curriculum
+from glotclip.training.curriculum import SHARED, Curriculum
 from glotclip.training.stages import Stage
 from glotclip.training.teaching import Teacher
 

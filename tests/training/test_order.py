@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError
-from glotclip.training.curriculum import PAPER, Order, ordered, script_of
+from glotclip.training.order import PAPER, Order, ordered, script_of
 
 SOME = ("ru", "de", "zh", "uk", "fi", "ar", "en")
 
