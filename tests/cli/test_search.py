@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+import glotclip
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
@@ -40,6 +43,28 @@ def test_the_language_is_guessed_and_said(world: World, here: Here, extended: Pa
 def test_a_single_language_is_not_guessed(world: World, here: Here) -> None:
     out, _ = here("search", world.base, "a red circle", "--images", world.pictures)
     assert "guessed" not in out
+
+
+def test_a_language_taught_on_translations_is_asked_in_translations(world: World, here: Here, tmp_path: Path) -> None:
+    words = "{'roter':'a red','Kreis':'circle'}"
+    program = tmp_path / "engine.py"
+    program.write_text(
+        f"import sys\nW={words}\nfor line in sys.stdin: print(' '.join(W.get(w, w) for w in line.split()) or '-')\n",
+        encoding="utf-8",
+    )
+    engine = f"command:{sys.executable} {program}"
+    here(
+        "extend", world.base, "--lang", "de", "--data", world.captions, "--method", "lora", "--out", tmp_path / "out",
+        "--set", "text=to-english", "--set", "embedding=base", "--set", "steps=2", "--set", "batch_size=8",
+        "--companions", engine,
+    )  # fmt: skip
+    asked = ("search", tmp_path / "out", "roter Kreis", "--images", world.pictures, "--lang", "de")
+    assert "--companions" in here.error(*asked, code=2)
+    with_engine = here.json(*asked, "--companions", engine)
+    english = "a red circle"
+    direct = glotclip.load(tmp_path / "out").encode_text([english], lang="de")
+    picture = glotclip.load(tmp_path / "out").encode_image([with_engine["hits"][0]["path"]])
+    assert with_engine["hits"][0]["score"] == pytest.approx(float(direct @ picture.T), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,7 @@ def _asked(
     rival: bool,
 ) -> Benchmark:
     """A dataset's benchmark, in which each language is asked with the kind of text that it was taught with."""
-    taught = {code: pack.manifest.settings.get("text") for pack in polyglot.packs.values() for code in pack.languages}
-    translated = [code for code in codes if taught.get(code) == "to-english" and not rival]
+    translated = [code for code in codes if polyglot.reads_translations(code) and not rival]
     plain = dataset.benchmark(codes)
     if not translated:
         return plain

@@ -18,6 +18,10 @@ def search(
     query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of pictures.")],
     lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given.")] = "",
+    companions: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
+    ] = None,
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -40,8 +44,9 @@ def search(
     code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
     if guessed:
         console.say(f"language guessed: {code} (say it with --lang)")
+    asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        found = scan(polyglot, pictures, [query], [code], top=top, progress=partial(progress, "pictures"))
+        found = scan(polyglot, pictures, [asked], [code], top=top, progress=partial(progress, "pictures"))
     hits = found.hits[0]
     console.table(
         Table(
@@ -67,3 +72,17 @@ def search(
             "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
         }
     )
+
+
+def _as_taught(query: str, lang: str, companions: str | None) -> str:
+    """Translate a query in a language that was taught on translations into English."""
+    from glotclip.errors import ConfigError
+    from glotclip.translate.cache import Translator
+    from glotclip.translate.specs import open_engine
+
+    if companions is None:
+        raise ConfigError(
+            f"{lang!r} was taught on texts machine-translated into English",
+            hint="name who translates the query, e.g. --companions apertium",
+        )
+    return Translator(open_engine(companions)).translate([query], lang, "en")[0]

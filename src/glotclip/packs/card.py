@@ -44,7 +44,7 @@ model.encode_text(["…"], lang="{manifest.learnt[-1]}")
 | weights | {manifest.parameters:,}: {manifest.bytes / 1e6:.1f} MB, {manifest.parameters * 2 / 1e6:.1f} MB as fp16 |
 | added tokens | {manifest.added_tokens:,} |
 | made | {manifest.created} with glotclip {manifest.glotclip} |
-
+{_asking(manifest)}
 ## Scores
 {_scores(manifest)}
 ## Training data
@@ -57,6 +57,12 @@ model.encode_text(["…"], lang="{manifest.learnt[-1]}")
 |---|---|
 {settings}
 """
+
+
+def _asking(manifest: Manifest) -> str:
+    if manifest.settings.get("text") != "to-english":
+        return ""
+    return "\nTaught on texts machine-translated into English: translate a query into English before you ask.\n"
 
 
 def _scores(manifest: Manifest) -> str:

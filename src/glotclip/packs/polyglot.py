@@ -117,6 +117,11 @@ class Polyglot:
         """The pack that provides a language, or None where the base does."""
         return next((pack for pack in self._packs.values() if lang in pack.languages), None)
 
+    def reads_translations(self, lang: str) -> bool:
+        """Whether a language was taught on translations into English, and must be asked in such."""
+        pack = self.pack_of(lang)
+        return pack is not None and pack.manifest.settings.get("text") == "to-english"
+
     @torch.inference_mode()
     def encode_text(
         self, texts: str | Sequence[str], lang: str | Sequence[str] = "en", *, precision: str = "fp32"
