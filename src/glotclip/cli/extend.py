@@ -30,7 +30,9 @@ def extend(
     out: Annotated[Path, typer.Option(help="The folder to write; it may be MODEL itself.")],
     data: Annotated[str, typer.Option(help="emoji, or a caption file or folder.")] = "emoji",
     images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
-    method: Annotated[str, typer.Option(help="How languages are learnt.")] = "lexicon",
+    method: Annotated[
+        str, typer.Option(help="How languages are learnt: lexicon, acquirer, lora, …; docs/methods.md lists all.")
+    ] = "lexicon",
     recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
