@@ -1,4 +1,4 @@
-"""Lessons at the papers' real geometries, with random weights, on Multi30K's captions: tokens a second.
+"""Lessons at the papers' real geometries, with random weights, on 2,048 of Multi30K's captions: tokens a second.
 
     make bench-lessons    (python benchmarks/lessons.py [--data ../shared/data/multi30k] [--steps 12])
 
@@ -55,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = open_dataset(arguments.data)
     clip = random_base("random-b32", TextConfig(), data)
-    common = {"steps": arguments.steps, "batch_size": 128, "stages": ["nlt"], "bottleneck": 256}
+    common = {"steps": arguments.steps, "batch_size": 128, "stages": ["nlt"], "bottleneck": 256, "shots": 2048}
     rows = [
         lesson("MLA, transfer", clip, data, "acquirer", {**common, "precision": precision})
         for precision in ("fp32", "bf16")
@@ -67,7 +67,7 @@ def main() -> None:
     large = random_base("random-xlm-r-large", XLM_R_LARGE, data)
     pect = {
         "steps": arguments.steps, "batch_size": 32, "embedding": "base", "cross_modal": 0.0, "side": "trained",
-        "partner": "from-english", "precision": "bf16",
+        "partner": "from-english", "precision": "bf16", "shots": 2048,
     }  # fmt: skip
     rows.append(lesson("PECT, alignment", large, data, "lora", pect))
     note = "Random weights; medians over steps. Served: 256 captions in one call, ratio to the base without LoRA."

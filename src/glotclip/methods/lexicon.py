@@ -162,7 +162,7 @@ class LexiconIngredient:
         assert previous is None or isinstance(previous, Lexicon)
         full = previous.full_table(table) if previous else table
         known = len(full)
-        size = context.tokenizer.vocab_size
+        size = max(context.tokenizer.vocab_size, known)  # a base's table may have rows that its tokenizer never uses
         draw = (
             teir.identical_distribution(full, size - known, context.generator)
             if self.teir_init
