@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glotclip.api.common import ENGLISH
+from glotclip.api.common import ENGLISH, list_skipped
 from glotclip.config import read_recipe, settings_from
 from glotclip.data.dataset import Dataset, open_dataset
-from glotclip.data.schema import BadRow, describe
+from glotclip.data.schema import BadRow
 from glotclip.errors import StorageError
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.device import choose_device
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_json, write_text
+from glotclip.storage import write_json
 
 
 def load(name_or_path: str | Path, *, device: str = "auto", base: DualEncoder | None = None) -> Polyglot:
@@ -93,8 +93,7 @@ def finetune(
     facts = {"settings": chosen.model_dump(mode="json"), "base": base.fingerprint, "data": dataset.name}
     write_json(target / "training.json", {**facts, "steps": result.steps, "seconds": round(result.seconds, 1)})
     skipped = (*corpus.bad, *bad)
-    if skipped:
-        write_text(target / "skipped.txt", "".join(f"{describe(each)}\n" for each in skipped))
+    list_skipped(target, skipped)
     checkpoint.unlink(missing_ok=True)
     return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped)
 
@@ -112,9 +111,5 @@ def rebase(folder: str | Path, base: str | Path | DualEncoder, out: str | Path) 
     """
     from glotclip.packs.rebase import rebase as move
 
-    encoder = base if isinstance(base, DualEncoder) else load(base).base
-    if isinstance(base, DualEncoder):
-        source = encoder.name
-    else:
-        source = str(Path(base).resolve()) if Path(base).exists() else str(base)
-    return move(PolyglotFolder(folder), encoder, source, Path(out)).load(encoder)
+    onto = Polyglot(base) if isinstance(base, DualEncoder) else load(base)
+    return move(PolyglotFolder(folder), onto.base, onto.source, Path(out)).load(onto.base)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glotclip.data.features import FeatureCache, Features
+from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
 from glotclip.packs.polyglot import Polyglot
+from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
 from glotclip.translate.specs import open_engine
 
@@ -55,9 +57,19 @@ def gallery_features(
     return store.images(benchmark.images, load_pixels, encode, progress=say)
 
 
-def translator_of(companions: str | Engine | None, cache: Path | None) -> Translate | None:
-    """Translate through the disk cache with the engine that was named, if one was."""
-    if companions is None:
-        return None
-    engine = open_engine(companions) if isinstance(companions, str) else companions
-    return Translator(engine, cache).translate
+def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
+    """An engine, or the one that a name stands for, behind the disk cache."""
+    return Translator(open_engine(engine) if isinstance(engine, str) else engine, cache)
+
+
+def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate | None:
+    """What fills in a dataset's missing machine translations, if an engine was named."""
+    return None if engine is None else translator_of(engine, cache).translate
+
+
+def list_skipped(folder: Path, skipped: Sequence[BadRow]) -> None:
+    """List what was skipped in ``skipped.txt``; where nothing was, an earlier run's list goes away."""
+    path = folder / "skipped.txt"
+    path.unlink(missing_ok=True)
+    if skipped:
+        write_text(path, "".join(f"{describe(bad)}\n" for bad in skipped))

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glotclip.api.bases import load
-from glotclip.api.common import ENGLISH, PolyglotEncoder, Progress, gallery_features, silent, translator_of
+from glotclip.api.common import (
+    ENGLISH,
+    PolyglotEncoder,
+    Progress,
+    companions_of,
+    gallery_features,
+    silent,
+    translator_of,
+)
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.schema import describe
 from glotclip.data.view import View, ViewedDataset, validation
@@ -21,9 +29,7 @@ from glotclip.languages import normalise_all
 from glotclip.models.device import choose_precision
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.teaching import Validate
-from glotclip.translate.cache import Translator
 from glotclip.translate.queries import TranslatedQueries
-from glotclip.translate.specs import open_engine
 
 if TYPE_CHECKING:
     from glotclip.api.extending import ExtendPlan
@@ -69,7 +75,7 @@ def evaluate(
     encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
     name, rival = polyglot.source, None
     if translate is not None:
-        engine = Translator(open_engine(translate) if isinstance(translate, str) else translate, cache)
+        engine = translator_of(translate, cache)
         encoder = rival = TranslatedQueries(engine, partial(encoder.encode_text, lang=ENGLISH))
         name = f"{name} after translation by {engine.name}"
     if langs is not None:
@@ -108,7 +114,7 @@ def _asked(
     plain = dataset.benchmark(codes)
     if not translated:
         return plain
-    viewed = ViewedDataset(dataset, View(text="to-english"), translator_of(companions, cache)).benchmark(translated)
+    viewed = ViewedDataset(dataset, View(text="to-english"), companions_of(companions, cache)).benchmark(translated)
     return replace(plain, captions={**plain.captions, **viewed.captions}, protocol=viewed.protocol)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glotclip.api.bases import load
-from glotclip.api.common import Progress, silent, translator_of
+from glotclip.api.common import Progress, companions_of, list_skipped, silent
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.features import FeatureCache
-from glotclip.data.schema import BadRow, describe
+from glotclip.data.schema import BadRow
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
 from glotclip.evaluation.continual import AccuracyMatrix
@@ -24,7 +24,6 @@ from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_text
 from glotclip.training.captions import Captions, collect
 from glotclip.training.curriculum import Curriculum
 from glotclip.training.extend import Extension, Hooks
@@ -136,7 +135,7 @@ def plan_extension(
     view = View(method_settings.text, method_settings.partner, train.shots, train.shots_seed)
     dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
     if view != View():
-        dataset = ViewedDataset(dataset, view, translator_of(companions, cache))
+        dataset = ViewedDataset(dataset, view, companions_of(companions, cache))
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
     losses = [stage.objective for stage in curriculum.stages()]
@@ -254,10 +253,7 @@ def run_extension(
         )
         record = extension.run()
     if plan.world.leads:
-        list_of_skipped = plan.folder.path / "skipped.txt"
-        list_of_skipped.unlink(missing_ok=True)  # of an earlier run
-        if plan.skipped:
-            write_text(list_of_skipped, "".join(f"{describe(bad)}\n" for bad in plan.skipped))
+        list_skipped(plan.folder.path, plan.skipped)
     evaluations = record.run.evaluations if record.run else {}
     return Extended(
         plan.folder.path,

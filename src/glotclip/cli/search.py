@@ -76,13 +76,12 @@ def search(
 
 def _as_taught(query: str, lang: str, companions: str | None) -> str:
     """Translate a query in a language that was taught on translations into English."""
+    from glotclip.api.common import translator_of
     from glotclip.errors import ConfigError
-    from glotclip.translate.cache import Translator
-    from glotclip.translate.specs import open_engine
 
     if companions is None:
         raise ConfigError(
             f"{lang!r} was taught on texts machine-translated into English",
             hint="name who translates the query, e.g. --companions apertium",
         )
-    return Translator(open_engine(companions)).translate([query], lang, "en")[0]
+    return translator_of(companions, None).translate([query], lang, "en")[0]

@@ -78,9 +78,7 @@ class ViewedDataset(Dataset):
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The dataset's benchmark, its queries as the view has them."""
-        corpus = self.dataset.corpus([code for code in langs if code in self.dataset.languages()])
-        divided = self.view.shots is not None and not has_training(corpus)
-        benchmark = held_out_of(divide(corpus), langs) if divided else self.dataset.held_out(langs)
+        benchmark = self._held_out(langs)
         if benchmark is None or self.view.text == "target":
             return benchmark
         known = self._english_of(langs)
@@ -92,6 +90,15 @@ class ViewedDataset(Dataset):
             captions[code] = [Caption(text, query.image) for text, query in zip(texts, queries, strict=True)]
         protocol = f"{benchmark.protocol}; queries machine-translated into English"
         return replace(benchmark, captions=captions, protocol=protocol)
+
+    def _held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The dataset's benchmark; of a mere test set under shots, the rows that stay for testing."""
+        if self.view.shots is not None:  # only then are the rows worth reading for it
+            known = self.dataset.languages()
+            corpus = self.dataset.corpus([code for code in langs if code in known])
+            if not has_training(corpus):
+                return held_out_of(divide(corpus), langs)
+        return self.dataset.held_out(langs)
 
     def _divided(self, langs: Sequence[str]) -> Corpus:
         """The dataset's rows; where shots are asked of a mere test set, divided into splits."""
@@ -110,7 +117,8 @@ class ViewedDataset(Dataset):
 
     def _english_of(self, langs: Sequence[str]) -> dict[tuple[str, str], str]:
         """Machine translations that the dataset itself brings, by language and text."""
-        rows = self.dataset.corpus([code for code in langs if code in self.dataset.languages()]).rows
+        have = self.dataset.languages()
+        rows = self.dataset.corpus([code for code in langs if code in have]).rows
         return {(row.lang, row.text): row.to_english for row in rows if row.to_english}
 
     def _companioned(self, corpus: Corpus, langs: Sequence[str]) -> Corpus:

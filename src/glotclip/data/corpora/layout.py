@@ -238,3 +238,13 @@ def entries(path: Path, key: str | None = None) -> list[dict[str, Any]]:
         what = f'an object with an array "{key}"' if key else "an array of objects"
         raise DataError(f"{path} is not {what}", hint="fetch the file anew from its owner")
     return content
+
+
+def check_aligned(path: Path, texts: list[str], names: list[str] | None, english: list[str] | None) -> None:
+    """Raise :class:`DataError` unless a file of captions has a line for each picture and each English caption."""
+    for other, what in ((names, "pictures"), (english, "English captions")):
+        if other is not None and len(texts) != len(other):
+            raise DataError(
+                f"{path} has {len(texts)} lines, but there are {len(other)} {what}",
+                hint="the files of a split must be line-aligned; fetch them anew",
+            )

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from glotclip.data.corpora import companions
-from glotclip.data.corpora.layout import Layout, Located, first, lines_of
+from glotclip.data.corpora.layout import Layout, Located, check_aligned, first, lines_of
 from glotclip.data.schema import Row, known_language
-from glotclip.errors import DataError, LanguageError
+from glotclip.errors import LanguageError
 
 #: Our split → the names its files go by.
 SPLITS = {"train": ("train",), "validation": ("val",), "test": ("test_2016_flickr", "test_2016", "test")}
@@ -52,7 +52,7 @@ class Multi30K(Layout):
             texts = lines_of(files[lang])
             english = lines_of(files["en"]) if lang != "en" and "en" in files else None
             names = _picture_names(files[lang].parent, split)
-            _check_aligned(files[lang], texts, names, english)
+            check_aligned(files[lang], texts, names, english)
             beside = companions.load(
                 machine,
                 lang,
@@ -78,15 +78,6 @@ class Multi30K(Layout):
         del langs
         found = companions.folders(_companion_places(folder))
         return {kind: f"machine translations as released, folder {path.name}" for kind, path in found.items()}
-
-
-def _check_aligned(path: Path, texts: list[str], names: list[str] | None, english: list[str] | None) -> None:
-    for other, what in ((names, "pictures"), (english, "English captions")):
-        if other is not None and len(texts) != len(other):
-            raise DataError(
-                f"{path} has {len(texts)} lines, but there are {len(other)} {what}",
-                hint="the files of a split must be line-aligned; fetch them anew",
-            )
 
 
 def _place(folder: Path) -> Path | None:

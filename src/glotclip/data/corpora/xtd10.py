@@ -13,9 +13,9 @@ from pathlib import Path
 
 from glotclip.data.corpora import companions
 from glotclip.data.corpora.karpathy import COCO_PLACES
-from glotclip.data.corpora.layout import Layout, Located, first, lines_of
+from glotclip.data.corpora.layout import Layout, Located, check_aligned, first, lines_of
 from glotclip.data.schema import Row, known_language
-from glotclip.errors import DataError, LanguageError
+from glotclip.errors import LanguageError
 
 _PLACES = ("XTD10", "STAIR", "MIC", "all", "")
 _STEM = "test_1kcaptions_"
@@ -42,12 +42,7 @@ class XTD10(Layout):
             yield str(folder), None, "test_image_names.txt is not there, so captions have no pictures"
         texts = lines_of(files[lang])
         english = lines_of(files["en"]) if "en" in files and lang not in ("en", _INDEPENDENT) else None
-        for other, what in ((names, "pictures"), (english, "English captions")):
-            if other is not None and len(other) != len(texts):
-                raise DataError(
-                    f"{files[lang]} has {len(texts)} lines, but there are {len(other)} {what}",
-                    hint="the files must be line-aligned; fetch them anew",
-                )
+        check_aligned(files[lang], texts, names, english)
         beside = companions.load(companions.folders((folder,)), lang, list(files), len(texts), _machine_file)
         yield from beside.bad
         for index, text in enumerate(texts):
