@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glotclip.errors import ConfigError, DataError, StorageError
-from glotclip.translate.cache import FILE, Translator
+from glotclip.errors import ConfigError, DataError, LanguageError, StorageError
+from glotclip.translate.cache import FILE, FirstFit, Translator
 from glotclip.translate.engine import BatchEngine, UnansweredWarning
 from glotclip.translate.lines import FileEngine
 
@@ -193,3 +193,55 @@ def test_no_heavy_package_is_loaded_for_cached_answers(tmp_path: Path) -> None:
         "assert not {'torch', 'transformers', 'ctranslate2', 'sentencepiece'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+class Knowing(Counting):
+    """Knows some pairs only, and signs what it does."""
+
+    def __init__(self, name: str, *pairs: tuple[str, str]) -> None:
+        super().__init__()
+        self.name, self.pairs = name, pairs
+
+    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        if (source, target) not in self.pairs:
+            raise LanguageError(f"{self.name} does not know {source}-{target}", hint=f"ask {self.name} for less")
+        return [f"{self.name}:{text}" for text in super().answers(texts, source, target)]
+
+
+def test_the_first_that_is_meant_for_a_pair_and_knows_it_translates_it(tmp_path: Path) -> None:
+    one = Knowing("one", ("en", "de"), ("en", "es"))
+    two = Knowing("two", ("en", "de"), ("de", "en"), ("en", "fi"))
+    three = Knowing("three", ("en", "de"), ("en", "es"), ("en", "sv"))
+    first = FirstFit(
+        [
+            (["de", "fi", "es"], Translator(two, tmp_path)),
+            ([], Translator(one, tmp_path)),
+            (["sv"], Translator(three, tmp_path)),
+        ]
+    )
+    assert first.translate(["a"], "en", "de") == ["two:a+de"]
+    assert first.translate(["a"], "de", "en") == ["two:a+en"]
+    assert first.translate(["a"], "en", "es") == ["one:a+es"]  # two is meant for it, but does not know it
+    assert first.translate(["a"], "en", "sv") == ["three:a+sv"]
+    assert first.name == "two or one or three"
+    assert first.translate(["a"], "en", "de") == ["two:a+de"]
+    assert two.asked == ["a", "a"]  # the third time out of the cache
+    with pytest.raises(LanguageError, match="two does not know fr-de; one does not know fr-de") as caught:
+        first.translate(["a"], "fr", "de")
+    assert caught.value.hint == "ask two for less"
+
+
+def test_a_region_is_met_by_the_plain_language_that_an_engine_is_meant_for(tmp_path: Path) -> None:
+    only = FirstFit([(["pt"], Translator(Knowing("one", ("en", "pt-BR")), tmp_path))])
+    assert only.translate(["a"], "en", "pt-BR") == ["one:a+pt-BR"]
+    with pytest.raises(LanguageError, match="no engine is meant for 'en' into 'de'") as caught:
+        only.translate(["a"], "en", "de")
+    assert "CODE=ENGINE" in caught.value.hint
+
+
+def test_versions_of_all_make_the_version_of_several(tmp_path: Path) -> None:
+    def version(*versions: str) -> str:
+        return FirstFit([([], Translator(Counting(each), tmp_path)) for each in versions]).version
+
+    assert version("1", "2") == version("1", "2")
+    assert len({version("1", "2"), version("2", "1"), version("1")}) == 3

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glotclip.errors import CheckpointError, ConfigError
+from glotclip.errors import CheckpointError, ConfigError, LanguageError
+from glotclip.translate.cache import FirstFit
 from glotclip.translate.lines import CommandEngine, FileEngine
-from glotclip.translate.specs import FORMS, open_engine
+from glotclip.translate.specs import FORMS, open_engine, open_translator
 
 if TYPE_CHECKING:
     from tests.translate.conftest import FakeApertium, Models
@@ -61,3 +62,35 @@ def test_what_cannot_be_read(spec: str, hint: str) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         open_engine(f"ctranslate2:{tmp_path / 'nowhere'}")
+
+
+def test_one_engine_for_some_languages_and_another_for_the_rest(fake_apertium: FakeApertium, tmp_path: Path) -> None:
+    program = f"{sys.executable} -c \"import sys; [print(line.strip() + '={{target}}') for line in sys.stdin]\""
+    several = open_translator(f"de, FI = command:{program} or apertium", tmp_path)
+    assert isinstance(several, FirstFit)
+    assert [list(languages) for languages, _ in several.choices] == [["de", "fi"], []]
+    assert several.translate(["a red circle"], "en", "de") == ["a red circle=de"]
+    assert several.translate(["red"], "es", "en") == ["red+eng"]
+    assert any("spa-eng" in call for call in fake_apertium.calls)
+
+
+def test_one_engine_alone_is_itself_behind_the_cache(fake_apertium: FakeApertium, tmp_path: Path) -> None:
+    alone = open_translator(" apertium ", tmp_path)
+    assert not isinstance(alone, FirstFit)
+    assert (alone.name, alone.cache) == ("apertium", tmp_path)
+    meant = open_translator("es=apertium", tmp_path)
+    with pytest.raises(LanguageError, match="no engine is meant"):
+        meant.translate(["red"], "en", "ca")
+
+
+@pytest.mark.parametrize(
+    "spec", ["apertium or", "de=", "or apertium", "de=apertum or apertium", "apertium or google"]
+)
+def test_what_cannot_be_read_of_several(fake_apertium: FakeApertium, spec: str) -> None:
+    with pytest.raises(ConfigError, match="unknown translation engine"):
+        open_translator(spec)
+
+
+def test_a_language_that_is_none_is_told(fake_apertium: FakeApertium) -> None:
+    with pytest.raises(LanguageError):
+        open_translator("english=apertium")

@@ -16,7 +16,7 @@ from glotclip.data.view import Translate
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
-from glotclip.translate.specs import open_engine
+from glotclip.translate.specs import open_translator
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
@@ -58,8 +58,8 @@ def gallery_features(
 
 
 def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
-    """An engine, or the one that a name stands for, behind the disk cache."""
-    return Translator(open_engine(engine) if isinstance(engine, str) else engine, cache)
+    """An engine, or what a text of :func:`glotclip.translate.specs.open_translator` names, behind the disk cache."""
+    return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
 
 
 def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate | None:

@@ -188,7 +188,7 @@ def extend(
         joint: learn all languages in one task instead of one after another (needs a shared table).
         further: let languages that are installed go on learning from where they are.
         companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
-            the data lacks; see :func:`glotclip.translate.specs.open_engine`.
+            the data lacks; see :func:`glotclip.translate.specs.open_translator`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.

@@ -23,7 +23,8 @@ def translate(
     engine: Annotated[
         str,
         typer.Option(
-            help="apertium, ctranslate2:DIR, transformers:DIR, files:SOURCE:TARGET, or command:'PROGRAM ARGUMENTS'."
+            help="apertium, ctranslate2:DIR, transformers:DIR, files:SOURCE:TARGET, command:'PROGRAM ARGUMENTS'; "
+            "or several: 'de,fi=ctranslate2:DIR or apertium'."
         ),
     ] = "apertium",
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache; by default glotclip's own.")] = None,
@@ -38,13 +39,12 @@ def translate(
     from dataclasses import asdict
 
     from glotclip.data.schema import describe
-    from glotclip.translate.cache import Translator
     from glotclip.translate.corpus import check_file, translate_file
-    from glotclip.translate.specs import open_engine
+    from glotclip.translate.specs import open_translator
 
     console = Console(as_json)
     started = time.perf_counter()
-    translator = Translator(open_engine(engine), cache)
+    translator = open_translator(engine, cache)
     with Progress() as progress:
         made = translate_file(
             source, out, translator, origin, to, progress=lambda done, total: progress("captions", done, total)

@@ -10,21 +10,23 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from glotclip.errors import ConfigError, DataError, StorageError
+from glotclip.errors import ConfigError, DataError, LanguageError, StorageError
 from glotclip.storage import cache_root, disk_errors
 from glotclip.translate.engine import (
     BatchEngine,
     Engine,
     UnansweredWarning,
     ask,
+    digest,
     language_pair,
     one_line_each,
 )
+from glotclip.translate.routes import available
 
 FILE = "translations.sqlite"
 FORMAT = 1
@@ -136,6 +138,51 @@ class Translator:
                 hint="check that the engine fits the languages; or leave such texts out",
             )
         return Translation([answer or line for answer, line in zip(answers, lines, strict=True)], cached, unanswered)
+
+
+class FirstFit(Translator):
+    """Several translators in the order of trust: a pair of languages is the first one's that is meant for it.
+
+    Which one that is depends on the languages alone, never on a text: no language is translated by two hands. One
+    that is meant for a pair but does not know it passes it on.
+
+    Args:
+        choices: translators, each with the languages it is meant for (one side of the pair must be among them; none
+            named: every pair). At least one; each keeps its own answers in the cache.
+    """
+
+    def __init__(self, choices: Sequence[tuple[Collection[str], Translator]]) -> None:
+        self.choices = tuple(choices)
+
+    @property
+    def name(self) -> str:
+        """Those of all."""
+        return " or ".join(translator.name for _, translator in self.choices)
+
+    @property
+    def version(self) -> str:
+        """Stands for the versions of all."""
+        return digest(*(translator.version for _, translator in self.choices))
+
+    def run(self, texts: Sequence[str], source: str, target: str, *, progress: Progress | None = None) -> Translation:
+        """Translate; see :meth:`Translator.run`.
+
+        Raises:
+            LanguageError: if a code is malformed, or none is meant for the pair and knows it.
+        """
+        pair = language_pair(source, target)
+        refusals = []
+        for languages, translator in self.choices:
+            if languages and not any(available(code, list(languages)) for code in pair):
+                continue
+            try:
+                return translator.run(texts, source, target, progress=progress)
+            except LanguageError as error:
+                refusals.append(error)
+        raise LanguageError(
+            "; ".join(error.message for error in refusals) or f"no engine is meant for {pair[0]!r} into {pair[1]!r}",
+            hint=refusals[0].hint if refusals else "name one for it: … or CODE=ENGINE",
+        )
 
 
 class _Store:

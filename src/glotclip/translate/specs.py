@@ -1,12 +1,18 @@
-"""An engine as one writes it on the command line: ``apertium``, ``ctranslate2:DIR``, ``files:SRC:TGT``, …"""
+"""An engine as one writes it on the command line: ``apertium``, ``ctranslate2:DIR``, ``files:SRC:TGT``, …
+
+Several in one line share the languages: ``de=ctranslate2:opus-de or fi,sv=ctranslate2:nllb or apertium``.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from glotclip.errors import ConfigError
+from glotclip.languages import normalise_all
+from glotclip.translate.cache import FirstFit, Translator
 from glotclip.translate.engine import BatchEngine
 
 #: Name → how it is written, for messages and the command's help.
@@ -17,6 +23,31 @@ FORMS = {
     "files": "files:SOURCE:TARGET",
     "command": "command:PROGRAM ARGUMENTS",
 }
+
+_OR = re.compile(r"\s+or\s+")
+_FOR = re.compile(r"([\w-]+(?:\s*,\s*[\w-]+)*)\s*=\s*(.*)", re.DOTALL)
+
+
+def open_translator(spec: str, cache: Path | None = None) -> Translator:
+    """Open what ``spec`` names, behind the disk cache: an engine, or several of the form ``CODES=ENGINE or ENGINE``.
+
+    A pair of languages is translated by the first engine that is meant for one of the two (without codes: for all)
+    and knows the pair. ``or`` stands between spaces, so a folder's name or a command cannot hold it so.
+
+    Args:
+        spec: see above and :data:`FORMS`.
+        cache: the folder of the cache's file; by default glotclip's own.
+
+    Raises:
+        ConfigError: as :func:`open_engine`.
+        LanguageError: for a malformed code.
+    """
+    choices = []
+    for part in _OR.split(spec.strip()):
+        meant = _FOR.fullmatch(part)
+        codes = normalise_all(meant[1].split(",")) if meant else []
+        choices.append((codes, Translator(open_engine(meant[2] if meant else part), cache)))
+    return choices[0][1] if choices[0][0] == [] and len(choices) == 1 else FirstFit(choices)
 
 
 def open_engine(spec: str) -> BatchEngine:
