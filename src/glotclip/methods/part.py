@@ -18,7 +18,7 @@ from torch import nn
 
 from glotclip.models.blocks import Block
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Inside, Map, Pathway
+from glotclip.models.pathway import Inside, Map, Pathway, Wrapped
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 
@@ -127,7 +127,7 @@ class Route(Pathway):
         return Merged(rest, folding, text)
 
 
-class Given(Pathway):
+class Given(Wrapped):
     """A route for certain texts: what depends on them acts within blocks, beside a rest that does not.
 
     Args:
@@ -136,31 +136,15 @@ class Given(Pathway):
     """
 
     def __init__(self, rest: Route, chosen: Sequence[Pathway]) -> None:
-        super().__init__()
-        self.rest, self.chosen = rest, tuple(chosen)
-
-    def outside(self) -> Mapping[str, torch.Tensor]:
-        """As the rest has it."""
-        return self.rest.outside()
-
-    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """As the rest has it."""
-        return self.rest.embed(ids, table)
-
-    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-        """As the rest has it."""
-        return self.rest.prompt(table)
+        super().__init__(rest)
+        self.chosen = tuple(chosen)
 
     def inside(self, k: int) -> Inside | None:
         """What the rest does within block ``k``, and what was chosen."""
-        return together([each for path in (self.rest, *self.chosen) if (each := path.inside(k)) is not None])
-
-    def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
-        """As the rest has it."""
-        return self.rest.after_block(k, hidden)
+        return together([each for path in (self.inner, *self.chosen) if (each := path.inside(k)) is not None])
 
 
-class Merged(Pathway):
+class Merged(Wrapped):
     """A route whose foldable parts have become weights (:meth:`Route.merged`).
 
     Args:
@@ -170,8 +154,7 @@ class Merged(Pathway):
     """
 
     def __init__(self, rest: Route, folding: Sequence[Part], text: TextTower) -> None:
-        super().__init__()
-        self.rest = rest
+        super().__init__(rest)
         self._weights: list[dict[str, torch.Tensor]] = []
         # Ordinary tensors even where this is called in inference mode: the tower keeps one cast of each of them.
         with torch.inference_mode(False), torch.no_grad():
@@ -185,27 +168,11 @@ class Merged(Pathway):
                         sums[name] = sums.get(name, before[name]) + delta.to(before[name])
                 self._weights.append({name: tensor.detach() for name, tensor in sums.items()})
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
-        """As the rest has it."""
-        return self.rest.outside()
-
-    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """As the rest has it."""
-        return self.rest.embed(ids, table)
-
-    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-        """As the rest has it."""
-        return self.rest.prompt(table)
-
     def inside(self, k: int) -> Inside:
         """What the rest does within block ``k``, on the merged weights."""
         merged = Inside(weights=self._weights[k])
-        inside = self.rest.inside(k)
+        inside = self.inner.inside(k)
         return merged if inside is None else replace(inside, weights={**inside.weights, **merged.weights})
-
-    def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
-        """As the rest has it."""
-        return self.rest.after_block(k, hidden)
 
 
 def acting(parts: Sequence[Part], place: str) -> list[Part]:

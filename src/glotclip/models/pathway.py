@@ -90,3 +90,43 @@ class Pathway(nn.Module):
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
         """Return what follows block ``k``, given its output (B, T, W)."""
         return hidden
+
+
+class Wrapped(Pathway):
+    """Another way, as it is in every place but those that a subclass overrides.
+
+    Args:
+        inner: the other way.
+    """
+
+    def __init__(self, inner: Pathway) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def query(self) -> Pathway | None:
+        """As the inner way has it."""
+        return self.inner.query()
+
+    def given(self, features: torch.Tensor) -> Pathway:
+        """As the inner way has it."""
+        return self.inner.given(features)
+
+    def outside(self) -> Mapping[str, torch.Tensor]:
+        """As the inner way has it."""
+        return self.inner.outside()
+
+    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """As the inner way has it."""
+        return self.inner.embed(ids, table)
+
+    def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
+        """As the inner way has it."""
+        return self.inner.prompt(table)
+
+    def inside(self, k: int) -> Inside | None:
+        """As the inner way has it."""
+        return self.inner.inside(k)
+
+    def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
+        """As the inner way has it."""
+        return self.inner.after_block(k, hidden)

@@ -26,7 +26,9 @@ from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.objective import Targets
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.pathway import Pathway
 from glotclip.training.captions import group_of
+from glotclip.training.dropout import drawn, noise_of, noisy
 from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
 from glotclip.training.settings import TrainSettings
 
@@ -61,7 +63,9 @@ class TowersLearner(Learner):
     def encode(self, batch: Batch) -> Encoded:
         """Text features (B, E)."""
         (piece,) = batch.pieces
-        return Encoded(self.base.text(piece.ids, piece.lengths, precision=self.dtype))
+        with drawn(batch.noise, self.base.device):
+            way = None if batch.noise is None else noisy(Pathway(), batch.noise)
+            return Encoded(self.base.text(piece.ids, piece.lengths, way, precision=self.dtype))
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """CLIP's loss. ``targets.images`` are pixels (B, 3, H, W): the image tower is part of what trains."""
@@ -77,7 +81,7 @@ class Pairs:
     """
 
     def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: TrainSettings) -> None:
-        self.rows, self.base = rows, base
+        self.rows, self.base, self.settings = rows, base, settings
         self.tokens = base.tokenizer.encode([row.text for row in rows])
         self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
         self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
@@ -101,7 +105,7 @@ class Pairs:
             torch.from_numpy(self.groups[chosen]).to(device),
         )
         texts = Piece(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), "en")
-        return [Batch((texts,), targets)]
+        return [Batch((texts,), targets, noise=noise_of(self.settings.dropout, self.settings.seed, step))]
 
     def _readable(self, index: int) -> tuple[int, np.ndarray[Any, np.dtype[np.float32]]]:
         """The first pair from ``index`` on whose picture can be read."""

@@ -20,8 +20,10 @@ from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
 from glotclip.methods.part import Part, Route, acting
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.pathway import Pathway
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
+from glotclip.training.dropout import Noise, drawn, noise_of, noisy
 from glotclip.training.loop import Batch, Encoded, Learner, Piece
 from glotclip.training.parallel import World
 from glotclip.training.settings import TrainSettings
@@ -65,7 +67,7 @@ class LessonSource:
         partners: bool = False,
     ) -> None:
         self.settings, self.device, self.pad_id = settings, device, lesson.tokenizer.pad_id
-        self.processes = world.size
+        self.world, self.stage = world, stage
         self.pools = [_Pool(codes, lesson, captions, partners) for codes in _pools(lesson, settings.balance)]
         self.samplers = [
             EpochSampler(
@@ -93,9 +95,16 @@ class LessonSource:
         """The micro-batches of a step."""
         number = int(self.choice[step])
         indices = self.samplers[number].indices(int(self.turn[step]))
-        smallest = self.samplers[number].batch_size // self.processes  # every process needs as many parts
+        smallest = self.samplers[number].batch_size // self.world.size  # every process needs as many parts
         parts = np.array_split(indices, min(self.settings.accumulate, smallest))
-        return [self.pools[number].batch(part, self.pad_id, self.device) for part in parts]
+        return [
+            self.pools[number].batch(part, self.pad_id, self.device, self._noise(step, place))
+            for place, part in enumerate(parts)
+        ]
+
+    def _noise(self, step: int, place: int) -> Noise | None:
+        """What is dropped in a step's micro-batch at this place, other in every process."""
+        return noise_of(self.settings.dropout, self.settings.seed, self.stage, step, place, self.world.rank)
 
 
 _STRIDE = 1_000_003  # between the seeds of stages: a run's further seeds are small numbers
@@ -137,7 +146,9 @@ class _Pool:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def batch(self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device) -> CaptionBatch:
+    def batch(
+        self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device, noise: Noise | None
+    ) -> CaptionBatch:
         texts = _padded(self.tokens, indices, pad_id, device)
         partner, has_partner = self.partner.take(indices)
         images, has_image = self.images.take(indices)
@@ -148,7 +159,7 @@ class _Pool:
         groups = torch.from_numpy(self.groups[indices])
         targets = Targets(*(part.to(device) for part in (partner, images, has_partner, has_image, groups)))
         samples = tuple(self.samples[index] for index in indices)
-        return CaptionBatch((Piece(*texts, self.language, with_partner),), targets, samples)
+        return CaptionBatch((Piece(*texts, self.language, with_partner),), targets, samples, noise=noise)
 
 
 def _padded(
@@ -205,10 +216,15 @@ class LessonLearner(Learner):
 
     def encode(self, batch: Batch) -> Encoded:
         """Raw text features (B, E), with gradients; partners through the same route where the objective says so."""
+        with drawn(batch.noise, self.base.device):
+            return self._encoded(batch)
+
+    def _encoded(self, batch: Batch) -> Encoded:
         features, partners = [], []
         start = 0
         for piece in batch.pieces:
-            route, rows = self.lesson.routes[piece.language], slice(start, start + len(piece.ids))
+            route = noisy(self.lesson.routes[piece.language], batch.noise)
+            rows = slice(start, start + len(piece.ids))
             start = rows.stop
             if piece.partner is None:
                 features.append(self._features(piece.ids, piece.lengths, route))
@@ -224,7 +240,7 @@ class LessonLearner(Learner):
         encoded = any(piece.partner is not None for piece in batch.pieces)
         return Encoded(_one(features), _one(partners) if encoded else None)
 
-    def _features(self, ids: torch.Tensor, lengths: torch.Tensor, route: Route) -> torch.Tensor:
+    def _features(self, ids: torch.Tensor, lengths: torch.Tensor, route: Pathway) -> torch.Tensor:
         text = self.base.text
         if not text.trims:  # the tower attends to padding, so every text gets all of it
             ids = F.pad(ids, (0, text.config.context_length - ids.shape[1]), value=self._pad_id)

@@ -23,6 +23,7 @@ from glotclip.errors import ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
 from glotclip.training import checkpoint
+from glotclip.training.dropout import Noise
 from glotclip.training.optim import Optimizer
 from glotclip.training.parallel import World, any_of, average_gradients, gather
 from glotclip.training.settings import TrainSettings
@@ -43,10 +44,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's share of a step: texts, one piece a language, and what their rows are pulled towards."""
+    """One process's share of a step: texts, one piece a language, what their rows are pulled towards, and dropout."""
 
     pieces: tuple[Piece, ...]
     targets: Targets
+    noise: Noise | None = field(default=None, kw_only=True)
 
 
 class Encoded(NamedTuple):

@@ -25,6 +25,9 @@ class TrainSettings(Settings):
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
     eps: float = Field(1e-6, gt=0, description="Adam's ε; TEIR's gradient damping acts through it")
     clip_norm: float = Field(1.0, ge=0, description="global gradient norm; 0 does not clip")
+    dropout: float = Field(
+        0, ge=0, lt=1, description="share of what each half of a text block adds that is dropped (PECT's base: 0.1)"
+    )
     precision: Precision = Field("auto", description="'auto': bf16 where the hardware has it, else fp32")
     seed: int = Field(0, ge=0, description="fixes initialisation and data order")
     checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")

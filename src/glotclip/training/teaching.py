@@ -6,7 +6,7 @@ Shapes: M texts, E embedding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,8 @@ class Teacher:
     def _once_more(
         self, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, number: int
     ) -> Iterator[Sequence[Batch]]:
-        """One more pass over the captions, in an order of its own."""
+        """One more pass over the captions, in an order of its own and without dropout."""
+        stage = replace(stage, train=stage.train.model_copy(update={"dropout": 0.0}))
         steps = self._source(lesson, captions, stage, 0, number).steps_per_epoch
         source = self._source(lesson, captions, stage, steps, number)
         for step in range(steps):
