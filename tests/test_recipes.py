@@ -23,7 +23,7 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
     if "runs" in values:
         for cell in load_recipe(recipe).cells():
             assert cell.languages
-            api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
+            api.curriculum_of(base, cell.languages, method=cell.run.method, settings=cell.settings, joint=cell.joint)
     elif "method" in values:
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]

@@ -148,14 +148,19 @@ def test_a_killed_comparison_goes_on_where_it_was(study: Callable[..., Study]) -
 
 
 def test_a_fault_in_one_cell_leaves_the_others(study: Callable[..., Study]) -> None:
-    wrong = study(runs=[{"name": "joint", "joint": True}, *RUNS])
+    wrong = study(runs=[{"name": "absent", "languages": "sw"}, *RUNS])
     said: list[tuple[str, bool]] = []
     faults = wrong.run(wrong.unfinished(), ended=lambda cell, fault: said.append((cell.slug, bool(fault))))
-    assert said == [("joint-0", True), ("shared-0", False), ("apart-0", False)]
-    assert "jointly" in faults["joint-0"]
+    assert said == [("absent-0", True), ("shared-0", False), ("apart-0", False)]
+    assert "sw" in faults["absent-0"]
     assert wrong.write_report()["failures"] == faults
-    with pytest.raises(ConfigError, match="did you mean 'steps'"):  # a typo is told before anything is done
+
+
+def test_a_recipes_mistakes_are_told_before_anything_is_done(study: Callable[..., Study]) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'steps'"):
         study(common={**COMMON, "stpes": 1})
+    with pytest.raises(ConfigError, match="jointly"):
+        study(runs=[*RUNS, {"name": "joint", "joint": True}])
 
 
 def test_nothing_to_compare_on(study: Callable[..., Study], drawn: Path) -> None:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from glotclip.api.bases import Finetuned, finetune, load, rebase
 from glotclip.api.common import ENGLISH, PolyglotEncoder, Progress, gallery_features, silent
 from glotclip.api.evaluating import accuracy_matrix, evaluate, evaluator
-from glotclip.api.extending import Extended, ExtendPlan, extend, plan_extension, resolve_settings, run_extension
+from glotclip.api.extending import (
+    Extended,
+    ExtendPlan,
+    curriculum_of,
+    extend,
+    plan_extension,
+    resolve_settings,
+    run_extension,
+)
 
 __all__ = [
     "ENGLISH",
@@ -18,6 +26,7 @@ __all__ = [
     "PolyglotEncoder",
     "Progress",
     "accuracy_matrix",
+    "curriculum_of",
     "evaluate",
     "evaluator",
     "extend",

@@ -105,6 +105,27 @@ def resolve_settings(
     return settings_from(method.settings, of_method, where=where), settings_from(TrainSettings, of_loop, where=where)
 
 
+def curriculum_of(
+    base: DualEncoder,
+    codes: Sequence[str],
+    *,
+    method: str,
+    recipe: str | Path | None = None,
+    settings: Mapping[str, Any],
+    joint: bool = False,
+    further: bool = False,
+) -> Curriculum:
+    """Resolve what is learnt and how, before any data is opened.
+
+    Raises:
+        ConfigError: for settings that are unknown, wrong, or do not go together.
+    """
+    chosen = method_named(method)
+    own, train = resolve_settings(chosen, base, recipe, settings)
+    tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
+    return Curriculum(chosen, own, train, tasks, choose_precision(train.precision, base.device), further)
+
+
 def plan_extension(
     model: str | Path | Polyglot,
     langs: Sequence[str],
@@ -126,13 +147,11 @@ def plan_extension(
     if not codes:
         raise ConfigError("no language was named", hint="name at least one, e.g. --lang de")
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
-    chosen = method_named(method)
-    method_settings, train = resolve_settings(chosen, polyglot.base, recipe, settings or {})
-    tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
-    curriculum = Curriculum(
-        chosen, method_settings, train, tasks, choose_precision(train.precision, polyglot.base.device), further
+    curriculum = curriculum_of(
+        polyglot.base, codes, method=method, recipe=recipe, settings=settings or {}, joint=joint, further=further
     )
-    view = View(method_settings.text, method_settings.partner, train.shots, train.shots_seed)
+    wanted, train = curriculum.method_settings, curriculum.train
+    view = View(wanted.text, wanted.partner, train.shots, train.shots_seed)
     dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
     if view != View():
         dataset = ViewedDataset(dataset, view, companions_of(companions, cache))

@@ -25,7 +25,7 @@ def compare(
     seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Instead of the recipe's, with commas.")] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep every cell's model in OUT/work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Time every run by a few steps; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     cell: Annotated[str, typer.Option(hidden=True, help="Run this cell alone, as a child of a comparison.")] = "",
 ) -> None:
@@ -49,9 +49,9 @@ def compare(
         if cell:
             study.bench.run(next(each for each in study.cells if each.slug == cell))
             return
-        todo = study.unfinished()
-        plan = _plan(study, todo, console, processes)
+        todo = _todo(study, console)
         if dry_run:
+            plan = _plan(study, todo, console, processes)
             console.say("nothing was written")
             console.result({"dry_run": True, "cells": len(study.cells), "unfinished": len(todo), **plan})
             return
@@ -71,15 +71,21 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in _split(text)]
 
 
-def _plan(study: Study, todo: Sequence[Cell], console: Console, processes: int) -> dict[str, Any]:
-    """Say how many cells there are, which are made anew, and how long the others will take."""
-    from glotclip.compare.forecast import forecast
-    from glotclip.evaluation.tables import Table
-
+def _todo(study: Study, console: Console) -> list[Cell]:
+    """The unfinished cells; say how many there are, and which are made anew."""
+    todo = study.unfinished()
     for each in todo:
         if changed := study.bench.outdated(each):
             console.say(f"{each.slug} is made anew, other than before: {', '.join(changed)}")
     console.say(f"{len(study.cells)} cells, {len(study.cells) - len(todo)} of them finished")
+    return todo
+
+
+def _plan(study: Study, todo: Sequence[Cell], console: Console, processes: int) -> dict[str, Any]:
+    """Say how long the cells will take; a few steps of every run are timed, which takes its time too."""
+    from glotclip.compare.forecast import forecast
+    from glotclip.evaluation.tables import Table
+
     if not todo:
         return {"runs": [], "seconds": 0.0}
     found = forecast(study.bench, todo, study.results())

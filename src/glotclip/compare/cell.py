@@ -24,8 +24,6 @@ from glotclip.errors import DataError
 from glotclip.evaluation.retrieval import DIRECTIONS, environment
 from glotclip.languages import normalise_all
 from glotclip.methods.lesson import Lesson
-from glotclip.methods.method import method_named
-from glotclip.models.device import choose_precision
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import file_sha256, read_json, write_json, write_text
@@ -75,10 +73,11 @@ class Bench:
         Of data in a folder the name counts alone, of a file its content.
 
         Raises:
-            ConfigError: for settings that the cell's method does not know.
+            ConfigError: for settings that the cell's method does not know, or that do not go together.
         """
-        method, base = method_named(cell.run.method), self.polyglot.base
-        own, loop = api.resolve_settings(method, base, None, cell.settings)
+        base, languages = self.polyglot.base, normalise_all(cell.languages)
+        chosen = api.curriculum_of(base, languages, method=cell.run.method, settings=cell.settings, joint=cell.joint)
+        settings = {**chosen.method_settings.model_dump(mode="json"), **chosen.train.model_dump(mode="json")}
         companions = {"companions": cell.recipe.companions} if cell.recipe.companions else {}
         return {
             **companions,
@@ -86,10 +85,10 @@ class Bench:
             "start": {name: pack.manifest.sha256 for name, pack in self.polyglot.packs.items()},
             "data": _content(cell.recipe.data),
             "benchmark": _content(cell.recipe.benchmark or cell.recipe.data),
-            "method": method.name,
-            "settings": {**own.model_dump(mode="json"), **loop.model_dump(mode="json")},
-            "precision": choose_precision(loop.precision, base.device),
-            "languages": normalise_all(cell.languages),
+            "method": chosen.method.name,
+            "settings": settings,
+            "precision": chosen.precision,
+            "languages": languages,
             "joint": cell.joint,
             "evaluate": cell.recipe.evaluate,
             "intervals": cell.recipe.intervals,

@@ -1,4 +1,4 @@
-"""How long a comparison will take, before it begins and while it goes on."""
+"""How long a comparison will take, for a dry run."""
 
 from __future__ import annotations
 
