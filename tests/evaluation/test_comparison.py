@@ -77,6 +77,8 @@ def test_every_figure_by_hand() -> None:
         "unseen": (64 + 34 + 20) / 3,
         "interval low": 163 / 3 - 2,
         "interval high (T→I)": 148 / 3 + 2,
+        "learnt interval low": 42 - 2,
+        "learnt interval high (I→T)": 47 + 2,
         "trainable weights": 200.0,
         "share of the tower": 20.0,
         "packs, MB": 4.0,
@@ -104,6 +106,7 @@ def test_without_intervals_and_with_a_task_that_nobody_timed() -> None:
     bare["final"] = bare["scores"]["ru"]
     found = numbers(bare)
     assert found["interval low"] is None
+    assert found["learnt interval low"] is None
     assert found["seconds of training"] is None
 
 

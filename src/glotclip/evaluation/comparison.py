@@ -41,12 +41,19 @@ def numbers(cell: Mapping[str, Any]) -> Numbers:
     found: Numbers = {}
     for side in SIDES:
         found |= {_named(name, side): value for name, value in _of_matrix(matrix(cell, side)).items()}
-        low, high = _interval(cell["final"], SIDES[side])
-        found |= {_named("interval low", side): low, _named("interval high", side): high}
+        for whose, final in (("", cell["final"]), ("learnt ", _learnt(cell))):
+            low, high = _interval(final, SIDES[side])
+            found |= {_named(f"{whose}interval low", side): low, _named(f"{whose}interval high", side): high}
     for subset in subsets(cell):
         whole = matrix(cell, subset=subset)
         found |= {_named(subset, BOTH): whole.summary()["average"]}
     return found | _costs(cell)
+
+
+def _learnt(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The final scores of the languages that the run taught."""
+    taught = [code for task in cell["tasks"] for code in task]
+    return {code: each for code, each in cell["final"].items() if code in taught}
 
 
 def _of_matrix(whole: AccuracyMatrix) -> Numbers:
@@ -67,7 +74,7 @@ def _of_matrix(whole: AccuracyMatrix) -> Numbers:
 
 
 def _interval(final: Mapping[str, Any], directions: Sequence[str]) -> tuple[float | None, float | None]:
-    """Bounds of the average: the means of the languages' bounds.
+    """Bounds of the average over some languages: the means of the languages' bounds.
 
     The languages' queries show the same pictures, so their errors go together; were they one, this would be exact,
     otherwise it is too wide, never too narrow (a mean's deviation is at most the mean of the deviations).
@@ -218,7 +225,7 @@ COSTS = (
     "seconds in all",
 )
 HEADLINE = (
-    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learning accuracy", "forgetting",
+    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learnt 95 %", "learning accuracy", "forgetting",
     f"{REFERENCE} before", f"{REFERENCE} after",
 )  # fmt: skip
 DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
@@ -226,7 +233,7 @@ DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
 
 def _score_tables(found: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[Table]:
     named = list(dict.fromkeys(name for cell in cells for name in subsets(cell)))
-    columns = [*HEADLINE[:5], *named, *HEADLINE[5:]]
+    columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
     apart = [_named(name, side) for side in SIDES for name in DISPARITY]
     return [
         _table(found, columns, note=SCORES_NOTE),
@@ -241,10 +248,16 @@ def _table(
     for run in found:
         row: dict[str, Cell] = {"run": run["name"]}
         for column in columns:
-            row[column] = _ci(run["numbers"]) if column == "95 %" else _shown(run["numbers"].get(column), digits)
+            row[column] = _cell(run["numbers"], column, digits)
         rows.append({**row, "seeds": len(run["seeds"])})
     used = [column for column in ("run", *columns, "seeds") if any(row[column] is not None for row in rows)]
     return Table.of([{column: row[column] for column in used} for row in rows], title=title, note=note, digits=digits)
+
+
+def _cell(found: Mapping[str, Any], column: str, digits: int) -> Cell:
+    if column.endswith("95 %"):
+        return _ci(found, column.removesuffix("95 %"))
+    return _shown(found.get(column), digits)
 
 
 def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
@@ -259,8 +272,8 @@ def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
 
 
-def _ci(found: Mapping[str, Any]) -> Cell:
-    low, high = found.get("interval low"), found.get("interval high")
+def _ci(found: Mapping[str, Any], whose: str) -> Cell:
+    low, high = found.get(f"{whose}interval low"), found.get(f"{whose}interval high")
     return None if low is None or high is None else f"{low['mean']:.1f}–{high['mean']:.1f}"
 
 
