@@ -5,9 +5,8 @@ Shapes: B batch, T tokens, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -23,15 +22,15 @@ class Acquirer(ModulePart):
 
     Args:
         text: geometry of the tower.
-        size: width of the bottleneck.
+        bottleneck: width of the bottleneck.
     """
 
     kind: ClassVar[str] = "acquirer"
 
-    def __init__(self, text: TextConfig, size: int) -> None:
+    def __init__(self, text: TextConfig, bottleneck: int) -> None:
         super().__init__()
-        self.bottleneck = size
-        self.blocks = nn.ModuleList(Bottleneck(text.width, size) for _ in range(text.layers))
+        self.bottleneck = bottleneck
+        self.blocks = nn.ModuleList(Bottleneck(text.width, bottleneck) for _ in range(text.layers))
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
         """Add what block ``k``'s acquirer makes of the block's output (B, T, W)."""
@@ -42,11 +41,6 @@ class Acquirer(ModulePart):
     def description(self) -> dict[str, Any]:
         """The bottleneck's width."""
         return {"bottleneck": self.bottleneck}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, int(description["bottleneck"]))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ Shapes: S tokens, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -34,16 +33,16 @@ class Adapter(ModulePart):
 
     Args:
         text: geometry of the tower.
-        size: width of the bottlenecks.
+        bottleneck: width of the bottlenecks.
     """
 
     kind: ClassVar[str] = "adapter"
 
-    def __init__(self, text: TextConfig, size: int) -> None:
+    def __init__(self, text: TextConfig, bottleneck: int) -> None:
         super().__init__()
-        self.bottleneck = size
+        self.bottleneck = bottleneck
         self.blocks = nn.ModuleList(
-            nn.ModuleDict({site: Site(text.width, size) for site in SITES}) for _ in range(text.layers)
+            nn.ModuleDict({site: Site(text.width, bottleneck) for site in SITES}) for _ in range(text.layers)
         )
 
     def inside(self, k: int) -> Inside:
@@ -55,11 +54,6 @@ class Adapter(ModulePart):
     def description(self) -> dict[str, Any]:
         """The bottlenecks' width."""
         return {"bottleneck": self.bottleneck}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, int(description["bottleneck"]))
 
 
 @dataclass(frozen=True)

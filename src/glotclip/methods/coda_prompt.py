@@ -8,9 +8,9 @@ Shapes: B texts, E embedding, L blocks, M components of a task, C components in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 
@@ -63,12 +63,6 @@ class CodaPrompt(Pool):
         """Blocks, sizes and number of tasks."""
         shape = self.shapes["prompt"]
         return {"blocks": list(self.blocks), "components": shape[1], "length": shape[3], "tasks": self.tasks}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        components, length, tasks = (int(description[name]) for name in ("components", "length", "tasks"))
-        return cls(text, [int(k) for k in description["blocks"]], components, length, tasks)
 
 
 def cosines(query: torch.Tensor, attention: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:

@@ -5,9 +5,8 @@ Shapes: S tokens, W width, n terms of the sum, R rank, I and O a map's input and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -115,11 +114,6 @@ class Compacter(ModulePart):
     def description(self) -> dict[str, Any]:
         """Reduction, terms and rank."""
         return dict(self.sizes)
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, *(int(description[name]) for name in ("reduction", "terms", "rank")))
 
 
 @dataclass(frozen=True)

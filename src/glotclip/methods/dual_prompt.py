@@ -105,15 +105,6 @@ class DualPrompt(Pool):
             "tasks": self.tasks,
         }
 
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        general_blocks, expert_blocks = (
-            [int(k) for k in description[name]] for name in ("general_blocks", "expert_blocks")
-        )
-        general, expert, tasks = (int(description[name]) for name in ("general", "expert", "tasks"))
-        return cls(text, general_blocks, general, expert_blocks, expert, tasks)
-
 
 def _both(
     general: Mapping[int, tuple[torch.Tensor, torch.Tensor]], own: Mapping[int, tuple[torch.Tensor, torch.Tensor]]

@@ -8,9 +8,9 @@ Shapes: S tokens, W width, r rank.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
@@ -111,12 +111,6 @@ class Lora(ModulePart):
     def description(self) -> dict[str, Any]:
         """Targets, rank and alpha."""
         return {"targets": list(self.targets), "rank": self.rank, "alpha": self.alpha}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        targets = [str(target) for target in description["targets"]]
-        return cls(text, targets, int(description["rank"]), float(description["alpha"]))
 
 
 @dataclass(frozen=True)

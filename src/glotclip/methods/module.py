@@ -29,13 +29,15 @@ class ModulePart(Part):
     replaces: ClassVar[bool] = False  # true where the weights stand in for the tower's own instead of adding to them
 
     @classmethod
-    @abstractmethod
     def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
         """Build the part that a description stands for on a tower of this geometry; its weights are not set.
 
+        What a part describes is what it is built from, by the same names.
+
         Raises:
-            KeyError, TypeError, ValueError, ConfigError: if the description does not make sense.
+            TypeError, ValueError, ConfigError: if the description does not make sense.
         """
+        return cls(text, **description)
 
     @property
     def size(self) -> int:
@@ -52,7 +54,7 @@ class ModulePart(Part):
         try:
             with torch.device("meta"):  # whatever sizes a description claims, nothing is allocated for them
                 part = cls.sized(base.text.config, description)
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+        except (TypeError, ValueError, ConfigError) as error:
             raise PackError(
                 f"the {cls.kind} part's description does not make sense: {error!r}", hint="get the pack again"
             ) from error

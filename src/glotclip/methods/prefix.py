@@ -7,9 +7,8 @@ Shapes: P prefix vectors, W width, L blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -47,11 +46,6 @@ class Prefix(ModulePart):
     def description(self) -> dict[str, Any]:
         """Number of vectors."""
         return {"length": self.length}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, int(description["length"]))
 
 
 class PrefixNetwork(ModulePart):
@@ -100,11 +94,6 @@ class PrefixNetwork(ModulePart):
     def description(self) -> dict[str, Any]:
         """Number of vectors."""
         return {"length": len(self.embedding)}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, int(description["length"]))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -46,11 +46,6 @@ class SoftPrompt(ModulePart):
     def description(self) -> dict[str, Any]:
         """Number of vectors."""
         return {"length": len(self.vectors)}
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text, int(description["length"]))
 
 
 @dataclass(frozen=True)

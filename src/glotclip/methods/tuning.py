@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -45,11 +45,6 @@ class Norms(ModulePart):
     def inside(self, k: int) -> Inside:
         """Block ``k``'s norms."""
         return Inside(weights=_held(self.blocks[k]))
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text)
 
 
 @dataclass(frozen=True)
@@ -103,11 +98,6 @@ class Tower(ModulePart):
         """All weights of block ``k``."""
         return Inside(weights=_held(self.blocks[k]))
 
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text)
-
 
 @dataclass(frozen=True)
 class TowerIngredient(ModuleIngredient):
@@ -149,11 +139,6 @@ class Table(ModulePart):
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Look up (B, T) ids among its own rows instead of ``table`` (V, W)."""
         return F.embedding(ids, self.rows)
-
-    @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build without values."""
-        return cls(text)
 
 
 @dataclass(frozen=True)
