@@ -82,3 +82,33 @@ def test_choice_of_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not writes_out("cpu", torch.bfloat16, 12, False)
     assert not writes_out("cuda", torch.bfloat16, 12, True)
     assert not writes_out("cpu", torch.bfloat16, attention.LONGEST_WRITTEN_OUT + 1, True)
+
+
+@pytest.mark.parametrize(("causal", "own"), [(True, None), (False, None), (False, OWN)])
+@pytest.mark.parametrize("each", [True, False])
+def test_a_prefix_written_out_equals_the_fused_kernel(
+    qkv: torch.Tensor, monkeypatch: pytest.MonkeyPatch, causal: bool, own: torch.Tensor | None, each: bool
+) -> None:
+    shape = (6, 3, WIDTH) if each else (3, WIDTH)
+    drawn = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    key, value = drawn.unbind()
+    made, grads = [], []
+    for chosen in (False, True):
+        monkeypatch.setattr(attention, "writes_out", lambda *facts, chosen=chosen: chosen)
+        inputs = [tensor.clone().requires_grad_(True) for tensor in (qkv, key, value)]
+        made.append(attend(inputs[0], GROUPS, HEADS, causal, prefix=(inputs[1], inputs[2]), own=own))
+        grads.append(torch.autograd.grad(made[-1].square().sum(), inputs))
+    torch.testing.assert_close(made[1], made[0])
+    torch.testing.assert_close(grads[1], grads[0])
+    assert (made[0] - oracle(qkv, causal, own)).abs().max() > 1e-2
+
+
+def test_a_prefix_that_trains_before_keys_that_do_not_is_written_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(attention, "writes_out", lambda *facts: asked.append(facts[-1]))
+    fixed, prefix = torch.zeros(S, 3 * WIDTH), torch.zeros(3, WIDTH, requires_grad=True)
+    attend(fixed, GROUPS, HEADS, True, prefix=(prefix, prefix))
+    with torch.no_grad():
+        attend(fixed, GROUPS, HEADS, True, prefix=(prefix, prefix))
+    attend(fixed, GROUPS, HEADS, True)
+    assert asked == [True, False, False]

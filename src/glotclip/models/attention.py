@@ -60,9 +60,10 @@ def attend(
     Returns:
         (S, W).
     """
-    gradient = qkv.requires_grad and torch.is_grad_enabled()
+    taught = qkv.requires_grad or (prefix is not None and prefix[0].requires_grad)
     longest = max((length for _, length in groups), default=0)
-    if prefix is None and writes_out(qkv.device.type, qkv.dtype, longest, gradient):
+    written = writes_out(qkv.device.type, qkv.dtype, longest, taught and torch.is_grad_enabled())
+    if prefix is None and written:
         out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal, own)  # type: ignore[no-untyped-call]
         return out
     sizes = [size * length for size, length in groups]
@@ -80,13 +81,26 @@ def attend(
                 mask = torch.ones(length, length, dtype=torch.bool, device=qkv.device).tril_()
             key, value, mask = _prepend(_of_group(prefix, sequence, size), key, value, mask)
         sequence += size
-        attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=causal and mask is None
-        )
+        if written:
+            attended = _products(query, key, value, mask)
+        else:
+            attended = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, is_causal=causal and mask is None
+            )
         outs.append(attended.transpose(1, 2).reshape(size * length, -1))
     if filler:
         outs.append(qkv.new_zeros(filler, qkv.shape[1] // 3))
     return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+
+def _products(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Attention (G, H, T, D) as matrix products, for keys and values that a prefix has lengthened."""
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.mT)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return torch.matmul(scores.softmax(-1), value)
 
 
 def _of_group(prefix: Prefix, sequence: int, size: int) -> Prefix:
