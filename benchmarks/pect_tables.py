@@ -63,8 +63,14 @@ def tables(scenario: str) -> dict[str, str]:
         [
             {
                 "module": name,
-                "trainable weights": f"{own[0]['trainable weights']['mean']:,.0f}",
-                "share of the tower": f"{own[0]['share of the tower']['mean']:.1f} %",
+                **{
+                    f"{text}: {what}": shown
+                    for text, each in (("own text", own[0]), ("machine English", own[3]))
+                    for what, shown in (
+                        ("trainable weights", f"{each['trainable weights']['mean']:,.0f}"),
+                        ("share of the tower", f"{each['share of the tower']['mean']:.2f} %"),
+                    )
+                },
                 **{
                     f"seconds a language, {strategy}": f"{each['seconds of training']['mean'] / languages:.1f}"
                     for strategy, each in zip(STRATEGIES, own, strict=True)

@@ -83,3 +83,15 @@ def test_a_run_that_there_is_none_of(written: Path) -> None:
 def test_names_of_files() -> None:
     assert (slug("MLA + TEIR"), slug("  "), slug("Größe 2")) == ("mla-teir", "run", "größe-2")
     assert Recipe.model_validate({"languages": "de", "runs": [{"name": "a"}]}).languages == ("de",)
+
+
+def test_every_seed_has_few_shots_of_its_own_unless_told_otherwise() -> None:
+    def seeds_of(**common: object) -> list[object]:
+        recipe = Recipe.model_validate(
+            {"languages": "de", "seeds": [0, 1], "common": common, "runs": [{"name": "one"}]}
+        )
+        return [cell.settings.get("shots_seed") for cell in recipe.cells()]
+
+    assert seeds_of(shots=5) == [42, 43]
+    assert seeds_of(shots=5, shots_seed=7) == [7, 7]
+    assert seeds_of() == [None, None]

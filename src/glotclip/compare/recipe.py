@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from glotclip.config import Settings, check_names, read_recipe, settings_from
+from glotclip.data.view import View
 from glotclip.errors import ConfigError
 from glotclip.languages import normalise_all
 from glotclip.training.order import Order, ordered
@@ -108,8 +109,13 @@ class Cell:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings given: those of all runs, then the run's own, then the seed."""
-        return {**self.recipe.common, **self.run.settings, "seed": self.seed}
+        """The settings given: those of all runs, then the run's own, then the seed.
+
+        Each seed has few shots of its own, unless the recipe fixes them: which pictures they are decides more than
+        how weights are drawn.
+        """
+        given = {**self.recipe.common, **self.run.settings, "seed": self.seed}
+        return {"shots_seed": View.shots_seed + self.seed, **given} if given.get("shots") else given
 
 
 def slug(name: str) -> str:

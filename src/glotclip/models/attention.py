@@ -93,9 +93,7 @@ def attend(
     return torch.cat(outs) if len(outs) > 1 else outs[0]
 
 
-def _products(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
-) -> torch.Tensor:
+def _products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Attention (G, H, T, D) as matrix products, for keys and values that a prefix has lengthened."""
     scores = torch.matmul(query * query.shape[-1] ** -0.5, key.mT)
     if mask is not None:

@@ -47,7 +47,9 @@ def open_translator(spec: str, cache: Path | None = None) -> Translator:
         meant = _FOR.fullmatch(part)
         codes = normalise_all(meant[1].split(",")) if meant else []
         choices.append((codes, Translator(open_engine(meant[2] if meant else part), cache)))
-    return choices[0][1] if choices[0][0] == [] and len(choices) == 1 else FirstFit(choices)
+    if len(choices) == 1 and not choices[0][0]:
+        return choices[0][1]
+    return FirstFit(choices)
 
 
 def open_engine(spec: str) -> BatchEngine:
