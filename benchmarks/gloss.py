@@ -120,7 +120,8 @@ class Glosser:
 
         back = any(word.lower() in map(str.lower, entry) for entry in self._back.translations(text))
         longer = abs(len(text.split()) - len(word.split()))
-        return 10.0 * back - 3.0 * longer + min(zipf_frequency(text, self.target), FREQUENT)
+        frequency: float = zipf_frequency(text, self.target)
+        return 10.0 * back - 3.0 * longer + min(frequency, FREQUENT)
 
 
 def main() -> None:
