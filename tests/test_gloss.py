@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
-import sys
+import runpy
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,15 +13,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def gloss() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("gloss", ROOT / "benchmarks" / "gloss.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gloss"] = module
-    spec.loader.exec_module(module)
-    return module
+def gloss() -> SimpleNamespace:
+    """The script's names."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "gloss.py")))
 
 
 def _base64(value: int) -> str:
@@ -58,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_entries_are_found_by_dictds_index(gloss: ModuleType, folder: Path) -> None:
+def test_entries_are_found_by_dictds_index(gloss: SimpleNamespace, folder: Path) -> None:
     dictionary = gloss.Dictionary("en", "de", folder)
     assert dictionary.translations("DOG") == [["Bock"], ["Hund", "Köter"]]
     assert dictionary.translations("red") == [["rot", "rötlich"]]  # not the definition between them
@@ -66,12 +59,12 @@ def test_entries_are_found_by_dictds_index(gloss: ModuleType, folder: Path) -> N
     assert gloss.number(_base64(123_456)) == 123_456
 
 
-def test_hungarian_letters_are_mended(gloss: ModuleType, tmp_path: Path) -> None:
+def test_hungarian_letters_are_mended(gloss: SimpleNamespace, tmp_path: Path) -> None:
     _write(tmp_path, "hun-eng", [("erdô", "forest")])
     assert gloss.Dictionary("hu", "en", tmp_path).translations("erdő") == [["forest"]]
 
 
-def test_phrases_lemmas_and_ways_back(gloss: ModuleType, folder: Path) -> None:
+def test_phrases_lemmas_and_ways_back(gloss: SimpleNamespace, folder: Path) -> None:
     pytest.importorskip("simplemma")
     pytest.importorskip("wordfreq")
     glosser = gloss.Glosser("en", "de", folder)

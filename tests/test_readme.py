@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,11 @@ def test_the_results_are_the_committed_ones() -> None:
     committed = (ROOT / "benchmarks/results/ten_languages.md").read_text(encoding="utf-8")
     assert table
     assert table[1].strip() == committed.strip()
+
+
+def test_the_tables_of_pect_are_the_committed_results() -> None:
+    script = runpy.run_path(str(ROOT / "benchmarks" / "pect_tables.py"))
+    assert script["filled"](script["DOCS"].read_text(encoding="utf-8")) == script["DOCS"].read_text(encoding="utf-8")
 
 
 def test_the_python_example_runs() -> None:
