@@ -1,7 +1,7 @@
 """Translate captions word by word with FreeDict's dictionaries: the weakest translator that is one, wholly offline.
 
     apt-get install dict-freedict-eng-deu dict-freedict-deu-eng       # and the pairs of other languages
-    pip install simplemma wordfreq
+    pip install simplemma==2.0.0 wordfreq==3.1.1
     glotclip translate captions.txt de.txt --to de --engine "command:python benchmarks/gloss.py {source} {target}"
 
 It stands where no offline engine translates a language both ways (docs/results.md, "PECT"). The longest phrase that
