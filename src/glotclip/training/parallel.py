@@ -9,6 +9,7 @@ Shapes: B this process's share of the batch, R processes.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +38,13 @@ def join_world() -> World:
         return World()
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(_leave)  # threads of the group that outlive the interpreter abort a process that did well
     return World(distributed.get_rank(), distributed.get_world_size())
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def any_of(mine: bool, world: World) -> bool:
