@@ -16,58 +16,11 @@ from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer
 from glotclip.models.tokenizer_files import KEYS, read_clip, read_hugging_face
 
 CONTEXT = 16
-WORDS = [
-    "a",
-    "photo",
-    "of",
-    "a",
-    "dog",
-    "running",
-    "over",
-    "the",
-    "green",
-    "grass",
-    "two",
-    "cats",
-    "and",
-    "a",
-    "dog,",
-    "isn't",
-    "it?",
-    "it's",
-    "sunny!",
-    "ein",
-    "hund",
-    "läuft",
-    "über",
-    "das",
-    "gras",
-    "zwei",
-    "hunde",
-    "und",
-    "eine",
-    "katze",
-    "12",
-    "34",
-    "5",
-    "890",
-    "狗和猫",
-    "在草地上",
-    "ο",
-    "σκύλος",
-    "τρέχει",
-    "στο",
-    "γρασίδι",
-    "кошка",
-    "и",
-    "собака",
-    "x",
-    "y",
-    "z",
-    "w",
-    "q",
-    "j",
-]
+SENTENCES = (
+    "a photo of a dog running over the green grass two cats and a dog, isn't it? it's sunny! ein hund läuft über das "
+    "gras zwei hunde und eine katze 12 34 5 890 狗和猫 在草地上 ο σκύλος τρέχει στο γρασίδι кошка и собака x y z"
+)
+WORDS = SENTENCES.split(" ")
 LETTERS = (
     "".join(WORDS)
     + "ABCDXYZÄÖÜΣΑΕßİıŉǅ "

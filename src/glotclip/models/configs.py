@@ -182,7 +182,9 @@ def open_clip(config: Mapping[str, Any], where: str) -> Geometry:
         raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
 
 
-def _stated(table: Mapping[str, Any]) -> dict[str, Any]:
+def _stated(table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise TypeError("a table of a tower's settings")
     return {key: value for key, value in table.items() if value is not None}
 
 
