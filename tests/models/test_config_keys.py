@@ -42,7 +42,11 @@ def read_open_clip(config: Any) -> object:
 
 
 def _places() -> Iterator[tuple[str, Place]]:
-    for kind, config in (("clip", HF_CLIP), ("siglip", HF_SIGLIP)):
+    for kind, config in (
+        ("clip", HF_CLIP),
+        ("siglip", HF_SIGLIP),
+        ("siglip2", {**HF_SIGLIP, "model_type": "siglip2"}),
+    ):
         yield f"{kind}", Place(config_keys.HF_MODEL[kind], configs.hugging_face, config, None)
         yield f"{kind} text", Place(config_keys.HF_TEXT[kind], configs.hugging_face, config, "text_config")
         yield f"{kind} vision", Place(config_keys.HF_VISION[kind], configs.hugging_face, config, "vision_config")
@@ -181,7 +185,7 @@ def _of(config: Any) -> dict[str, Any]:
     return {key: whole[key] for key in ("text_config", "vision_config", "projection_dim")}
 
 
-@pytest.mark.parametrize("kind", ["CLIP", "Siglip"])
+@pytest.mark.parametrize("kind", ["CLIP", "Siglip", "Siglip2"])
 def test_what_transformers_writes_is_understood(kind: str) -> None:
     """Whatever keys its version writes, with values of its own."""
     import transformers

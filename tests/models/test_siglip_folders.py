@@ -11,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from glotclip.errors import CheckpointError
+from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.image_settings import hugging_face_preprocess
+from glotclip.models.naflex_tower import NaflexConfig
 
 SIDE, CONTEXT = 32, 16
 TEXTS = [
@@ -132,3 +134,69 @@ def test_keys_that_change_features_are_refused(
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match={"hidden_act": "relu", "image_size": "no square"}.get(key, key)):
         load_base(tmp_path)
+
+
+SIZES = [(40, 31), (64, 64), (17, 200), (200, 9), (3, 3), (129, 65)]
+
+
+@pytest.mark.parametrize("most", [9, 16, 40])
+def test_siglip_2_naflex(gemma_vocabulary: Any, tmp_path: Path, most: int) -> None:
+    """Pictures keep their aspect ratio: patches, mask and scaled positions as transformers has them."""
+    import transformers
+
+    vocab, merges = gemma_vocabulary
+    tokenizer = transformers.Siglip2Tokenizer(
+        vocab=dict(vocab), merges=merges, model_max_length=CONTEXT, add_eos_token=True, padding_side="right"
+    )
+    processor = transformers.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=most, image_std=[0.4, 0.5, 0.6])
+    transformers.Siglip2Processor(processor, tokenizer).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    text = {
+        **SHAPE,
+        "vocab_size": len(vocab),
+        "max_position_embeddings": CONTEXT,
+        "bos_token_id": 2,
+        "eos_token_id": 1,
+    }
+    vision = {**SHAPE, "patch_size": 8, "num_patches": 25}
+    model: Any = transformers.Siglip2Model(transformers.Siglip2Config(text_config=text, vision_config=vision))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    model.eval().save_pretrained(tmp_path)
+    ours = load_base(tmp_path)
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)) for size in SIZES]
+    inputs = processor(images=images, return_tensors="pt")
+    ids = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
+    with torch.no_grad():
+        seen = model.vision_model(**inputs).pooler_output
+        expected = model.text_model(input_ids=ids["input_ids"]).pooler_output
+    loaded = np.stack([ours.preprocess.load(image) for image in images])
+    assert loaded[:, 0, :2].tolist() == inputs["spatial_shapes"].tolist()
+    torch.testing.assert_close(torch.from_numpy(loaded[:, 1:]), inputs["pixel_values"].float(), atol=2e-6, rtol=0)
+    assert seen.std() > 0.05
+    torch.testing.assert_close(ours.encode_pixels(loaded), seen, atol=2e-5, rtol=0)
+    torch.testing.assert_close(ours.encode_tokens(ours.tokenizer.encode(TEXTS)), expected, atol=2e-5, rtol=0)
+    save_base(ours, tmp_path / "own")
+    again = load_base(tmp_path / "own")
+    assert (again.fingerprint, again.preprocess) == (ours.fingerprint, ours.preprocess)
+    assert torch.equal(again.encode_pixels(loaded[:0]), torch.zeros(0, 32))
+    with pytest.raises(ConfigError, match="reads rows of 192"):
+        ours.encode_pixels(np.zeros((1, 3, 32, 32), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patch_size": 16}, "patches of 16 pixels"),
+        ({"image_processor_type": "SiglipImageProcessor"}, "SiglipImageProcessor"),
+        ({"do_resize": False}, "do_resize = False"),
+        ({"max_num_patches": 0}, "whole pixels"),
+        ({"keep_ratio": False}, "keep_ratio"),
+    ],
+)
+def test_naflex_settings_that_cannot_be_followed(change: dict[str, Any], message: str) -> None:
+    config = NaflexConfig(width=32, heads=2, patch_size=8, patches=25)
+    with pytest.raises(CheckpointError, match=message):
+        hugging_face_preprocess({"patch_size": 8, **change}, config, "file")
