@@ -34,6 +34,10 @@ def weights(folder: Path, name: str = "model.safetensors") -> None:
     save_file({"a": torch.zeros(2)}, folder / name)
 
 
+def both(*fills: Fill) -> Fill:
+    return lambda folder: [fill(folder) for fill in fills]
+
+
 def of_type(kind: str) -> Fill:
     return lambda folder: put(folder, "config.json", {"model_type": kind})
 
@@ -59,7 +63,7 @@ KINDS: dict[str, tuple[Fill, str]] = {
         "adapter of peft for openai/clip-vit-b",
     ),
     "adapter beside its model": (
-        lambda folder: (put(folder, "adapter_config.json"), put(folder, "config.json", {"model_type": "clip"})),
+        both(lambda folder: put(folder, "adapter_config.json"), of_type("clip")),
         "adapter of peft for a model that it does not name",
     ),
     "timm": (
@@ -76,7 +80,8 @@ KINDS: dict[str, tuple[Fill, str]] = {
     "another model": (lambda folder: put(folder, "config.json", {"model_type": "blip"}), "'blip'"),
     "packs": (lambda folder: put(folder, "polyglot.json"), "language packs"),
     "a pack": (
-        lambda folder: (put(folder, "manifest.json"), weights(folder, "pack.safetensors")), "pack, not a base"
+        both(lambda folder: put(folder, "manifest.json"), lambda folder: weights(folder, "pack.safetensors")),
+        "pack, not a base",
     ),
     **{kind: (of_type(kind), f"'{kind}', without an image tower") for kind in TEXT_ONLY},
     **{kind: (of_type(kind), f"'{kind}', without a text tower") for kind in IMAGE_ONLY},

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from glotclip.models import checkpoints
+from glotclip.models.naflex_tower import NaflexTower
 from glotclip.models.text_tower import TextTower
 from glotclip.models.vision_tower import VisionTransformer
 
@@ -22,7 +23,7 @@ GEOMETRIES: dict[str, Any] = {
 class Pair(NamedTuple):
     theirs: Any
     text: TextTower
-    vision: VisionTransformer
+    vision: VisionTransformer | NaflexTower
 
 
 @pytest.fixture(scope="module", params=GEOMETRIES)

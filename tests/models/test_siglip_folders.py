@@ -86,7 +86,8 @@ def test_siglip_2_of_fixed_resolution(gemma_vocabulary: Any, tmp_path: Path, val
     image_processor = transformers.SiglipImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, resample=2, image_mean=[0.2, 0.5, 0.6]
     )
-    transformers.SiglipProcessor(image_processor, tokenizer).save_pretrained(tmp_path)
+    processors: Any = transformers.SiglipProcessor
+    processors(image_processor, tokenizer).save_pretrained(tmp_path)
     assert not (tmp_path / "preprocessor_config.json").exists()
     model = model_of(len(vocab), tmp_path)
     ours = load_base(tmp_path)
@@ -149,7 +150,8 @@ def test_siglip_2_naflex(gemma_vocabulary: Any, tmp_path: Path, most: int) -> No
         vocab=dict(vocab), merges=merges, model_max_length=CONTEXT, add_eos_token=True, padding_side="right"
     )
     processor = transformers.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=most, image_std=[0.4, 0.5, 0.6])
-    transformers.Siglip2Processor(processor, tokenizer).save_pretrained(tmp_path)
+    processors: Any = transformers.Siglip2Processor
+    processors(processor, tokenizer).save_pretrained(tmp_path)
     torch.manual_seed(0)
     text = {
         **SHAPE,

@@ -94,7 +94,10 @@ def siglip_pair(
     from glotclip.models.sentencepiece_model import convert
 
     folder = tmp_path_factory.mktemp("siglip")
-    values = {"cased": {"do_lower_case": False}, "left": {"truncation_side": "left", "padding_side": "left"}}
+    values: dict[str, dict[str, Any]] = {
+        "cased": {"do_lower_case": False},
+        "left": {"truncation_side": "left", "padding_side": "left"},
+    }
     theirs = siglip_tokenizer(spiece, model_max_length=CONTEXT, **values.get(request.param, {}))
     theirs.save_pretrained(folder)
     if request.param == "tokenizer.json":
@@ -120,7 +123,8 @@ def xlmr_pair(spiece: Path, tmp_path_factory: pytest.TempPathFactory) -> Referen
     pieces = [(piece.text, piece.score) for piece in model.pieces[3:]]
     vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces, ("<mask>", 0.0)]
     folder = tmp_path_factory.mktemp("xlmr")
-    theirs: Any = transformers.XLMRobertaTokenizer(vocab=vocab, _spm_precompiled_charsmap=model.charsmap)
+    kind: Any = transformers.XLMRobertaTokenizer
+    theirs = kind(vocab=vocab, _spm_precompiled_charsmap=model.charsmap)
     theirs.save_pretrained(folder)
     ours = read_hugging_face(folder, CONTEXT, usual="PreTrainedTokenizerFast", pad_id=1, sees_padding=False)
     return ours, theirs

@@ -56,9 +56,10 @@ def load_base(
 
     Args:
         name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
-            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the hub, or
-            the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made for is named
-            by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
+            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, a model id of
+            the hub, or the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was
+            made for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as
+            well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
             :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints
@@ -272,6 +273,7 @@ def _load_open_clip(folder: Path, name: str) -> DualEncoder:
     config = _json(folder / OPEN_CLIP_CONFIG)
     config_keys.OPEN_CLIP.check(config, OPEN_CLIP_CONFIG)
     geometry = configs.open_clip(_mapping(config.get("model_cfg"), OPEN_CLIP_CONFIG), OPEN_CLIP_CONFIG)
+    assert isinstance(geometry.vision, VisionConfig)
     settings = _mapping(config.get("preprocess_cfg") or {}, OPEN_CLIP_CONFIG)
     where = f"{OPEN_CLIP_CONFIG} (preprocess_cfg)"
     preprocess = image_settings.open_clip_preprocess(settings, geometry.vision, where)
@@ -329,8 +331,8 @@ def _towers(
 ) -> tuple[TextTower, VisionTransformer | NaflexTower]:
     with torch.device("meta"):  # no weights are drawn: every one of them is read
         text = TextTower(geometry.text)
-        naflex = isinstance(geometry.vision, NaflexConfig)
-        vision = NaflexTower(geometry.vision) if naflex else VisionTransformer(geometry.vision)
+        kind = geometry.vision
+        vision = NaflexTower(kind) if isinstance(kind, NaflexConfig) else VisionTransformer(kind)
     _fill({"text": text, "vision": vision}, source, rules, where)
     return text, vision
 

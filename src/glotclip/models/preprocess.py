@@ -105,7 +105,7 @@ class Preprocess:
         pixels = np.asarray(image, dtype=np.float32)  # (H, W, 3)
         scaled = (pixels / np.float32(255) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         if self.patches is not None:
-            return _in_patches(scaled, self.size, self.patches)
+            return _in_patches(scaled.astype(np.float32, copy=False), self.size, self.patches)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
     def _decode(self, path: Path) -> Image.Image:
