@@ -119,6 +119,7 @@ def test_own_layout_is_checked(make_encoder: Make, tmp_path: Path) -> None:
     good = json.loads(file.read_text())
     for change, message in (
         ({"format": 2}, "format 2"),
+        ({"merged": True}, "merged = True"),
         ({"vision": {"kind": "resnet"}}, "unknown image tower"),
         ({"text": {**good["text"], "wdth": 3}}, "wdth"),
         ({"text": {**good["text"], "layers": 4}}, r"missing: text.blocks.3"),
