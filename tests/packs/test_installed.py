@@ -91,7 +91,7 @@ class Call:
 def calls() -> list[Call]:
     rng, every = random.Random(0), ("en", *MERGING, *CONDITIONED)
     texts = ("rot", "a red circle", "ein grüner Balken", "लाल वृत्त", "cercle")
-    single = [Call(texts[:3], (code,), precision) for code in every for precision in ("fp32", "bf16")]
+    single = [Call(texts[:3], (code,), precision) for code in every for precision in ("fp32", "bf16", "fp16")]
     mixed = [Call(texts, tuple(rng.choices(every, k=len(texts))), "fp32") for _ in range(8)]
     return single + mixed
 
