@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +177,18 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         PLAIN.load(tmp_path)
     with pytest.raises(ConfigError):
         Preprocess(size=0)
+
+
+def test_threads_leave_the_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own warning of large pictures never shows, and the process's filters come back."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # Pillow warns from here on, and refuses twice as many
+    photo(36, 30).save(tmp_path / "a.png")
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for loaded in pool.map(PLAIN.load, [tmp_path / "a.png"] * 400):
+                assert loaded.shape == (3, 32, 32)
+    finally:
+        sys.setswitchinterval(interval)
+    assert list(warnings.filters) == before

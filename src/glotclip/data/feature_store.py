@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class FeatureStore:
         self.index: dict[bytes, int] = {}
         self.count = 0
         self.width: int | None = None
+        self._lock = threading.RLock()  # for threads that share this object; processes lock the folder
         self.refresh()
 
     @property
@@ -48,6 +50,10 @@ class FeatureStore:
 
     def refresh(self) -> None:
         """Take up the rows that were added since the last look."""
+        with self._lock:
+            self._take_up()
+
+    def _take_up(self) -> None:
         if self.width is None:
             if not (self.folder / "store.json").exists():
                 return
@@ -72,7 +78,7 @@ class FeatureStore:
             raise DataError(
                 "the encoder gave features that are not finite", hint="check the model's weights; try precision fp32"
             )
-        with disk_errors(self.folder), self._locked():
+        with disk_errors(self.folder), self._lock, self._locked():
             self._check_width(features.shape[1])
             self.refresh()
             new = [place for place, key in enumerate(keys) if key not in self.index]

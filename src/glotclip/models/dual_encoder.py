@@ -119,15 +119,16 @@ class DualEncoder:
         """Hash of all weights, geometry, tokenizer and preprocessing; computed once as long as no weight changes."""
         state = self.state()
         key = tuple((name, tensor.data_ptr(), tensor._version) for name, tensor in state.items())
-        if self._fingerprint is None or self._fingerprint[0] != key:
+        known = self._fingerprint  # read once: another thread may put a newer one in its place
+        if known is None or known[0] != key:
             facts = {
                 "text": json.dumps(self.text.config.record(), sort_keys=True),
                 "vision": self.vision.identity,
                 "tokenizer": self.tokenizer.identity,
                 "preprocess": json.dumps(asdict(self.preprocess), sort_keys=True),
             }
-            self._fingerprint = (key, fingerprint(state, **facts))
-        return self._fingerprint[1]
+            known = self._fingerprint = (key, fingerprint(state, **facts))
+        return known[1]
 
     def round_to(self, dtype: torch.dtype) -> DualEncoder:
         """Round all weights to what ``dtype`` can hold (they stay float32), so that they can be saved in it."""

@@ -7,6 +7,8 @@ large, or not a picture at all. The last three raise :class:`ImageError`, before
 from __future__ import annotations
 
 import struct
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,13 +107,49 @@ class Preprocess:
         return image.resize((size, size), resample, box=(left * x, top * y, right, bottom))
 
 
+class _Bombs:
+    """Pillow's warning of large pictures, from 89 megapixels on: our limit is MAX_PIXELS, and an error.
+
+    The warnings' filters belong to the process. Were every thread to set them and set them back, the last to leave
+    could leave behind what another had set. So the first sets them, and the last sets them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Ignore the warning in any thread that is inside."""
+        if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 can keep filters apart by thread
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                yield
+            return
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._filters.__exit__(None, None, None)
+
+
+_BOMBS = _Bombs()
+
+
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises for an unreadable picture into :class:`ImageError`."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels on; our limit is MAX_PIXELS and an error.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _BOMBS.ignored():
             yield
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist", hint="check the path") from error

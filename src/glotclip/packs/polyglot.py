@@ -1,5 +1,8 @@
 """A polyglot: one frozen base, and the packs that teach it languages. The language is always an argument.
 
+One polyglot may serve many threads, also while packs are installed and removed: every call takes what is installed at
+its start (:class:`~glotclip.packs.installed.Installed`) and keeps to it.
+
 Shapes: M texts, N images, E embedding.
 """
 
@@ -16,16 +19,15 @@ from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import check_installed, normalise
-from glotclip.methods.part import Route
+from glotclip.languages import check_installed, detect, normalise
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Pathway
+from glotclip.packs.installed import Installed
 from glotclip.packs.pack import LanguagePack, check_base
+from glotclip.packs.sharing import SharedLock
 
 Picture = str | Path | Image.Image
 AUTO = "auto"
-MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
 _VIDEOS = 8
 
 
@@ -41,21 +43,21 @@ class Polyglot:
     def __init__(self, base: DualEncoder, packs: Sequence[LanguagePack] = (), *, source: str | None = None) -> None:
         self.base = base
         self.source = source or base.name
-        self._packs: dict[str, LanguagePack] = {}
-        self._routes: dict[str, Route] = {}
+        self._installed = Installed({}, base.languages)
+        self._changing = SharedLock()  # held alone by whoever replaces what is installed
+        self._moving = SharedLock()  # shared by whoever computes, held alone by whoever moves the weights
         for pack in packs:
             self.add_pack(pack)
 
     @property
     def languages(self) -> list[str]:
         """The languages that can be asked in: the base's own first, then the packs' in order of installation."""
-        own = [code for code in self.base.languages if code not in self._routes]
-        return [*own, *self._routes]
+        return list(self._installed.languages)
 
     @property
     def packs(self) -> Mapping[str, LanguagePack]:
         """The installed packs by name."""
-        return dict(self._packs)
+        return dict(self._installed.packs)
 
     @property
     def embed_dim(self) -> int:
@@ -63,13 +65,13 @@ class Polyglot:
         return self.base.embed_dim
 
     def to(self, device: torch.device | str) -> Polyglot:
-        """Move the base and all packs, in place."""
-        self.base.to(device)
-        for pack in self._packs.values():
-            for parts in pack.state.parts.values():
-                for part in parts:
-                    part.to(device)
-        self._reroute()
+        """Move the base and all packs, in place; it waits for calls that are encoding, and calls wait for it."""
+        with self._changing.alone(), self._moving.alone():
+            packs = self._installed.packs
+            self.base.to(device)
+            for pack in packs.values():
+                _move(pack, device)
+            self._installed = Installed(packs, self.base.languages)  # nothing that was merged elsewhere is kept
         return self
 
     def add_pack(self, pack: LanguagePack | Path | str) -> LanguagePack:
@@ -83,16 +85,18 @@ class Polyglot:
         """
         if not isinstance(pack, LanguagePack):
             pack = LanguagePack.load(pack, self.base)
-        check_base(pack.manifest, self.base)
-        for other in self._packs.values():
-            both = set(pack.languages) & set(other.languages)
-            if other.name != pack.name and both:
-                raise LanguageError(
-                    f"the pack {other.name!r} already provides {', '.join(sorted(both))}",
-                    hint=f"remove the pack {other.name!r} first, or keep it and leave {pack.name!r} out",
-                )
-        self._packs[pack.name] = pack
-        self._reroute()
+        with self._changing.alone():
+            check_base(pack.manifest, self.base)
+            packs = self._installed.packs
+            for other in packs.values():
+                both = set(pack.languages) & set(other.languages)
+                if other.name != pack.name and both:
+                    raise LanguageError(
+                        f"the pack {other.name!r} already provides {', '.join(sorted(both))}",
+                        hint=f"remove the pack {other.name!r} first, or keep it and leave {pack.name!r} out",
+                    )
+            _move(pack, self.base.device)  # which may have changed since the pack was opened
+            self._install({**packs, pack.name: pack})
         return pack
 
     def remove_pack(self, lang: str) -> LanguagePack:
@@ -104,18 +108,19 @@ class Polyglot:
         Raises:
             LanguageError: if no pack provides the language.
         """
-        code = lang if lang in self._packs else normalise(lang)
-        pack = self._packs.get(code) or self.pack_of(code)
-        if pack is None:
-            installed = ", ".join(self._packs) or "none"
-            raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
-        del self._packs[pack.name]
-        self._reroute()
+        with self._changing.alone():
+            packs = self._installed.packs
+            code = lang if lang in packs else normalise(lang)
+            pack = packs.get(code) or self.pack_of(code)
+            if pack is None:
+                installed = ", ".join(packs) or "none"
+                raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
+            self._install({name: other for name, other in packs.items() if other is not pack})
         return pack
 
     def pack_of(self, lang: str) -> LanguagePack | None:
         """The pack that provides a language, or None where the base does."""
-        return next((pack for pack in self._packs.values() if lang in pack.languages), None)
+        return self._installed.by_language.get(lang)
 
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
@@ -137,19 +142,27 @@ class Polyglot:
             LanguageError: if a language is unknown or not installed; the error names those that are.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
-        for code, rows in self._by_language(texts, lang).items():
-            part = self.encode_raw([texts[row] for row in rows], code, precision=precision)
-            features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
+        with self._moving.shared():
+            now = self._installed
+            features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
+            for code, rows in self._by_language(now, texts, lang).items():
+                part = self._encode(now, [texts[row] for row in rows], code, precision)
+                features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
         return features
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
         """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
-        pack = self.pack_of(lang)
+        with self._moving.shared():
+            return self._encode(self._installed, texts, lang, precision)
+
+    def _encode(self, now: Installed, texts: Sequence[str], lang: str, precision: str) -> torch.Tensor:
+        """What :meth:`encode_raw` gives with these packs installed."""
+        pack = now.by_language.get(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
         chosen = choose_precision(precision, self.base.device)
-        return self.base.encode_tokens(tokenizer.encode(texts), self._pathway(lang), precision=chosen)
+        pathway = now.pathway(lang, self.base.text)
+        return self.base.encode_tokens(tokenizer.encode(texts), pathway, precision=chosen)
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
@@ -159,11 +172,12 @@ class Polyglot:
             ImageError: if a picture cannot be read. To skip and count those, use a feature cache.
         """
         pictures = [images] if isinstance(images, str | Path | Image.Image) else list(images)
-        features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
-        for start in range(0, len(pictures), batch_size):
-            pixels = np.stack([self.base.preprocess.load(each) for each in pictures[start : start + batch_size]])
-            features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
-        return torch.cat(features)
+        with self._moving.shared():
+            features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
+            for start in range(0, len(pictures), batch_size):
+                pixels = np.stack([self.base.preprocess.load(each) for each in pictures[start : start + batch_size]])
+                features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
+            return torch.cat(features)
 
     @torch.inference_mode()
     def encode_video(
@@ -191,12 +205,14 @@ class Polyglot:
         """
         paths = [videos] if isinstance(videos, str | Path) else list(videos)
         picks = Sampling(frames, mode, fps)
-        features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
-        for start in range(0, len(paths), _VIDEOS):  # memory holds the frames of so many
-            clips = [sample(path, picks, self.base.preprocess.load).frames for path in paths[start : start + _VIDEOS]]
-            pooled = pool_clips(clips, self.image_features, batch=batch_size)
-            features.append(torch.from_numpy(pooled).to(self.base.device))
-        return torch.cat(features)
+        load = self.base.preprocess.load
+        with self._moving.shared():
+            features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
+            for start in range(0, len(paths), _VIDEOS):  # memory holds the frames of so many
+                clips = [sample(path, picks, load).frames for path in paths[start : start + _VIDEOS]]
+                pooled = pool_clips(clips, self._image_features, batch=batch_size)
+                features.append(torch.from_numpy(pooled).to(self.base.device))
+            return torch.cat(features)
 
     @staticmethod
     def similarity(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -205,20 +221,25 @@ class Polyglot:
 
     def detect(self, texts: Sequence[str]) -> list[str]:
         """Guess each text's language among the installed ones."""
-        from glotclip.languages import detect
-
         return detect(texts, self.languages)
 
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
+        with self._moving.shared():
+            return self._image_features(pixels)
+
+    def _image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    def _by_language(self, texts: Sequence[str], lang: str | Sequence[str]) -> dict[str, list[int]]:
+    def _by_language(
+        self, now: Installed, texts: Sequence[str], lang: str | Sequence[str]
+    ) -> dict[str, list[int]]:
         if isinstance(lang, str):
-            codes = self.detect(texts) if lang == AUTO else [check_installed(lang, self.languages)] * len(texts)
+            auto = lang == AUTO
+            codes = detect(texts, now.languages) if auto else [check_installed(lang, now.languages)] * len(texts)
         else:
-            known = {code: check_installed(code, self.languages) for code in dict.fromkeys(lang)}
+            known = {code: check_installed(code, now.languages) for code in dict.fromkeys(lang)}
             codes = [known[code] for code in lang]
         if len(codes) != len(texts):
             raise ConfigError(
@@ -229,16 +250,11 @@ class Polyglot:
             rows.setdefault(code, []).append(row)
         return rows
 
-    def _pathway(self, lang: str) -> Pathway | None:
-        """The way of a language for serving: what weights can absorb is merged, for the languages asked for last."""
-        if lang not in self._routes:
-            return None
-        pathway = self._merged.pop(lang, None) or self._routes[lang].merged(self.base.text)
-        self._merged[lang] = pathway  # the last asked for is the last in order
-        while len(self._merged) > MERGED_LANGUAGES:
-            del self._merged[next(iter(self._merged))]
-        return pathway
+    def _install(self, packs: Mapping[str, LanguagePack]) -> None:
+        self._installed = Installed(packs, self.base.languages, self._installed)
 
-    def _reroute(self) -> None:
-        self._merged: dict[str, Pathway] = {}
-        self._routes = {code: pack.state.route(code) for pack in self._packs.values() for code in pack.languages}
+
+def _move(pack: LanguagePack, device: torch.device | str) -> None:
+    for parts in pack.state.parts.values():
+        for part in parts:
+            part.to(device)
