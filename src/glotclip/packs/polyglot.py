@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import check_installed, normalise
+from glotclip.languages import check_installed, normalise, resolve
 from glotclip.methods.part import Route
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
@@ -104,7 +104,8 @@ class Polyglot:
         Raises:
             LanguageError: if no pack provides the language.
         """
-        code = lang if lang in self._packs else normalise(lang)
+        taught = [code for pack in self._packs.values() for code in pack.languages]
+        code = lang if lang in self._packs else resolve(lang, taught, near=True) or normalise(lang)
         pack = self._packs.get(code) or self.pack_of(code)
         if pack is None:
             installed = ", ".join(self._packs) or "none"
@@ -114,12 +115,12 @@ class Polyglot:
         return pack
 
     def pack_of(self, lang: str) -> LanguagePack | None:
-        """The pack that provides a language, or None where the base does."""
+        """The pack that provides an installed language, or None where the base does."""
         return next((pack for pack in self._packs.values() if lang in pack.languages), None)
 
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
-        pack = self.pack_of(lang)
+        pack = self.pack_of(resolve(lang, self.languages) or lang)
         return pack is not None and pack.manifest.settings.get("text") == "to-english"
 
     @torch.inference_mode()
