@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glotclip.errors import LanguageError
-from glotclip.languages import LanguageFallbackWarning, check_installed, detect, normalise, normalise_all, resolve
+from glotclip.languages import LanguageFallbackWarning, check_installed, normalise, normalise_all, resolve
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,3 @@ def test_what_is_found_is_there_and_is_the_nearest(code: str, there: list[str]) 
     assert resolve(found, there) == found
     if resolve(code, there, near=True) is not None:
         assert first.maximize().script == langcodes.Language.get(resolve(code, there, near=True)).maximize().script
-
-
-def test_guessing_is_among_the_candidates() -> None:
-    texts = ["die Katze sitzt auf dem Tisch und schläft", "le chat est assis sur la table"]
-    assert detect(texts, ["fr", "de"]) == ["de", "fr"]
-    assert detect(texts, ["hi"]) == ["hi", "hi"]
-    assert detect(["这是一只猫"], ["en", "zh-Hant"]) == ["zh-Hant"]

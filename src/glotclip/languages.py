@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
-from glotclip.errors import GlotclipWarning, LanguageError, require
+from glotclip.errors import GlotclipWarning, LanguageError
 
 # Spellings found in the field's data sets that are not language codes (XTD10 writes jp, Multi30K forks cz).
 FIELD_ALIASES = {"jp": "ja", "cz": "cs", "kr": "ko", "gr": "el", "dk": "da"}
@@ -148,24 +147,3 @@ def _what_differs(wanted: str, found: str) -> str:
     if "nn" in (first.language, second.language) and first.language != second.language:
         return ", the other written form of Norwegian"
     return ""
-
-
-def detect(texts: Sequence[str], candidates: Sequence[str]) -> list[str]:
-    """Guess the language of each text among ``candidates``; with a single candidate there is nothing to guess.
-
-    Guesses on one or two words are weak where candidates share a script: say the language where you know it.
-
-    Raises:
-        MissingExtraError: if py3langid is not installed.
-    """
-    if len(candidates) == 1:
-        return [candidates[0]] * len(texts)
-    langid: Any = require("py3langid", extra="search", purpose="guessing a text's language")
-    by_primary: dict[str, str] = {}
-    for code in candidates:
-        by_primary.setdefault(code.split("-")[0], code)
-    guesses = []
-    for text in texts:
-        ranked = [by_primary[label] for label, _ in langid.rank(text) if label in by_primary]
-        guesses.append(ranked[0] if ranked else candidates[0])
-    return guesses

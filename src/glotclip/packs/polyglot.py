@@ -21,6 +21,8 @@ from glotclip.methods.part import Route
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import Pathway
+from glotclip.packs.guess import Guess, Guesser
+from glotclip.packs.language_profile import built_in
 from glotclip.packs.pack import LanguagePack, check_base
 
 Picture = str | Path | Image.Image
@@ -43,6 +45,7 @@ class Polyglot:
         self.source = source or base.name
         self._packs: dict[str, LanguagePack] = {}
         self._routes: dict[str, Route] = {}
+        self._guesser: Guesser | None = None
         for pack in packs:
             self.add_pack(pack)
 
@@ -131,7 +134,9 @@ class Polyglot:
 
         Args:
             texts: M texts; a single string counts as one.
-            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones.
+            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones, and where
+                the guess is not sure, the feature is the normalised mean of those under the likely languages, each
+                weighted by its probability.
             precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
 
         Raises:
@@ -139,9 +144,17 @@ class Polyglot:
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
-        for code, rows in self._by_language(texts, lang).items():
-            part = self.encode_raw([texts[row] for row in rows], code, precision=precision)
-            features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
+        shares = self._shares(texts, lang)
+        by_language: dict[str, list[int]] = {}
+        for row, weights in enumerate(shares):
+            for code in weights:
+                by_language.setdefault(code, []).append(row)
+        for code, rows in by_language.items():
+            part = F.normalize(self.encode_raw([texts[row] for row in rows], code, precision=precision), dim=-1)
+            weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
+            features[torch.as_tensor(rows, device=features.device)] += weight * part
+        fused = torch.tensor([row for row, weights in enumerate(shares) if len(weights) > 1], dtype=torch.long)
+        features[fused.to(features.device)] = F.normalize(features[fused.to(features.device)], dim=-1)
         return features
 
     @torch.inference_mode()
@@ -205,30 +218,38 @@ class Polyglot:
         return F.normalize(texts, dim=-1) @ F.normalize(images, dim=-1).T
 
     def detect(self, texts: Sequence[str]) -> list[str]:
-        """Guess each text's language among the installed ones."""
-        from glotclip.languages import detect
+        """Guess each text's language among the installed ones; :meth:`guess` also says how sure that is."""
+        return [guess.lang for guess in self.guess(texts)]
 
-        return detect(texts, self.languages)
+    def guess(self, texts: Sequence[str]) -> list[Guess]:
+        """Guess each text's language among the installed ones, with the probability of each.
+
+        The script decides first, then the texts that the packs were taught on; see :mod:`glotclip.packs.guess`.
+        """
+        guesser = self._guesser
+        if guesser is None or guesser.codes != tuple(self.languages):
+            taught = {code: profile for pack in self._packs.values() for code, profile in pack.profiles.items()}
+            own = {code: built_in(code) for code in self.base.languages}
+            guesser = self._guesser = Guesser({code: taught.get(code, own.get(code)) for code in self.languages})
+        return guesser.guess(texts)
 
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
         with torch.inference_mode():
             return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    def _by_language(self, texts: Sequence[str], lang: str | Sequence[str]) -> dict[str, list[int]]:
-        if isinstance(lang, str):
-            codes = self.detect(texts) if lang == AUTO else [check_installed(lang, self.languages)] * len(texts)
-        else:
-            known = {code: check_installed(code, self.languages) for code in dict.fromkeys(lang)}
-            codes = [known[code] for code in lang]
+    def _shares(self, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:
+        """The languages that each text is encoded under, and their weights, which add up to 1."""
+        codes = [lang] * len(texts) if isinstance(lang, str) else list(lang)
         if len(codes) != len(texts):
             raise ConfigError(
                 f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
             )
-        rows: dict[str, list[int]] = {}
-        for row, code in enumerate(codes):
-            rows.setdefault(code, []).append(row)
-        return rows
+        said = [lang] if isinstance(lang, str) else codes  # a wrong code is an error without any text, too
+        known = {code: {check_installed(code, self.languages): 1.0} for code in dict.fromkeys(said) if code != AUTO}
+        unknown = [row for row, code in enumerate(codes) if code == AUTO]
+        guesses = dict(zip(unknown, self.guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
+        return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]
 
     def _pathway(self, lang: str) -> Pathway | None:
         """The way of a language for serving: what weights can absorb is merged, for the languages asked for last."""
@@ -241,5 +262,6 @@ class Polyglot:
         return pathway
 
     def _reroute(self) -> None:
+        self._guesser = None
         self._merged: dict[str, Pathway] = {}
         self._routes = {code: pack.state.route(code) for pack in self._packs.values() for code in pack.languages}
