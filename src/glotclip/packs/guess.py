@@ -3,7 +3,8 @@
 The script decides first: only languages stay that write the text's letters. Among those decide the texts that the
 packs were taught on (:mod:`glotclip.packs.language_profile`), and for Chinese characters, in which country's
 character set each is. A language without such a profile keeps the share that py3langid gives it, if that is
-installed, or else an equal share. Where nothing speaks for any language, all are equally likely, and the guess is not sure.
+installed, or else an equal share. Where nothing speaks for any language, all are equally likely, and the guess is
+not sure.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.util
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ _SCRIPTS = {
 }
 # What a letter counts: words of the Latin script stand in texts of all others, and an ideograph is half a word.
 _WEIGHTS = {"Latn": 0.25, "Hani": 2.0, "Hira": 2.0, "Kana": 2.0, "Hang": 2.0}
+_READ = 1000  # characters of a text that are looked at
+_CACHED = 20_000
 # The national standards, as Python's codecs have them, say which characters a country writes.
 _CHARACTER_SETS = {"Hans": "gb2312", "Hant": "big5hkscs", "Jpan": "shift_jis", "Kore": "euc_kr"}
 
@@ -95,6 +98,7 @@ class Guesser:
         known = [profile for profile in profiles.values() if profile is not None]
         self._profiled = np.array([profile is not None for profile in profiles.values()], dtype=bool)
         self._model = NgramModel(known)
+        self._letters: dict[str, NDArray[np.float64]] = {}  # threads may fill in the same value twice
         self._writes = [_Writing.of(code, profile) for code, profile in profiles.items()]
 
     def guess(self, texts: Sequence[str]) -> list[Guess]:
@@ -113,7 +117,8 @@ class Guesser:
 
     def probabilities(self, text: str) -> NDArray[np.float64]:
         """The probability of each candidate (L,)."""
-        written = self._written(text)
+        seen = plain(text)[:_READ]
+        written = self._written(seen)
         if len(self.codes) == 1 or not written.any():
             return np.full(len(self.codes), 1 / len(self.codes))
         scores = np.zeros(len(self.codes))
@@ -124,16 +129,41 @@ class Guesser:
         if not profiled.any():
             return prior
         evidence = np.full(len(self.codes), -np.inf)
-        evidence[self._profiled] = self.settings.temperature * self._model.log_likelihood(text)
-        evidence -= self.settings.outside * np.array([writing.outside(text) for writing in self._writes])
+        evidence[self._profiled] = self.settings.temperature * self._model.log_likelihood(seen)
+        evidence -= self.settings.outside * self._outside(seen)
         shares = _softmax(np.where(profiled, np.log(np.maximum(prior, 1e-300)) + evidence, -np.inf))
         return np.where(profiled, shares * prior[profiled].sum(), prior)
 
     def _written(self, text: str) -> NDArray[np.bool_]:
-        """Which candidates write the text's letters, or the most of them; none, where none writes any."""
-        letters = [letter for letter in plain(text) if unicodedata.category(letter)[0] in "LM"]
-        covered = np.array([writing.covers(letters) for writing in self._writes])
+        """Which candidates (L,) write the text's letters, or the most of them; none, where none writes any."""
+        covered = sum((self._letter(letter)[0] for letter in text), start=np.zeros(len(self.codes)))
         return (covered > 0) & (covered >= covered.max() - 1e-9)
+
+    def _outside(self, text: str) -> NDArray[np.float64]:
+        """How many of the text's characters are outside each candidate's character set (L,)."""
+        return sum((self._letter(letter)[1] for letter in text), start=np.zeros(len(self.codes)))
+
+    def _letter(self, letter: str) -> NDArray[np.float64]:
+        """What a character counts for each candidate, and whether it is outside its character set (2, L)."""
+        found = self._letters.get(letter)
+        if found is None:
+            found = np.array([[each.weight(letter), each.lacks(letter)] for each in self._writes], dtype=float).T
+            if len(self._letters) >= _CACHED:
+                self._letters = {}
+            self._letters[letter] = found
+        return found
+
+
+def scripts_of(code: str) -> tuple[str, ...]:
+    """The scripts whose letters a language is written in, as Unicode names them, by CLDR's likely subtags."""
+    script = _script(code)
+    return _SCRIPTS.get(script, (script,))
+
+
+def _script(code: str) -> str:
+    from langcodes import Language
+
+    return Language.get(code).maximize().script or ""
 
 
 @dataclass(frozen=True)
@@ -146,10 +176,7 @@ class _Writing:
 
     @classmethod
     def of(cls, code: str, profile: Profile | None) -> _Writing:
-        from langcodes import Language
-
-        script = Language.get(code).maximize().script or ""
-        scripts = _SCRIPTS.get(script, (script,))
+        script, scripts = _script(code), scripts_of(code)
         letters: frozenset[str] = frozenset()
         if profile is not None:
             seen = {
@@ -162,23 +189,24 @@ class _Writing:
                 letters = frozenset(seen)
         return cls(scripts, letters, None if letters else _CHARACTER_SETS.get(script))
 
-    def covers(self, letters: Sequence[str]) -> float:
-        """How many of the letters this language writes, each by its weight."""
-        total = 0.0
-        for letter in letters:
-            script = _script_among(letter, self.scripts)
-            if script or letter in self.letters:
-                total += _WEIGHTS.get(script, 1.0)
-        return total
+    def weight(self, letter: str) -> float:
+        """What a character counts if this language writes it as a letter, else 0."""
+        if unicodedata.category(letter)[0] not in "LM":
+            return 0.0
+        script = _script_among(letter, self.scripts)
+        return _WEIGHTS.get(script, 1.0) if script or letter in self.letters else 0.0
 
-    def outside(self, text: str) -> int:
-        """How many Chinese characters of a text are not in the character set of the language's countries."""
-        if self.character_set is None:
-            return 0
-        return sum(not _encodable(letter, self.character_set) for letter in text if _script_among(letter, ("Hani",)))
+    def lacks(self, letter: str) -> bool:
+        """Whether a character is a Chinese one that is not in the character set of the language's countries."""
+        if self.character_set is None or not _script_among(letter, ("Hani",)):
+            return False
+        try:
+            letter.encode(self.character_set)
+        except UnicodeEncodeError:
+            return True
+        return False
 
 
-@lru_cache(maxsize=100_000)
 def _script_among(letter: str, scripts: tuple[str, ...]) -> str:
     """The first of some scripts that a letter is used in (Unicode's Script_Extensions); "" if in none."""
     return next((script for script in scripts if (rule := _rule(script)) and rule.fullmatch(letter)), "")
@@ -192,15 +220,6 @@ def _rule(script: str) -> Any:
         return regex.compile(rf"\p{{scx={script}}}")
     except regex.error:  # a script that Unicode has no letters of
         return None
-
-
-@lru_cache(maxsize=100_000)
-def _encodable(letter: str, character_set: str) -> bool:
-    try:
-        letter.encode(character_set)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -125,12 +125,9 @@ class NgramModel:
         ] = {}  # threads may fill in the same value twice, which is harmless
 
     def log_likelihood(self, text: str) -> NDArray[np.float64]:
-        """The natural logarithm of the text's probability in each language (L,)."""
-        seen = plain(text)
-        total = np.zeros(len(self._counts))
-        for end in range(2, len(seen) + 1):
-            total += np.log(self._probability(seen[max(0, end - ORDER) : end]))
-        return total
+        """The natural logarithm of the text's probability in each language (L,), as :func:`plain` gives it."""
+        steps = [self._probability(text[max(0, end - ORDER) : end]) for end in range(2, len(text) + 1)]
+        return np.asarray(np.log(steps).sum(axis=0)) if steps else np.zeros(len(self._counts))
 
     def _probability(self, sequence: str) -> NDArray[np.float64]:
         """The probability (L,) of a sequence's last character after the others."""
