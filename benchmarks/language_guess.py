@@ -197,24 +197,24 @@ def choose(sets: Sequence[Sequence[str]]) -> tuple[GuessSettings, list[dict[str,
         [name for each in one.values() for name in each if name.split == "validation"][:: len(one) // 12]
         for one in names
     ]  # as many names of either set
-    profiles = [{code: profile(code, each, -1) for code, each in one.items()} for one in names]
+    guessers = [Guesser({code: profile(code, each, -1) for code, each in one.items()}) for one in names]
     tried: list[dict[str, Any]] = []
     for values in itertools.product(*GRID.values()):
         settings = replace(GuessSettings(), **dict(zip(GRID, values, strict=True)))
         losses = []
-        for known, texts in zip(profiles, held, strict=True):
-            guesses = Guesser(known, settings).guess([name.text for name in texts])
+        for guesser, texts in zip(guessers, held, strict=True):
+            guesser.settings = settings
+            guesses = guesser.guess([name.text for name in texts])
             shares = [guess.probabilities[name.lang] for name, guess in zip(texts, guesses, strict=True)]
             losses.append(-float(np.mean(np.log(np.maximum(shares, 1e-6)))))
         tried.append({**dict(zip(GRID, values, strict=True)), "loss": [round(loss, 4) for loss in losses]})
         print(tried[-1], flush=True)
     best = min(tried, key=lambda each: sum(each["loss"]))
     settings = replace(GuessSettings(), **{name: best[name] for name in GRID})
-    checked = [
-        list(zip(texts, Guesser(known, settings).guess([name.text for name in texts]), strict=True))
-        for known, texts in zip(profiles, held, strict=True)
-    ]
-    pairs = list(itertools.chain.from_iterable(checked))
+    pairs: list[tuple[Name, Guess]] = []
+    for guesser, texts in zip(guessers, held, strict=True):
+        guesser.settings = settings
+        pairs += zip(texts, guesser.guess([name.text for name in texts]), strict=True)
     margin = MARGINS[-1]
     for margin in MARGINS:
         sure = [guess.lang == name.lang for name, guess in pairs if guess.probabilities[guess.lang] >= margin]

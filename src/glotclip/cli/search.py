@@ -78,6 +78,7 @@ def search(
             "lang": code,
             "lang_guessed": guessed,
             "lang_sure": guess.sure if guess else True,
+            "lang_among": polyglot.languages if guessed else [code],
             "lang_weights": {each: round(weight, 4) for each, weight in under.items()},
             "searched": found.searched,
             "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],

@@ -24,7 +24,7 @@ from glotclip.packs.language_profile import NgramModel, Profile, plain
 
 _SCRIPTS = {
     "Jpan": ("Hira", "Kana", "Hani"),
-    "Kore": ("Hang", "Hani"),
+    "Kore": ("Hang",),  # Chinese characters are rare in it, and hardly ever all of a text
     "Hans": ("Hani",),
     "Hant": ("Hani", "Bopo"),
     "Hanb": ("Hani", "Bopo"),
@@ -41,7 +41,8 @@ _WEIGHTS = {"Latn": 0.25, "Hani": 2.0, "Hira": 2.0, "Kana": 2.0, "Hang": 2.0}
 _READ = 1000  # characters of a text that are looked at
 _CACHED = 20_000
 # The national standards, as Python's codecs have them, say which characters a country writes.
-_CHARACTER_SETS = {"Hans": "gb2312", "Hant": "big5hkscs", "Jpan": "shift_jis", "Kore": "euc_kr"}
+_CHARACTER_SETS = {"Hans": "gb2312", "Hant": "big5", "Jpan": "shift_jis"}
+_CANTONESE = "big5hkscs"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,12 @@ class _Writing:
             expected = sum(count for letter, count in seen.items() if _script_among(letter, scripts))
             if expected < sum(seen.values()) / 2:
                 letters = frozenset(seen)
-        return cls(scripts, letters, None if letters else _CHARACTER_SETS.get(script))
+        character_set = _CHARACTER_SETS.get(script)
+        if character_set == _CHARACTER_SETS["Hant"] and (
+            code.startswith("yue") or {"HK", "MO"} & set(code.split("-"))
+        ):
+            character_set = _CANTONESE
+        return cls(scripts, letters, None if letters else character_set)
 
     def weight(self, letter: str) -> float:
         """What a character counts if this language writes it as a letter, else 0."""
