@@ -72,6 +72,10 @@ class InterruptedRunError(GlotclipError):
     """A folder holds an unfinished run that does not match what is asked now."""
 
 
+class GlotclipWarning(UserWarning):
+    """Base of what this library warns about: what was asked is done, though not just as it was said."""
+
+
 def require(module: str, *, extra: str, purpose: str) -> object:
     """Import ``module`` or raise :class:`MissingExtraError` naming the extra that brings it."""
     import importlib

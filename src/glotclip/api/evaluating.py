@@ -25,7 +25,7 @@ from glotclip.errors import DataError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
-from glotclip.languages import normalise_all
+from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.teaching import Validate
@@ -83,10 +83,9 @@ def evaluate(
     if isinstance(benchmark, str | Path):
         benchmark = open_dataset(benchmark)
     if isinstance(benchmark, Dataset):
-        codes = langs or [code for code in benchmark.languages() if rival or code in polyglot.languages]
+        codes = _codes(langs, benchmark.languages(), None if rival else polyglot.languages)
         benchmark = _asked(benchmark, codes, polyglot, companions, cache, rival is not None)
-    known = benchmark.languages if rival else polyglot.languages
-    codes = langs or [code for code in known if code in benchmark.captions]
+    codes = _codes(langs, list(benchmark.captions), None if rival else polyglot.languages)
     features = gallery_features(polyglot, benchmark, cache, progress)
     result = retrieval.evaluate(
         encoder,
@@ -99,6 +98,23 @@ def evaluate(
     )
     left_out = (*benchmark.bad, *features.bad, *features.odd)
     return {**result, "skipped": [describe(each) for each in left_out]}
+
+
+def _codes(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:
+    """The benchmark's languages that are scored: those asked for, or all that the model speaks, each once.
+
+    Args:
+        langs: the languages asked for; one that the benchmark lacks stays as it is, and is refused where it is read.
+        there: the benchmark's.
+        spoken: the model's; None: all.
+    """
+    if langs is not None:
+        wanted = [check_installed(code, there) if resolve(code, there) else code for code in langs]
+    elif spoken is None:
+        wanted = list(there)
+    else:
+        wanted = [found for code in spoken if (found := resolve(code, there)) is not None]
+    return list(dict.fromkeys(wanted))
 
 
 def _asked(

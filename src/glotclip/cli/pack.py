@@ -100,13 +100,22 @@ def rebase(
 
 
 @app.command()
-def show(path: PackOrFolder, as_json: Json = False) -> None:
+def show(
+    path: PackOrFolder,
+    lang: Annotated[str, typer.Option(help="Only the pack of this language.")] = "",
+    as_json: Json = False,
+) -> None:
     """Show what a pack is, how it was made, and how well it does."""
+    from glotclip.languages import check_installed
     from glotclip.packs.pack import CARD, MANIFEST, read_manifest
     from glotclip.storage import read_json
 
     console = Console(as_json)
     folders = _pack_folders(path)
+    if lang:
+        speaks = {folder: read_manifest(folder).languages for folder in folders}
+        code = check_installed(lang, [code for codes in speaks.values() for code in codes])
+        folders = [folder for folder, codes in speaks.items() if code in codes]
     for folder in folders:
         read_manifest(folder)  # checked, before anything of it is shown
         card = folder / CARD

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glotclip.cli.console import Console, Progress
 
+if TYPE_CHECKING:
+    from glotclip.packs.guess import Guess
+
 _BAD_SHOWN = 5
+_CANDIDATES_SHOWN = 6
 
 
 def search(
     model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
     query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of pictures.")],
-    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given.")] = "",
+    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
     companions: Annotated[
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
@@ -34,25 +38,31 @@ def search(
     from glotclip.data.schema import describe
     from glotclip.evaluation.tables import Table
     from glotclip.languages import check_installed
+    from glotclip.packs.polyglot import AUTO
     from glotclip.search.scan import pictures_in
     from glotclip.search.scan import search as scan
 
     console = Console(as_json)
     pictures = pictures_in(images)
     polyglot = load(model, device=device)
-    guessed = not lang and len(polyglot.languages) > 1
-    code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
-    if guessed:
-        console.say(f"language guessed: {code} (say it with --lang)")
+    guess = polyglot.guess([query])[0] if lang in ("", AUTO) else None
+    code = guess.lang if guess else check_installed(lang, polyglot.languages)
+    guessed = guess is not None and len(polyglot.languages) > 1
+    under = dict(guess.likely) if guess else {code: 1.0}
+    if any(map(polyglot.reads_translations, under)):  # a translation is of one language
+        under = {code: 1.0}
+    if guess and guessed:
+        console.say(_guessed(guess, under))
     asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        found = scan(polyglot, pictures, [asked], [code], top=top, progress=partial(progress, "pictures"))
+        way = code if len(under) == 1 else AUTO
+        found = scan(polyglot, pictures, [asked], [way], top=top, progress=partial(progress, "pictures"))
     hits = found.hits[0]
     console.table(
         Table(
             ("#", "score", "picture"),
             tuple((place, f"{hit.score:.3f}", str(hit.path)) for place, hit in enumerate(hits, start=1)),
-            title=f"“{query}” ({code}) among {found.searched} pictures",
+            title=f"“{query}” ({', '.join(under)}) among {found.searched} pictures",
         )
     )
     if found.bad:
@@ -67,11 +77,25 @@ def search(
             "query": query,
             "lang": code,
             "lang_guessed": guessed,
+            "lang_sure": guess.sure if guess else True,
+            "lang_among": polyglot.languages if guessed else [code],
+            "lang_weights": {each: round(weight, 4) for each, weight in under.items()},
             "searched": found.searched,
             "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],
             "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
         }
     )
+
+
+def _guessed(guess: Guess, under: dict[str, float]) -> str:
+    """What was guessed, how sure that is, and among which languages."""
+    among = list(guess.probabilities)
+    few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
+    if len(under) == 1:
+        sure = "" if guess.sure else f", not surely ({guess.probabilities[guess.lang]:.0%})"
+        return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang)"
+    shares = ", ".join(f"{code} {share:.0%}" for code, share in under.items())
+    return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang)"
 
 
 def _as_taught(query: str, lang: str, companions: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import normalise
+from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import PackState, Part
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
 from glotclip.models.dual_encoder import DualEncoder
@@ -26,10 +26,10 @@ def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | No
             mean, else ``CLIPTextModel``.
 
     Raises:
-        LanguageError: if no pack provides the language.
+        LanguageError: if no pack provides the language, or one near to it.
         ConfigError: if the pack holds more than one LoRA.
     """
-    code = normalise(lang)
+    code = check_installed(lang, polyglot.languages)
     pack = polyglot.pack_of(code)
     if pack is None:
         raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(polyglot.packs)}")

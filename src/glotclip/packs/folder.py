@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import CheckpointError, FingerprintError, LanguageError, PackError, StorageError
-from glotclip.languages import normalise
+from glotclip.languages import normalise, resolve
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.manifest import Manifest
 from glotclip.packs.pack import LanguagePack, read_manifest
@@ -159,7 +159,8 @@ class PolyglotFolder:
             if lang in manifests:
                 name = lang
             else:
-                code = normalise(lang)
+                taught = [code for manifest in manifests.values() for code in manifest.languages]
+                code = resolve(lang, taught, near=True) or normalise(lang)
                 name = next((name for name, manifest in manifests.items() if code in manifest.languages), "")
                 if not name:
                     raise LanguageError(

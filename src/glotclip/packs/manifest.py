@@ -8,7 +8,7 @@ from pydantic import Field
 
 from glotclip.config import Settings
 
-FORMAT = 1
+FORMAT = 2  # 1: packs without a profile of their languages
 
 
 class BaseReference(Settings):
@@ -53,5 +53,6 @@ class Manifest(Settings):
     settings: dict[str, Any] = Field(description="the resolved settings of the last run that changed the pack")
     data: dict[str, Any] = Field(description="dataset and licence of each language's training captions")
     scores: dict[str, Any] = Field(default_factory=dict, description="per language, as evaluated when it was made")
+    profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
     glotclip: str
     created: str

@@ -7,7 +7,7 @@ checked, and each disagreement is an error of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.packs import language_profile
 from glotclip.packs.card import model_card
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
 
@@ -54,6 +56,7 @@ class LanguagePack:
     manifest: Manifest
     state: PackState
     folder: Path | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)  # of the languages whose texts are known
 
     @property
     def name(self) -> str:
@@ -77,7 +80,8 @@ class LanguagePack:
         manifest = read_manifest(folder)
         check_base(manifest, base)
         parts = _parts(manifest, read_weights(folder, manifest), base)
-        return cls(manifest, PackState(manifest.languages, _tokenizer(folder, manifest, base), parts), folder)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), parts)
+        return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
 def check_base(manifest: Manifest, base: DualEncoder) -> None:
@@ -158,10 +162,12 @@ def write_pack(
     settings: Mapping[str, Any],
     data: Mapping[str, Any],
     scores: Mapping[str, Any],
+    profiles: Mapping[str, Profile] | None = None,
 ) -> Manifest:
     """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
 
-    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack.
+    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack. ``profiles`` are
+    those of the languages whose texts are at hand.
     """
     half = settings.get("store") == "fp16"
     tensors = {
@@ -174,6 +180,8 @@ def write_pack(
     vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
+        if profiles:
+            language_profile.write_profiles(aside / language_profile.FILE, profiles)
         manifest = Manifest(
             name=name,
             method=method,
@@ -195,6 +203,7 @@ def write_pack(
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
+            profile=file_sha256(aside / language_profile.FILE) if profiles else None,
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -251,6 +260,18 @@ def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer
     if tokenizer.identity != manifest.tokenizer:
         raise PackError(f"{path} is not the tokenizer that the manifest names", hint="get the pack again")
     return tokenizer
+
+
+def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
+    """The profiles of a pack's languages; none where it was made without."""
+    if manifest.profile is None:
+        return {}
+    path = folder / language_profile.FILE
+    if not path.exists():
+        raise PackError(f"{path} is missing", hint="get the pack again")
+    if file_sha256(path) != manifest.profile:
+        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+    return language_profile.read_profiles(path)
 
 
 def _parts(manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder) -> dict[str, tuple[Part, ...]]:

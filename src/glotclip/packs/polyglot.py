@@ -19,9 +19,10 @@ from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import check_installed, detect, normalise
+from glotclip.languages import check_installed, normalise, resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.packs.guess import Guess
 from glotclip.packs.installed import Installed
 from glotclip.packs.pack import LanguagePack, check_base
 from glotclip.packs.sharing import SharedLock
@@ -110,8 +111,9 @@ class Polyglot:
         """
         with self._changing.alone():
             packs = self._installed.packs
-            code = lang if lang in packs else normalise(lang)
-            pack = packs.get(code) or self.pack_of(code)
+            taught = self._installed.by_language
+            code = lang if lang in packs else resolve(lang, list(taught), near=True) or normalise(lang)
+            pack = packs.get(code) or taught.get(code)
             if pack is None:
                 installed = ", ".join(packs) or "none"
                 raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
@@ -119,12 +121,12 @@ class Polyglot:
         return pack
 
     def pack_of(self, lang: str) -> LanguagePack | None:
-        """The pack that provides a language, or None where the base does."""
+        """The pack that provides an installed language, or None where the base does."""
         return self._installed.by_language.get(lang)
 
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
-        pack = self.pack_of(lang)
+        pack = self.pack_of(resolve(lang, self.languages) or lang)
         return pack is not None and pack.manifest.settings.get("text") == "to-english"
 
     @torch.inference_mode()
@@ -135,7 +137,9 @@ class Polyglot:
 
         Args:
             texts: M texts; a single string counts as one.
-            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones.
+            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones, and where
+                the guess is not sure, the feature is the normalised mean of those under the likely languages, each
+                weighted by its probability.
             precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
 
         Raises:
@@ -145,9 +149,18 @@ class Polyglot:
         with self._moving.shared():
             now = self._installed
             features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
-            for code, rows in self._by_language(now, texts, lang).items():
-                part = self._encode(now, [texts[row] for row in rows], code, precision)
-                features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
+            shares = _shares(now, texts, lang)
+            by_language: dict[str, list[int]] = {}
+            for row, weights in enumerate(shares):
+                for code in weights:
+                    by_language.setdefault(code, []).append(row)
+            for code, rows in by_language.items():
+                part = F.normalize(self._encode(now, [texts[row] for row in rows], code, precision), dim=-1)
+                weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
+                features[torch.as_tensor(rows, device=features.device)] += weight * part
+            several = [row for row, weights in enumerate(shares) if len(weights) > 1]
+            fused = torch.as_tensor(several, dtype=torch.long, device=features.device)
+            features[fused] = F.normalize(features[fused], dim=-1)
         return features
 
     @torch.inference_mode()
@@ -220,8 +233,15 @@ class Polyglot:
         return F.normalize(texts, dim=-1) @ F.normalize(images, dim=-1).T
 
     def detect(self, texts: Sequence[str]) -> list[str]:
-        """Guess each text's language among the installed ones."""
-        return detect(texts, self.languages)
+        """Guess each text's language among the installed ones; :meth:`guess` also says how sure that is."""
+        return [guess.lang for guess in self.guess(texts)]
+
+    def guess(self, texts: Sequence[str]) -> list[Guess]:
+        """Guess each text's language among the installed ones, with the probability of each.
+
+        The script decides first, then the texts that the packs were taught on; see :mod:`glotclip.packs.guess`.
+        """
+        return self._installed.guesser.guess(texts)
 
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
@@ -232,24 +252,6 @@ class Polyglot:
         with torch.inference_mode():
             return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    def _by_language(
-        self, now: Installed, texts: Sequence[str], lang: str | Sequence[str]
-    ) -> dict[str, list[int]]:
-        if isinstance(lang, str):
-            auto = lang == AUTO
-            codes = detect(texts, now.languages) if auto else [check_installed(lang, now.languages)] * len(texts)
-        else:
-            known = {code: check_installed(code, now.languages) for code in dict.fromkeys(lang)}
-            codes = [known[code] for code in lang]
-        if len(codes) != len(texts):
-            raise ConfigError(
-                f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
-            )
-        rows: dict[str, list[int]] = {}
-        for row, code in enumerate(codes):
-            rows.setdefault(code, []).append(row)
-        return rows
-
     def _install(self, packs: Mapping[str, LanguagePack]) -> None:
         self._installed = Installed(packs, self.base.languages, self._installed)
 
@@ -258,3 +260,17 @@ def _move(pack: LanguagePack, device: torch.device | str) -> None:
     for parts in pack.state.parts.values():
         for part in parts:
             part.to(device)
+
+
+def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:
+    """The languages that each text is encoded under, and their weights, which add up to 1."""
+    codes = [lang] * len(texts) if isinstance(lang, str) else list(lang)
+    if len(codes) != len(texts):
+        raise ConfigError(
+            f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
+        )
+    said = [lang] if isinstance(lang, str) else codes  # a wrong code is an error without any text, too
+    known = {code: {check_installed(code, now.languages): 1.0} for code in dict.fromkeys(said) if code != AUTO}
+    unknown = [row for row, code in enumerate(codes) if code == AUTO]
+    guesses = dict(zip(unknown, now.guesser.guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
+    return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]

@@ -23,6 +23,7 @@ from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
 from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
@@ -296,6 +297,7 @@ class Extension:
             settings=curriculum.settings(),
             data={**data, **{code: self.captions[code].facts for code in task}},
             scores={},
+            profiles=self._profiles(task, before),
         )
         packs = {**record.packs, name: relative}
         scores = self._evaluate(packs, path)
@@ -311,6 +313,16 @@ class Extension:
         self.folder.commit(record)
         self.folder.sweep()
         return record, scores
+
+    def _profiles(self, task: tuple[str, ...], before: LanguagePack | None) -> dict[str, Profile]:
+        """What texts of the pack's languages look like, those of the task added to what earlier ones left."""
+        profiles = dict(before.profiles) if before else {}
+        if self.curriculum.settings().get("text") == "to-english":
+            return profiles  # what was taught are translations, which queries do not look like
+        for code in task:
+            learnt = Profile.learn(self.captions[code].texts)
+            profiles[code] = profiles[code].joined(learnt) if code in profiles else learnt
+        return profiles
 
     @property
     def _keepsake(self) -> Keepsake:
