@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import Vocabulary
-from glotclip.models.tokenizer import SIMPLE_VOCABULARY, ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.clip_vocabulary import SIMPLE_VOCABULARY, read_simple_vocabulary
+from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
 
 GERMAN = ("ein Hund läuft über das grüne Gras", "zwei Hunde und eine Katze", "der Hund und die Frau")
 HINDI = ("एक कुत्ता घास पर दौड़ता है", "कुत्ता और बिल्ली", "एक बिल्ली")
@@ -115,8 +116,6 @@ def test_byte_fallback(tokenizer: ClipTokenizer) -> None:
 
 
 def test_reads_openai_merges_and_tokenizer_json(tokenizer: ClipTokenizer, reference: Any, tmp_path: Path) -> None:
-    from glotclip.models.tokenizer import read_simple_vocabulary
-
     (tmp_path / "a").mkdir()
     content = "#version: 0.2\n" + "\n".join(" ".join(pair) for pair in [("d", "o"), ("do", "g</w>")])
     (tmp_path / "a" / SIMPLE_VOCABULARY).write_bytes(gzip.compress(content.encode()))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -125,7 +124,7 @@ class DualEncoder:
                 "text": json.dumps(self.text.config.record(), sort_keys=True),
                 "vision": self.vision.identity,
                 "tokenizer": self.tokenizer.identity,
-                "preprocess": json.dumps(asdict(self.preprocess), sort_keys=True),
+                "preprocess": json.dumps(self.preprocess.record(), sort_keys=True),
             }
             known = self._fingerprint = (key, fingerprint(state, **facts))
         return known[1]

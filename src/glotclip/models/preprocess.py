@@ -12,9 +12,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,32 +28,56 @@ LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 WHITE = (255, 255, 255)
 
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+Resize = Literal["shortest", "squash", "pad", "none"]
+Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+
+# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
+# fingerprints of older bases, to which packs are tied, stay what they were.
+LATER = ("scaled",)
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """How an image tower wants its pictures; the defaults are CLIP's.
 
-    ``shortest`` scales the shorter side to ``size`` and cuts the middle out (CLIP), ``squash`` scales both sides
-    (SigLIP), ``pad`` scales the longer side and fills up with white.
+    ``shortest`` scales the shorter side and cuts the middle out (CLIP), ``squash`` scales both sides (SigLIP),
+    ``pad`` scales the longer side to ``size`` and fills up with white, ``none`` only cuts the middle out. ``scaled``
+    is the (height, width) that is scaled to before the cut, where that is not ``size``; what is smaller than the
+    cut gets a black border.
     """
 
     size: int = 224
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
-    resize: Literal["shortest", "squash", "pad"] = "shortest"
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize: Resize = "shortest"
+    interpolation: Interpolation = "bicubic"
+    scaled: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1 or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(
                 f"impossible preprocessing {self}", hint="a size, three means, three positive deviations"
             )
-        if self.resize not in ("shortest", "squash", "pad") or self.interpolation not in _FILTERS:
+        if self.resize not in get_args(Resize) or self.interpolation not in get_args(Interpolation):
             raise ConfigError(
-                f"unknown preprocessing {self}", hint="resize: shortest, squash, pad; bicubic or bilinear"
+                f"unknown preprocessing {self}",
+                hint=f"resize: {', '.join(get_args(Resize))}; interpolation: {', '.join(get_args(Interpolation))}",
             )
+        if self.scaled is not None and (
+            self.resize not in ("shortest", "squash")
+            or len(self.scaled) != 2
+            or min(self.scaled) < 1
+            or (self.resize == "shortest" and self.scaled[0] != self.scaled[1])
+        ):
+            raise ConfigError(
+                f"impossible preprocessing {self}",
+                hint="scaled is (height, width) for squash and the shorter side, twice, for shortest",
+            )
+
+    def record(self) -> dict[str, Any]:
+        """These settings as JSON, from which they can be built again."""
+        usual = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
 
     def load(self, picture: Path | str | Image.Image) -> NDArray[np.float32]:
         """Read one picture as float32 (3, H, W), normalised.
@@ -79,32 +103,47 @@ class Preprocess:
     def _decode(self, path: Path) -> Image.Image:
         with Image.open(path) as image:
             _check_size(image, str(path))
-            if image.format == "JPEG":
+            if image.format == "JPEG" and self.resize != "none":
                 # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
-                image.draft(None, (2 * self.size, 2 * self.size))
+                needed = 2 * max((self.size, *(self.scaled or ())))
+                image.draft(None, (needed, needed))
             return on_white(ImageOps.exif_transpose(image))
 
     def _resized(self, image: Image.Image) -> Image.Image:
-        size, resample = self.size, _FILTERS[self.interpolation]
+        size, resample = self.size, Image.Resampling[self.interpolation.upper()]
         width, height = image.size
+        if self.resize == "none":
+            return _middle(image, size)
         if self.resize == "squash":
-            return image.resize((size, size), resample)
+            down, across = self.scaled or (size, size)
+            return _middle(image.resize((across, down), resample), size)
         if self.resize == "pad":
             scale = size / max(width, height)
             inner = max(1, round(width * scale)), max(1, round(height * scale))
             canvas = Image.new("RGB", (size, size), WHITE)
             canvas.paste(image.resize(inner, resample), ((size - inner[0]) // 2, (size - inner[1]) // 2))
             return canvas
+        side = self.scaled[0] if self.scaled else size
         short = min(width, height)
-        scaled = int(size * width / short), int(size * height / short)
-        left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
-        if max(scaled) <= LONGEST_STRIP * size:
-            return image.resize(scaled, resample).crop((left, top, left + size, top + size))
+        scaled = int(side * width / short), int(side * height / short)
+        if max(scaled) <= LONGEST_STRIP * side:
+            return _middle(image.resize(scaled, resample), size)
         # A picture of 1 × 10,000 pixels would become enormous: resize only what the crop keeps. That is the same up
         # to the rounding of the box.
+        kept = min(size, scaled[0]), min(size, scaled[1])
+        left, top = (scaled[0] - kept[0]) // 2, (scaled[1] - kept[1]) // 2
         x, y = width / scaled[0], height / scaled[1]
-        right, bottom = min((left + size) * x, width), min((top + size) * y, height)
-        return image.resize((size, size), resample, box=(left * x, top * y, right, bottom))
+        right, bottom = min((left + kept[0]) * x, width), min((top + kept[1]) * y, height)
+        return _middle(image.resize(kept, resample, box=(left * x, top * y, right, bottom)), size)
+
+
+def _middle(image: Image.Image, size: int) -> Image.Image:
+    """Cut the middle ``size`` × ``size`` out of an RGB picture; a smaller one gets a black border."""
+    width, height = image.size
+    if (width, height) == (size, size):
+        return image
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.crop((left, top, left + size, top + size))
 
 
 class _Bombs:
