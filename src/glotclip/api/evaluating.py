@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from glotclip.api.bases import load
@@ -119,7 +120,7 @@ def _asked(
 
 
 def validator(plan: ExtendPlan, progress: Progress) -> Validate:
-    """Score a lesson on the data's rows of split "validation": mean recall over its languages.
+    """Score a lesson on the data's rows of split "validation", by ``select_by``, on average over its languages.
 
     Raises:
         DataError: if there are no such rows with pictures.
@@ -142,9 +143,16 @@ def validator(plan: ExtendPlan, progress: Progress) -> Validate:
             image_rows=features.rows,
             interval=retrieval.Interval(draws=0),
         )
-        return float(result["average"]["mean_recall"])
+        return selection_score(result["average"], plan.curriculum.train.select_by)
 
     return score
+
+
+def selection_score(scores: Mapping[str, Any], select_by: str) -> float:
+    """What a checkpoint is chosen by, from the scores of both directions: ``mean_recall`` or ``mean_r1``."""
+    if select_by == "mean_r1":
+        return float(mean([scores[direction]["r@1"] for direction in retrieval.DIRECTIONS]))
+    return float(scores["mean_recall"])
 
 
 def evaluator(
