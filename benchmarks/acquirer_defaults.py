@@ -127,7 +127,9 @@ def report(records: Sequence[Mapping[str, Any]], out: Path) -> None:
                 values = [scores[subset] for scores in each]
                 row[f"{gallery}: {subset}"] = f"{statistics.mean(values):.1f} ± {statistics.pstdev(values):.1f}"
         rows.append(row)
-    note = f"R@1 in %, mean of both directions, over {', '.join(LANGUAGES)}; {STEPS} steps; mean ± deviation over seeds."
+    note = (
+        f"R@1 in %, mean of both directions, over {', '.join(LANGUAGES)}; {STEPS} steps; mean ± deviation over seeds."
+    )
     text = markdown(Table.of(rows, note=note)) + "\n" + markdown(_by_language(records, best))
     write_json(
         out / "acquirer_defaults.json",

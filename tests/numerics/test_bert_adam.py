@@ -1,8 +1,8 @@
 """The optimiser of MLA's authors, written out, against ours with the settings of ``recipes/mla_paper.yaml``.
 
 Theirs is BertAdam (Devlin et al. 2019): each tensor's gradient is clipped by itself (in full precision, after a global
-clip); moments are not corrected for starting at zero; decay is decoupled, at the scheduled rate; the schedule's argument
-is step / total over the whole run, from 0.
+clip); moments are not corrected for starting at zero; decay is decoupled, at the scheduled rate; the schedule's
+argument is step / total over the whole run, from 0.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from torch import nn
 
 from glotclip.config import read_recipe
 from glotclip.methods.lesson import ParameterGroup
+from glotclip.methods.objective import ObjectiveSettings
 from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of
-from glotclip.methods.objective import ObjectiveSettings
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "mla_paper.yaml"
 SHAPES = {"table": (7, 4), "down": (3, 4), "bias": (3,)}
@@ -122,7 +122,9 @@ def test_both_of_the_papers_stages_take_the_whole_schedule() -> None:
     for stage in (transfer, exposure):
         total = stage.train.steps
         assert total is not None
-        factor = [stage.train.lr_factor(step, total) for step in (0, total // 10 - 9, -(-total // 10), total // 2, total)]
+        factor = [
+            stage.train.lr_factor(step, total) for step in (0, total // 10 - 9, -(-total // 10), total // 2, total)
+        ]
         expected = [0, (total // 10 - 9) / (total / 10), 0.5 * (1 + math.cos(math.pi / 10)), 0.5, 0]
         assert factor == pytest.approx(expected, abs=2e-4)
 

@@ -39,9 +39,7 @@ class UncorrectedAdam(torch.optim.Optimizer):
     clipping are the caller's.
     """
 
-    def __init__(
-        self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float
-    ) -> None:
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> None:
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0})
 
     @torch.no_grad()
@@ -66,9 +64,9 @@ class Optimizer:
     """AdamW over parameter groups, with clipping and row factors.
 
     The order within a step is CLL-CLIP's (§3.2): clip by the global norm (then each tensor by its own, where that is
-    asked for), scale the rows' gradients, decay the rows, update Adam's moments from the scaled gradients. Adam divides by the root of the second moment,
-    so a factor on the gradient acts through ε only; a factor on the rate scales the update itself, which is another,
-    stronger method.
+    asked for), scale the rows' gradients, decay the rows, update Adam's moments from the scaled gradients. Adam
+    divides by the root of the second moment, so a factor on the gradient acts through ε only; a factor on the rate
+    scales the update itself, which is another, stronger method.
     """
 
     def __init__(self, groups: Sequence[ParameterGroup], settings: TrainSettings) -> None:

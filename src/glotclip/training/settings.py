@@ -22,12 +22,13 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
     schedule_span: Literal["after-warmup", "run"] = Field(
         "after-warmup",
-        description="cosine only: what its half period is laid over. 'after-warmup': it begins at the peak; 'run': over "
-        "all steps, the warm-up's included, so the rate falls at their join (BertAdam, hence MLA)",
+        description="cosine only: what its half period is laid over. 'after-warmup': it begins at the peak; 'run': "
+        "over all steps, the warm-up's included, so the rate falls at their join (BertAdam, hence MLA)",
     )
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a linearly growing learning rate")
     warmup_from_zero: bool = Field(
-        False, description="the warm-up's first step has rate 0, as the authors' schedulers have it; False: 1/its steps"
+        False,
+        description="the warm-up's first step has rate 0, as the authors' schedulers have it; False: 1/its steps",
     )
     weight_decay: float = Field(0.05, ge=0, description="AdamW's decoupled decay; not for biases and scalars")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
@@ -37,7 +38,9 @@ class TrainSettings(Settings):
     )
     clip_norm: float = Field(1.0, ge=0, description="global gradient norm; 0 does not clip")
     clip_per_tensor: float = Field(
-        0, ge=0, description="gradient norm of each weight tensor by itself, after clip_norm; 0 does not clip (MLA: 1)"
+        0,
+        ge=0,
+        description="gradient norm of each weight tensor by itself, after clip_norm; 0 does not clip (MLA: 1)",
     )
     dropout: float = Field(
         0, ge=0, lt=1, description="share of what each half of a text block adds that is dropped (PECT's base: 0.1)"
