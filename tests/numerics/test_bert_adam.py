@@ -1,6 +1,6 @@
 """The optimiser of MLA's authors, written out, against ours with the settings of ``recipes/mla_paper.yaml``.
 
-Theirs is BertAdam (Devlin et al. 2019): each tensor's gradient is clipped by itself (in full precision, after a global
+Theirs is BertAdam (Devlin et al. 2019): each tensor is clipped by itself (in full precision, after a global
 clip); moments are not corrected for starting at zero; decay is decoupled, at the scheduled rate; the schedule's
 argument is step / total over the whole run, from 0.
 """

@@ -50,6 +50,7 @@ def evaluate(
     cache: Path | None = None,
     progress: Progress = silent,
     intervals: int = 1000,
+    protocol: str = retrieval.DEFAULT_PROTOCOL,
 ) -> dict[str, Any]:
     """Score retrieval in both directions, language by language; see :func:`glotclip.evaluation.retrieval.evaluate`.
 
@@ -66,12 +67,15 @@ def evaluate(
         cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
+        protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions as
+            one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
 
     Returns:
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what
         :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
         or was odd, and why.
     """
+    retrieval.check_protocol(protocol)  # before a model is loaded
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
     encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
     name, rival = polyglot.source, None
@@ -97,6 +101,7 @@ def evaluate(
         image_rows=features.rows,
         model=name,
         interval=retrieval.Interval(draws=intervals),
+        protocol=protocol,
     )
     left_out = (*benchmark.bad, *features.bad, *features.odd)
     return {**result, "skipped": [describe(each) for each in left_out]}
