@@ -33,7 +33,6 @@ STEPS = 60
 RIVAL = "lexicon, its defaults"
 CANDIDATES: dict[str, dict[str, Any]] = {
     "both losses at once, pictures 1": {"stages": [], "cross_modal": 1.0},
-    "both losses at once, pictures 0.3": {"stages": [], "cross_modal": 0.3},
     "both losses at once, pictures 0.1": {"stages": [], "cross_modal": 0.1},
     "NLT, then LE with the MSE": {"stages": ["nlt", {"stage": "le", "temperature": 0.07, "cross_lingual": 1.0}]},
 }

@@ -67,8 +67,8 @@ def evaluate(
         cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
-        protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions as
-            one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
+        protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions
+            as one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
 
     Returns:
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 PROTOCOLS: Mapping[str, str] = {
     "karpathy": "image → text: the rank of an image's best caption among all captions (Karpathy & Fei-Fei 2015)",
-    "mla": "image → text: the rank of an image's captions among those of all images, each image's captions standing as "
-    "one, their best (MLA, Zhang et al. 2022); R@5 and R@10 come out higher where images have several captions",
+    "mla": "image → text: the rank of an image's captions among those of all images, each image's captions standing "
+    "as one, their best (MLA, Zhang et al. 2022); R@5 and R@10 come out higher where images have several captions",
 }
 """How ranks are counted, by name; text → image is the same in all."""
 DEFAULT_PROTOCOL = "karpathy"
@@ -100,8 +100,8 @@ def evaluate(
     Returns:
         A JSON-ready dictionary. R@K, MRR and mean recall are in percent, ``median_rank`` counts from 1, all are
         rounded to four decimals. ``languages.<code>.text_to_image."r@1"`` is a score; ``subsets`` of a
-        language holds the same keys for each subset (one without queries is left out). ``ranking`` names the protocol;
-        ``protocol`` says what is measured, and how ranks are counted where it is not the default way.
+        language holds the same keys for each subset (one without queries is left out). ``ranking`` names the
+        protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the default way.
 
     Raises:
         ConfigError: for an unknown protocol ("did you mean").
