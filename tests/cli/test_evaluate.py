@@ -37,6 +37,21 @@ def test_people_get_a_table(world: World, here: Here, extended: Path) -> None:
     assert rows == ["en", "de", "fr"]
 
 
+def test_mlas_protocol_is_said_wherever_its_scores_are(world: World, here: Here, extended: Path) -> None:
+    asked = ("evaluate", extended, "--benchmark", world.captions, "--intervals", "0")
+    assert here.json(*asked)["ranking"] == "karpathy"
+    value = here.json(*asked, "--protocol", "mla")
+    assert value["ranking"] == "mla"
+    assert "protocol mla" in value["protocol"]
+    assert "Protocol karpathy, image → text" in " ".join(here(*asked)[0].split())
+    assert "Protocol mla, image → text" in " ".join(here(*asked, "--protocol", "mla")[0].split())
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_loaded(here: Here) -> None:
+    _, said = here("evaluate", "no-such-model", "--protocol", "mlaa", code=2)
+    assert "did you mean 'mla'" in said
+
+
 def test_learning_has_helped(world: World, here: Here, extended: Path) -> None:
     """The scores of the run are those that ``evaluate`` measures on what was written."""
     value = here.json("evaluate", extended, "--benchmark", world.captions, "--intervals", "0")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import Caption
-from glotclip.errors import DataError, LanguageError
+from glotclip.errors import ConfigError, DataError, LanguageError
 from glotclip.evaluation.retrieval import Interval, evaluate
 
 IMAGES = np.eye(3, dtype=np.float32)
@@ -107,6 +107,46 @@ def test_unreadable_images_leave_gallery_and_queries_and_are_listed() -> None:
     assert english["text_to_image"]["r@1"] == pytest.approx(200 / 3, abs=1e-4)  # hound ties with the sun
     assert english["subsets"]["stars"]["text_to_image"]["r@1"] == 100.0
     assert english["subsets"]["animals"]["image_to_text"]["n_queries"] == 1
+
+
+def captioned() -> tuple[Benchmark, Lookup]:
+    """Six pictures; picture 0 has five captions, which the others' pictures are all closer to than to their own."""
+    many = {("en", f"zero {i}"): [1.0, 0.2, 0, 0, 0, 0] for i in range(5)}
+    own = {("en", f"text {i}"): [0.9 * (place == i) + 0.05 for place in range(6)] for i in range(1, 6)}
+    encoder = Lookup({**many, **own})
+    captions = [Caption(text, 0 if text.startswith("zero") else int(text[-1])) for _, text in encoder.features]
+    images = tuple(Path(f"{i}.png") for i in range(6))
+    return Benchmark("six", images, {"en": captions}, protocol="six pictures"), encoder
+
+
+def test_mlas_protocol_counts_a_pictures_captions_as_one() -> None:
+    many, encoder = captioned()
+    turned = np.eye(6, dtype=np.float32)
+    turned[1] = [0.9, 0.1, 0, 0, 0, 0]  # picture 1 looks like picture 0
+    each, as_one = (evaluate(encoder, many, image_features=turned, protocol=name) for name in ("karpathy", "mla"))
+    both = [result["languages"]["en"] for result in (each, as_one)]
+    assert both[0]["text_to_image"] == both[1]["text_to_image"]
+    alone, grouped = (scores["image_to_text"] for scores in both)
+    assert alone["r@1"] == grouped["r@1"] == pytest.approx(500 / 6, abs=1e-4)
+    assert (alone["r@5"], grouped["r@5"]) == (pytest.approx(500 / 6, abs=1e-4), 100.0)
+    assert both[0]["mean_recall"] < both[1]["mean_recall"]
+    assert each == {**as_one, "protocol": "six pictures", "ranking": "karpathy"} | {
+        key: each[key] for key in ("languages", "average", "disparity", "environment")
+    }
+
+
+def test_the_protocol_is_named_in_the_result() -> None:
+    default = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES)
+    assert (default["ranking"], default["protocol"]) == ("karpathy", "three pictures")
+    other = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, protocol="mla")
+    assert other["ranking"] == "mla"
+    assert other["protocol"].startswith("three pictures; protocol mla, image → text: ")
+
+
+def test_an_unknown_protocol_is_refused_with_a_guess() -> None:
+    with pytest.raises(ConfigError, match="'karpaty' in protocol") as caught:
+        evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, protocol="karpaty")
+    assert "did you mean 'karpathy'" in caught.value.hint
 
 
 def test_tensors_of_any_kind_are_taken() -> None:

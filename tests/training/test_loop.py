@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
@@ -152,6 +153,54 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert torch.equal(learner.weight.detach(), weights[4])
     assert not torch.equal(weights[4], weights[8])
     assert result.decay == pytest.approx((1 - 0.1 * 0.1) ** 4)  # of the steps that made these weights
+
+
+@pytest.mark.parametrize(
+    ("ties", "scores", "best"),
+    [
+        ("first", [1.0, 3.0, 3.0, 2.0, 3.0], 4),
+        ("last", [1.0, 3.0, 3.0, 2.0, 3.0], 10),
+        ("last", [3.0, 3.0, 1.0, 2.0, 2.0], 4),
+        ("last", [0.0, 0.0, 0.0, 0.0, 0.0], 10),
+    ],
+)
+def test_which_of_equally_good_validations_is_kept(ties: Any, scores: list[float], best: int) -> None:
+    learner, weights, each = Line(), dict[int, torch.Tensor](), iter(scores)
+    result = fit(
+        learner, numbers, 10, settings(evaluate_every=2, select_ties=ties),
+        log=lambda line: weights.update({line["step"]: learner.weight.detach().clone()}),
+        validate=lambda: next(each),
+    )  # fmt: skip
+    assert (result.best_step, result.best_score) == (best, max(scores))
+    assert torch.equal(learner.weight.detach(), weights[best])
+
+
+def test_a_tie_is_no_improvement_to_patience() -> None:
+    result = fit(
+        Line(), numbers, 100, settings(evaluate_every=1, patience=3, select_ties="last"), validate=lambda: 1.0
+    )
+    assert (result.steps, result.best_step) == (4, 4)
+
+
+def test_validating_after_each_epoch() -> None:
+    seen: list[int] = []
+    steps = [0]
+
+    def validate() -> float:
+        seen.append(steps[0])
+        return 0.0
+
+    fit(
+        Line(), numbers, 10, settings(evaluate_every="epoch"), validate=validate, steps_per_epoch=3,
+        log=lambda line: steps.__setitem__(0, line["step"]),
+    )  # fmt: skip
+    assert seen == [3, 6, 9]
+
+
+@pytest.mark.parametrize("wrong", ["epochs", -1, 0.5, None])
+def test_other_words_for_when_to_validate_are_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="evaluate_every"):
+        settings_from(TrainSettings, {"evaluate_every": wrong}, where="a test")
 
 
 def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from glotclip.api.bases import load
@@ -49,6 +50,7 @@ def evaluate(
     cache: Path | None = None,
     progress: Progress = silent,
     intervals: int = 1000,
+    protocol: str = retrieval.DEFAULT_PROTOCOL,
 ) -> dict[str, Any]:
     """Score retrieval in both directions, language by language; see :func:`glotclip.evaluation.retrieval.evaluate`.
 
@@ -65,12 +67,15 @@ def evaluate(
         cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
+        protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions
+            as one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
 
     Returns:
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what
         :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
         or was odd, and why.
     """
+    retrieval.check_protocol(protocol)  # before a model is loaded
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
     encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
     name, rival = polyglot.source, None
@@ -95,6 +100,7 @@ def evaluate(
         image_rows=features.rows,
         model=name,
         interval=retrieval.Interval(draws=intervals),
+        protocol=protocol,
     )
     left_out = (*benchmark.bad, *features.bad, *features.odd)
     return {**result, "skipped": [describe(each) for each in left_out]}
@@ -135,7 +141,7 @@ def _asked(
 
 
 def validator(plan: ExtendPlan, progress: Progress) -> Validate:
-    """Score a lesson on the data's rows of split "validation": mean recall over its languages.
+    """Score a lesson on the data's rows of split "validation", by ``select_by``, on average over its languages.
 
     Raises:
         DataError: if there are no such rows with pictures.
@@ -158,9 +164,16 @@ def validator(plan: ExtendPlan, progress: Progress) -> Validate:
             image_rows=features.rows,
             interval=retrieval.Interval(draws=0),
         )
-        return float(result["average"]["mean_recall"])
+        return selection_score(result["average"], plan.curriculum.train.select_by)
 
     return score
+
+
+def selection_score(scores: Mapping[str, Any], select_by: str) -> float:
+    """What a checkpoint is chosen by, from the scores of both directions: ``mean_recall`` or ``mean_r1``."""
+    if select_by == "mean_r1":
+        return float(mean([scores[direction]["r@1"] for direction in retrieval.DIRECTIONS]))
+    return float(scores["mean_recall"])
 
 
 def evaluator(

@@ -98,6 +98,8 @@ def resolve_settings(
             raise ConfigError(f"{where} are for method {layer['method']!r}", hint=f"use --method {layer['method']}")
         layer.pop("method", None)
         check_names(layer, known, where=where)
+        if "epochs" in layer:
+            merged.pop("steps", None)  # which would win over epochs, wherever they come from
         merged.update(method.expanded(layer))  # layer by layer: a later shorthand wins over an earlier name
     of_loop = {name: value for name, value in merged.items() if name in TrainSettings.model_fields}
     of_method = {name: value for name, value in merged.items() if name not in TrainSettings.model_fields}

@@ -35,6 +35,12 @@ def evaluate(
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates texts in languages learnt with text=to-english."),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."
+        ),
+    ] = "karpathy",
     images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -61,6 +67,7 @@ def evaluate(
             companions=companions,
             progress=progress,
             intervals=intervals,
+            protocol=protocol,
         )
     (section,) = report.from_run({"results": {str(result["benchmark"]): result}}).sections
     console.say(f"{section.title}: {section.text}\n")

@@ -160,7 +160,11 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
     records = [_scores(code, scores) for code, scores in result["languages"].items()]
     if len(records) > 1:
         records.append(_scores("average", result["average"]))
-    note = "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images."
+    ranking = str(result.get("ranking", retrieval.DEFAULT_PROTOCOL))  # older results do not say it
+    note = (
+        "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images. "
+        f"Protocol {ranking}, {retrieval.PROTOCOLS.get(ranking, 'unknown here')}."
+    )
     parts = [Table.of(records, note=note)]
     disparity = [
         {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glotclip import __version__
+from glotclip.config import check_names
 from glotclip.errors import DataError, LanguageError
 from glotclip.evaluation import metrics
 from glotclip.languages import normalise_all
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
 
 FORMAT = 1
+PROTOCOLS: Mapping[str, str] = {
+    "karpathy": "image → text: the rank of an image's best caption among all captions (Karpathy & Fei-Fei 2015)",
+    "mla": "image → text: the rank of an image's captions among those of all images, each image's captions standing "
+    "as one, their best (MLA, Zhang et al. 2022); R@5 and R@10 come out higher where images have several captions",
+}
+"""How ranks are counted, by name; text → image is the same in all."""
+DEFAULT_PROTOCOL = "karpathy"
 DIRECTIONS = ("text_to_image", "image_to_text")
 REFERENCE = "en"
 
@@ -68,6 +76,7 @@ def evaluate(
     model: str = "",
     interval: Interval = Interval(),
     progress: Callable[[str], None] | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
 ) -> dict[str, Any]:
     """Score retrieval in both directions for every language, over the whole gallery and per subset of queries.
 
@@ -86,16 +95,20 @@ def evaluate(
         model: the model's name for the record.
         interval: settings of the bootstrap intervals of R@1.
         progress: called with each language's code before it is encoded.
+        protocol: how ranks are counted: a name of ``PROTOCOLS``.
 
     Returns:
         A JSON-ready dictionary. R@K, MRR and mean recall are in percent, ``median_rank`` counts from 1, all are
         rounded to four decimals. ``languages.<code>.text_to_image."r@1"`` is a score; ``subsets`` of a
-        language holds the same keys for each subset (one without queries is left out).
+        language holds the same keys for each subset (one without queries is left out). ``ranking`` names the
+        protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the default way.
 
     Raises:
+        ConfigError: for an unknown protocol ("did you mean").
         LanguageError: for a language the benchmark has no captions in.
         DataError: for features that are not finite or do not fit the benchmark.
     """
+    check_protocol(protocol)
     codes = _languages(benchmark, langs)
     features = _array(image_features)
     rows = _image_rows(benchmark, len(features), image_rows)
@@ -107,7 +120,7 @@ def evaluate(
     for code in codes:
         if progress is not None:
             progress(code)
-        directions = _ranks(encoder, benchmark, code, images, readable)
+        directions = _ranks(encoder, benchmark, code, images, readable, protocol)
         languages[code] = _scores(directions, interval)
         subsets: dict[str, Any] = {}
         for name, mask in benchmark.subsets.items():
@@ -118,7 +131,8 @@ def evaluate(
     return {
         "format": FORMAT,
         "benchmark": benchmark.name,
-        "protocol": benchmark.protocol,
+        "protocol": benchmark.protocol if protocol == DEFAULT_PROTOCOL else _said(benchmark.protocol, protocol),
+        "ranking": protocol,
         "model": model,
         "gallery_images": int(readable.size),
         "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
@@ -128,6 +142,15 @@ def evaluate(
         "interval": {"draws": interval.draws, "seed": interval.seed, "level": 95, "unit": "image"},
         "environment": environment(),
     }
+
+
+def check_protocol(name: str) -> None:
+    """Raise :class:`ConfigError` with "did you mean" unless there is a protocol of this name."""
+    check_names([name], PROTOCOLS, where="protocol")
+
+
+def _said(benchmark: str, protocol: str) -> str:
+    return "; ".join(part for part in (benchmark, f"protocol {protocol}, {PROTOCOLS[protocol]}") if part)
 
 
 def environment() -> dict[str, Any]:
@@ -185,6 +208,7 @@ def _ranks(
     code: str,
     images: NDArray[np.floating],
     readable: NDArray[np.int64],
+    protocol: str,
 ) -> list[_Queries]:
     """Encode one language's captions and rank both directions, in the order of ``DIRECTIONS``."""
     place = np.full(len(benchmark.images), -1)
@@ -203,9 +227,10 @@ def _ranks(
             f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
             hint="encode_text must return one row for each text",
         )
+    backwards = metrics.image_to_text_ranks_by_group if protocol == "mla" else metrics.image_to_text_ranks
     return [
         _Queries(metrics.text_to_image_ranks(texts, images, owner), readable[owner]),
-        _Queries(metrics.image_to_text_ranks(texts, images, owner), readable[np.unique(owner)]),
+        _Queries(backwards(texts, images, owner), readable[np.unique(owner)]),
     ]
 
 

@@ -127,7 +127,7 @@ METHODS = {
             "adapter",
             "two bottlenecks inside every block (PECT)",
             s.AdapterSettings,
-            _module(lambda c, shared: [AdapterIngredient(shared, c.bottleneck, c.adapter_std)]),
+            _module(lambda c, shared: [AdapterIngredient(shared, c.bottleneck, c.adapter_std, c.activation)]),
             TEIR,
             PECT,
         ),
@@ -135,7 +135,11 @@ METHODS = {
             "compacter",
             "two bottlenecks of Kronecker products (PECT)",
             s.CompacterSettings,
-            _module(lambda c, shared: [CompacterIngredient(shared, c.reduction, c.terms, c.factor_rank)]),
+            _module(
+                lambda c, shared: [
+                    CompacterIngredient(shared, c.reduction, c.terms, c.factor_rank, c.activation, c.start)
+                ]
+            ),
             TEIR,
             PECT,
         ),

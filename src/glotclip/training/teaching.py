@@ -97,7 +97,8 @@ class Teacher:
         results: list[FitResult] = []
         name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision)
         for number, (stage, count) in enumerate(zip(stages, steps, strict=True)):
-            batches: Source = self._source(lesson, captions, stage, count, number)
+            captions_source = self._source(lesson, captions, stage, count, number)
+            batches: Source = captions_source
             learner = LessonLearner(self.base, lesson, stage.objective, self.precision)
             guarded: Learner
             batches, guarded = strategy.guard(lesson, batches, learner, number)
@@ -114,6 +115,7 @@ class Teacher:
                     identity=f"{self.identity}:{name}:{number}",
                     log=self._logger(name, stage.name, before, sum(steps)),
                     validate=self._validator(encoder, lesson.task.languages, strategy),
+                    steps_per_epoch=captions_source.steps_per_epoch,
                     stop=self.stop,
                     keep=number + 1 < len(stages),
                 )
