@@ -40,15 +40,34 @@ def normalise(code: str) -> str:
     return str(langcodes.standardize_tag(text))
 
 
-def normalise_all(codes: Iterable[str]) -> list[str]:
-    """Normalise several codes, keeping their order; a code given twice is an error."""
+def normalise_all(codes: str | Iterable[str]) -> list[str]:
+    """Normalise several codes, keeping their order; a code given twice is an error.
+
+    A single text is one code, or several with commas or spaces between them, as on the command line.
+    """
     seen: list[str] = []
-    for code in codes:
+    for code in codes.replace(",", " ").split() if isinstance(codes, str) else codes:
         normal = normalise(code)
         if normal in seen:
             raise LanguageError(f"language {normal!r} is given twice", hint="name each language once")
         seen.append(normal)
     return seen
+
+
+def resolve(code: str, available: Iterable[str]) -> str | None:
+    """Return the best of ``available`` for a wanted code, by CLDR's likely subtags; ``None`` if none fits.
+
+    ``zh`` is served by ``zh-CN``, ``de-AT`` by ``de``; another script (``zh-Hant``) serves nobody.
+    """
+    import langcodes
+
+    wanted, have = normalise(code), list(available)
+    if wanted in have:
+        return wanted
+    full = langcodes.Language.get(wanted).maximize()
+    likely = {each: langcodes.Language.get(each).maximize() for each in have}
+    near = [each for each, tag in likely.items() if (tag.language, tag.script) == (full.language, full.script)]
+    return min(near, key=lambda each: (likely[each].territory != full.territory, len(each)), default=None)
 
 
 def check_installed(code: str, installed: Iterable[str]) -> str:

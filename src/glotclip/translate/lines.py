@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text, split_lines
 from glotclip.errors import ConfigError, DataError
 from glotclip.storage import file_sha256
 from glotclip.translate.engine import BatchEngine, digest
@@ -133,11 +133,6 @@ def run_program(command: Sequence[str], text: str = "", *, environment: dict[str
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, plain or ``.gz``, white space as single spaces; some may be empty."""
     return [" ".join(line.split()) for line in split_lines(read_text(path))]
-
-
-def split_lines(text: str) -> list[str]:
-    """Split at line feeds only: ``splitlines`` also breaks at U+2028 and its like, inside a caption."""
-    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _stat(argument: str) -> Iterator[str]:
