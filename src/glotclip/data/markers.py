@@ -31,7 +31,7 @@ def is_missing(value: object) -> bool:
     if value is None:
         return True
     if isinstance(value, float):
-        return value != value  # noqa: PLR0124 -- NaN, which JSON's readers give as a number
+        return value != value
     return isinstance(value, str) and (not value.strip() or marker_of(value) is not None)
 
 
@@ -41,4 +41,3 @@ def marker_of(text: str) -> str | None:
     if not shown or len(shown) > _LONGEST:
         return None
     return shown if unicodedata.normalize("NFKC", shown).casefold() in MARKERS or shown in MARKERS else None
-

@@ -215,7 +215,8 @@ def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
     first = "; ".join(describe(row) for row in corpus.bad[:3]) or "it holds no rows"
     raise DataError(
         f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
-        hint="correct the rows listed" + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
+        hint="correct the rows listed"
+        + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
     )
 
 

@@ -120,6 +120,7 @@ def evaluate(
         "benchmark": benchmark.name,
         "protocol": benchmark.protocol,
         "model": model,
+        "gallery": benchmark.gallery,
         "gallery_images": int(readable.size),
         "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
         "languages": languages,

@@ -130,9 +130,9 @@ def run_program(command: Sequence[str], text: str = "", *, environment: dict[str
         raise DataError(f"{command[0]} did not write UTF-8", hint="set its encoding, e.g. LC_ALL=C.UTF-8") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     """Return the lines of a text file, plain or ``.gz``, white space as single spaces; some may be empty."""
-    return [" ".join(line.split()) for line in split_lines(read_text(path))]
+    return [" ".join(line.split()) for line in split_lines(read_text(path, encoding))]
 
 
 def _stat(argument: str) -> Iterator[str]:
