@@ -53,10 +53,13 @@ def normalise(code: str) -> str:
     return str(langcodes.standardize_tag(text))
 
 
-def normalise_all(codes: Iterable[str]) -> list[str]:
-    """Normalise several codes, keeping their order; a code given twice is an error."""
+def normalise_all(codes: str | Iterable[str]) -> list[str]:
+    """Normalise several codes, keeping their order; a code given twice is an error.
+
+    A single text is one code, or several with commas or spaces between them, as on the command line.
+    """
     seen: list[str] = []
-    for code in codes:
+    for code in codes.replace(",", " ").split() if isinstance(codes, str) else codes:
         normal = normalise(code)
         if normal in seen:
             raise LanguageError(f"language {normal!r} is given twice", hint="name each language once")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from glotclip.api.common import ENGLISH, list_skipped
+from glotclip.api.common import ENGLISH, list_skipped, opened
 from glotclip.config import read_recipe, settings_from
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset, Reading
 from glotclip.data.schema import BadRow
 from glotclip.errors import StorageError
 from glotclip.models.checkpoints import load_base, save_base
@@ -50,6 +50,7 @@ class Finetuned:
     steps: int
     seconds: float
     skipped: tuple[BadRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def finetune(
@@ -61,6 +62,7 @@ def finetune(
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
     log: Callable[[dict[str, Any]], None] | None = None,
+    **reading: Unpack[Reading],
 ) -> Finetuned:
     """Fine-tune both towers of a base on English pairs, and save the result as a new base (MLA's FT-En).
 
@@ -72,6 +74,8 @@ def finetune(
         settings: settings that differ from the recipe.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         log: called after every step with its numbers.
+        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
+            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
 
     Raises:
         StorageError: if ``out`` exists.
@@ -85,17 +89,18 @@ def finetune(
     values = {**(read_recipe(Path(recipe)) if recipe else {}), **(settings or {})}
     chosen = settings_from(tuning.FinetuneSettings, values, where="the settings")
     base = load(model, device=device).base if isinstance(model, str | Path) else model
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = opened(data, reading)
     corpus = dataset.corpus([ENGLISH])
+    notes = dataset.notes([ENGLISH]) or corpus.notes
     checkpoint = target.with_name(f".{target.name}.training.safetensors")
     encoder, result, bad = tuning.finetune(base, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
     save_base(encoder, target)
     facts = {"settings": chosen.model_dump(mode="json"), "base": base.fingerprint, "data": dataset.name}
     write_json(target / "training.json", {**facts, "steps": result.steps, "seconds": round(result.seconds, 1)})
     skipped = (*corpus.bad, *bad)
-    list_skipped(target, skipped)
+    list_skipped(target, skipped, notes)
     checkpoint.unlink(missing_ok=True)
-    return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped)
+    return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped, notes)
 
 
 def rebase(folder: str | Path, base: str | Path | DualEncoder, out: str | Path) -> Polyglot:

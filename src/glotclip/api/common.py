@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glotclip.data.dataset import Dataset, Reading, open_dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
+from glotclip.errors import ConfigError
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
@@ -67,9 +69,28 @@ def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate 
     return None if engine is None else translator_of(engine, cache).translate
 
 
-def list_skipped(folder: Path, skipped: Sequence[BadRow]) -> None:
-    """List what was skipped in ``skipped.txt``; where nothing was, an earlier run's list goes away."""
+def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
+    """Open a dataset by its name or path; one that is open already is taken as it is.
+
+    Raises:
+        ConfigError: if it is open already and it is said how to read it.
+    """
+    if not isinstance(data, Dataset):
+        return open_dataset(data, **reading)
+    if reading:
+        raise ConfigError(
+            f"{', '.join(reading)} cannot be set for a dataset that is open already", hint="give them to open_dataset"
+        )
+    return data
+
+
+def list_skipped(folder: Path, skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> None:
+    """List what was skipped, and what else was noted of the data, in ``skipped.txt``.
+
+    Where there is nothing to list, an earlier run's list goes away.
+    """
     path = folder / "skipped.txt"
     path.unlink(missing_ok=True)
-    if skipped:
-        write_text(path, "".join(f"{describe(bad)}\n" for bad in skipped))
+    lines = [*(f"note: {note}" for note in notes), *(describe(bad) for bad in skipped)]
+    if lines:
+        write_text(path, "".join(f"{line}\n" for line in lines))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
 from glotclip.api.common import (
@@ -16,13 +16,15 @@ from glotclip.api.common import (
     Progress,
     companions_of,
     gallery_features,
+    opened,
     silent,
     translator_of,
 )
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset, Reading, open_dataset
 from glotclip.data.schema import describe
+from glotclip.data.serving import servers
 from glotclip.data.view import View, ViewedDataset, validation
-from glotclip.errors import DataError
+from glotclip.errors import ConfigError, DataError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: Polyglot | str | Path,
     benchmark: Benchmark | Dataset | str | Path = "emoji",
-    langs: Sequence[str] | None = None,
+    langs: str | Sequence[str] | None = None,
     *,
     device: str = "auto",
     precision: str = "fp32",
@@ -51,13 +53,15 @@ def evaluate(
     progress: Progress = silent,
     intervals: int = 1000,
     protocol: str = retrieval.DEFAULT_PROTOCOL,
+    **reading: Unpack[Reading],
 ) -> dict[str, Any]:
     """Score retrieval in both directions, language by language; see :func:`glotclip.evaluation.retrieval.evaluate`.
 
     Args:
         model: a loaded model, or what :func:`load` takes.
         benchmark: a benchmark, ``emoji``, or a dataset, caption file or folder whose rows of split "test" are used.
-        langs: languages; by default those that both model and benchmark have.
+        langs: languages, a list of codes or a text with one or several; by default those that both model and
+            benchmark have.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
         translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
@@ -69,11 +73,13 @@ def evaluate(
         intervals: bootstrap draws; 0 leaves the intervals out.
         protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions
             as one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
+        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
+            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
 
     Returns:
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what
         :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
-        or was odd, and why.
+        or was odd, and why, and ``notes`` what else there is to know of the data, warnings included.
     """
     retrieval.check_protocol(protocol)  # before a model is loaded
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
@@ -85,11 +91,17 @@ def evaluate(
         name = f"{name} after translation by {engine.name}"
     if langs is not None:
         langs = normalise_all(langs)
-    if isinstance(benchmark, str | Path):
-        benchmark = open_dataset(benchmark)
-    if isinstance(benchmark, Dataset):
-        codes = _codes(langs, benchmark.languages(), None if rival else polyglot.languages)
+    notes: tuple[str, ...] = ()
+    if isinstance(benchmark, str | Path | Dataset):
+        benchmark = opened(benchmark, reading)
+        codes = langs or _common(benchmark.languages(), None if rival else polyglot.languages)
+        notes = benchmark.notes(codes)
         benchmark = _asked(benchmark, codes, polyglot, companions, cache, rival is not None)
+    elif reading:
+        raise ConfigError(
+            f"{', '.join(reading)} cannot be set for a benchmark that is made already",
+            hint="name the data, or give them to open_dataset",
+        )
     codes = _codes(langs, list(benchmark.captions), None if rival else polyglot.languages)
     features = gallery_features(polyglot, benchmark, cache, progress)
     result = retrieval.evaluate(
@@ -103,7 +115,15 @@ def evaluate(
         protocol=protocol,
     )
     left_out = (*benchmark.bad, *features.bad, *features.odd)
-    return {**result, "skipped": [describe(each) for each in left_out]}
+    return {**result, "skipped": [describe(each) for each in left_out], "notes": list(notes)}
+
+
+def _common(have: Sequence[str], known: Sequence[str] | None) -> list[str]:
+    """The languages that there are captions in and a model knows (``None``: all), as the model calls them."""
+    if known is None:
+        return list(have)
+    exact = [code for code in have if code in known]
+    return [*exact, *(code for code in servers(known, have) if code not in exact)]
 
 
 def _codes(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:

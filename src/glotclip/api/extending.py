@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
-from glotclip.api.common import Progress, companions_of, list_skipped, silent
+from glotclip.api.common import Progress, companions_of, list_skipped, opened, silent
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset, Reading
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import BadRow
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
 from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.methods.method import Method, method_named
 from glotclip.methods.settings import MethodSettings
@@ -48,6 +49,8 @@ class Extended:
             nothing was evaluated.
         evaluations: the scores themselves: task → language → scores.
         skipped: rows and pictures that could not be used; also listed in ``skipped.txt`` in the folder.
+        notes: what else there is to know of the data, warnings included; likewise.
+        gallery: what the scores are on, in a few words; empty if nothing was evaluated, or by a hook of one's own.
     """
 
     folder: Path
@@ -55,6 +58,8 @@ class Extended:
     matrix: AccuracyMatrix | None
     evaluations: Mapping[str, Any]
     skipped: tuple[BadRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    gallery: str = ""
 
     def load(self) -> Polyglot:
         """Load the model that was made."""
@@ -73,6 +78,7 @@ class ExtendPlan:
     skipped: tuple[BadRow, ...]
     cache: Path | None = None
     world: World = field(default_factory=World)
+    notes: tuple[str, ...] = ()
 
 
 def resolve_settings(
@@ -130,7 +136,7 @@ def curriculum_of(
 
 def plan_extension(
     model: str | Path | Polyglot,
-    langs: Sequence[str],
+    langs: str | Sequence[str],
     *,
     data: str | Path | Dataset = "emoji",
     method: str = "lexicon",
@@ -143,6 +149,7 @@ def plan_extension(
     device: str = "auto",
     cache: Path | None = None,
     progress: Progress = silent,
+    **reading: Unpack[Reading],
 ) -> ExtendPlan:
     """Check and resolve everything that :func:`extend` does before it trains; arguments as there."""
     codes = normalise_all(langs)
@@ -154,7 +161,7 @@ def plan_extension(
     )
     wanted, train = curriculum.method_settings, curriculum.train
     view = View(wanted.text, wanted.partner, train.shots, train.shots_seed)
-    dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = opened(data, reading)
     if view != View():
         dataset = ViewedDataset(dataset, view, companions_of(companions, cache))
     corpus = dataset.corpus(codes)
@@ -174,12 +181,15 @@ def plan_extension(
         for code in codes
     }
     skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
-    return ExtendPlan(polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world())
+    notes = dataset.notes(codes) or corpus.notes
+    return ExtendPlan(
+        polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world(), notes
+    )
 
 
 def extend(
     model: str | Path | Polyglot,
-    langs: Sequence[str],
+    langs: str | Sequence[str],
     *,
     data: str | Path | Dataset = "emoji",
     method: str = "lexicon",
@@ -195,12 +205,13 @@ def extend(
     cache: Path | None = None,
     hooks: Hooks | None = None,
     progress: Progress = silent,
+    **reading: Unpack[Reading],
 ) -> Extended:
     """Teach a model languages and write the result to a folder; run again after a kill, it goes on.
 
     Args:
         model: what :func:`load` takes; a folder made by an earlier ``extend`` gains the languages.
-        langs: the languages, learnt one after another in this order.
+        langs: the languages, learnt one after another in this order: a list of codes, or a text with one or several.
         data: ``emoji``, or a caption file or folder with columns text, lang, image and/or english.
         method: how; see :data:`glotclip.methods.method.METHODS`.
         out: the folder to write. It may be ``model`` itself: each language is one atomic update.
@@ -218,6 +229,8 @@ def extend(
         hooks: callbacks for progress; where ``evaluate`` is not given, ``benchmark`` is evaluated, and a signal
             stops the run as ``stop`` does.
         progress: called with (what, done, total) while features are computed.
+        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
+            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
 
     Raises:
         GlotclipError: any of its kinds, each with what to do next; the folder is then as it was.
@@ -226,6 +239,7 @@ def extend(
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
         joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
+        **reading,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)
 
@@ -274,12 +288,15 @@ def run_extension(
         )
         record = extension.run()
     if plan.world.leads:
-        list_skipped(plan.folder.path, plan.skipped)
+        list_skipped(plan.folder.path, plan.skipped, plan.notes)
     evaluations = record.run.evaluations if record.run else {}
+    gallery = hooks.evaluate.benchmark.gallery if isinstance(hooks.evaluate, Scorer) else ""
     return Extended(
         plan.folder.path,
         tuple(plan.folder.load(plan.polyglot.base).languages),
         accuracy_matrix(evaluations),
         evaluations,
         plan.skipped,
+        plan.notes,
+        gallery,
     )

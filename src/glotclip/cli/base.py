@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 
 def train_base(
@@ -61,6 +62,11 @@ def finetune(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
     ] = None,
+    images: Images = None,
+    default_lang: DefaultLang = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
+    hold_out: HoldOut = HOLD_OUT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -84,10 +90,22 @@ def finetune(
             log=lambda numbers: progress(
                 "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
             ),
+            images=images,
+            default_lang=default_lang,
+            encoding=encoding,
+            max_skipped=max_skipped,
+            hold_out=hold_out,
         )
+    say_notes(console, done.notes)
     if done.skipped:
         console.say(f"{len(done.skipped)} pictures could not be read; all in {out / 'skipped.txt'}")
     console.say(f"{done.steps} steps in {duration(done.seconds)}; wrote {out}")
     console.result(
-        {"folder": str(out), "fingerprint": done.fingerprint, "steps": done.steps, "seconds": round(done.seconds, 1)}
+        {
+            "folder": str(out),
+            "fingerprint": done.fingerprint,
+            "steps": done.steps,
+            "seconds": round(done.seconds, 1),
+            "notes": list(done.notes),
+        }
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.options import say_notes
 
 if TYPE_CHECKING:
     from glotclip.compare.forecast import Forecast
@@ -138,7 +139,8 @@ def _reached(study: Study, each: Cell) -> str:
     value = study.bench.finished(each)
     found = numbers(value) if value is not None else {}
     names = ("average", "learnt", "en after")
-    return ", ".join(f"{name} {found[name]:.1f}" for name in names if found.get(name) is not None)
+    scores = ", ".join(f"{name} {found[name]:.1f}" for name in names if found.get(name) is not None)
+    return f"R@1 on {value['gallery']}: {scores}" if value is not None and "gallery" in value else scores
 
 
 def _conclude(study: Study, console: Console) -> None:
@@ -146,7 +148,9 @@ def _conclude(study: Study, console: Console) -> None:
     from glotclip.evaluation.tables import Table
 
     value = study.write_report()
-    page = comparison.report(study.results(), title=study.recipe.title)
+    done = study.results()
+    say_notes(console, [note for each in done for note in each.get("notes", ())])
+    page = comparison.report(done, title=study.recipe.title)
     console.say()
     for part in (part for section in page.sections[:2] for part in section.parts):
         if isinstance(part, Table):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from glotclip.cli.console import Console, Progress, split_codes
+from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 
 def evaluate(
@@ -37,11 +38,13 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(
-            help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."
-        ),
+        typer.Option(help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."),
     ] = "karpathy",
-    images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
+    images: Images = None,
+    default_lang: DefaultLang = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
+    hold_out: HoldOut = HOLD_OUT,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
@@ -50,7 +53,6 @@ def evaluate(
 ) -> None:
     """Measure how well texts find pictures and pictures find texts, in every language."""
     from glotclip import api
-    from glotclip.data.dataset import open_dataset
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
     from glotclip.storage import write_json
@@ -59,7 +61,7 @@ def evaluate(
     with Progress() as progress:
         result = api.evaluate(
             model,
-            open_dataset(benchmark, images),
+            benchmark,
             split_codes(langs) or None,
             device=device,
             precision=precision,
@@ -68,7 +70,13 @@ def evaluate(
             progress=progress,
             intervals=intervals,
             protocol=protocol,
+            images=images,
+            default_lang=default_lang,
+            encoding=encoding,
+            max_skipped=max_skipped,
+            hold_out=hold_out,
         )
+    say_notes(console, result["notes"])
     (section,) = report.from_run({"results": {str(result["benchmark"]): result}}).sections
     console.say(f"{section.title}: {section.text}\n")
     for part in section.parts:

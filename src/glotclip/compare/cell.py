@@ -81,6 +81,7 @@ class Bench:
         companions = {"companions": cell.recipe.companions} if cell.recipe.companions else {}
         return {
             **companions,
+            **({"reading": {**cell.recipe.reading}} if cell.recipe.reading else {}),
             "base": base.fingerprint,
             "start": {name: pack.manifest.sha256 for name, pack in self.polyglot.packs.items()},
             "data": _content(cell.recipe.data),
@@ -164,11 +165,13 @@ class Bench:
             "inputs": inputs,
             "tasks": [list(task) for task in plan.curriculum.tasks],
             "protocol": scorer.benchmark.protocol,
+            "gallery": scorer.benchmark.gallery,
             "text_weights": self.polyglot.base.text_weights,
             "training": diary.tasks,
             "seconds": diary.clock(),
             "packs": _packs(made.folder),
             "skipped": len(made.skipped),
+            "notes": list(made.notes),
             "scores": {task: _brief(scores) for task, scores in made.evaluations.items()},
             "final": list(made.evaluations.values())[-1],
             "environment": environment(),
@@ -236,7 +239,7 @@ class _Diary:
 
 
 def _data(cell: Cell) -> Dataset:
-    return open_dataset(cell.recipe.data, Path(cell.recipe.images) if cell.recipe.images else None)
+    return open_dataset(cell.recipe.data, **cell.recipe.reading)
 
 
 def _head(cell: Cell) -> dict[str, Any]:

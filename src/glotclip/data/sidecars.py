@@ -10,19 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from glotclip.data.readers import Found, collect, finish, read_text
+from glotclip.data.encodings import read_text, split_lines
+from glotclip.data.readers import Found, Tally, collect, corpus_of
 from glotclip.data.schema import BadRow, Corpus, Row, known_split
 from glotclip.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 
 
-def read_folder(folder: Path, *, default_lang: str | None = None, name: str | None = None) -> Corpus:
+def read_folder(
+    folder: Path,
+    *,
+    default_lang: str | None = None,
+    images: Path | None = None,
+    encoding: str | None = None,
+    name: str | None = None,
+) -> Corpus:
     """Read every caption file below ``folder`` that lies beside its picture.
 
     Args:
         folder: searched with all its subfolders; hidden ones are left out.
         default_lang: language of caption files that do not name theirs.
+        images: the folder of the pictures, where those do not lie beside their captions: in the same folders below
+            it, or all in it.
+        encoding: of the caption files; see :func:`glotclip.data.encodings.read_text`.
         name: what the corpus is called; ``None``: the folder's name.
 
     Raises:
@@ -30,8 +41,11 @@ def read_folder(folder: Path, *, default_lang: str | None = None, name: str | No
     """
     rows: list[Row] = []
     bad: list[BadRow] = []
+    tally = Tally()
     files = list(_visible_files(folder))
-    pictures = _by_stem(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    home = images or folder
+    shown = files if images is None else list(_visible_files(images))
+    pictures = _by_stem(path.relative_to(home) for path in shown if path.suffix.lower() in IMAGE_SUFFIXES)
     captions = [path for path in files if path.suffix.lower() == ".txt"]
     if not captions:
         raise DataError(
@@ -39,27 +53,30 @@ def read_folder(folder: Path, *, default_lang: str | None = None, name: str | No
             hint="put photo.txt or photo.de.txt beside photo.jpg, one caption a line; or give a .csv, .tsv or .jsonl",
         )
     for path in captions:
-        match = _picture_of(path, pictures)
+        beside = path.relative_to(folder)
+        match = _picture_of(beside, pictures)
+        if match is None and images is not None:
+            match = _picture_of(Path(beside.name), pictures)
         if match is None:
-            bad.append(BadRow(str(path), None, "there is no picture of this name beside it"))
+            place = f"in {images}" if images is not None else "beside it"
+            bad.append(BadRow(str(path), None, f"there is no picture of this name {place}"))
             continue
         image, lang = match
         if lang is None and default_lang is None:
             raise DataError(
                 f"{path} does not say its language",
-                hint=f"call it {image.stem}.en.txt, or say the language of such files (default_lang)",
+                hint=f"call it {image.stem}.en.txt, or say the language of such files (--default-lang en)",
             )
         try:
-            text = read_text(path)
+            text = read_text(path, encoding)
         except DataError as error:
             bad.append(BadRow(str(path), None, error.message))
             continue
-        shown = image.relative_to(folder)
-        found = _lines(text, image.name, lang, _split_of(shown), group=str(shown))
-        good, wrong = collect(found, where=str(path), default_lang=default_lang, root=image.parent)
+        found = _lines(text, str(image), lang, _split_of(beside), group=str(image))
+        good, wrong = collect(found, where=str(path), default_lang=default_lang, root=home, tally=tally)
         rows += good
         bad += wrong
-    return Corpus(name or folder.resolve().name, finish(rows), tuple(bad))
+    return corpus_of(name or folder.resolve().name, rows, bad, tally)
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
@@ -93,15 +110,15 @@ def _picture_of(caption: Path, pictures: dict[Path, Path]) -> tuple[Path, str | 
     return (pictures[shorter], lang) if shorter in pictures and shorter is not None else None
 
 
-def _split_of(shown: Path) -> str:
-    """Return the split that a picture's first folder names; ``train`` if it names none."""
+def _split_of(caption: Path) -> str | None:
+    """Return the split that the first folder of a caption file names; ``None`` if it names none."""
     try:
-        return known_split(shown.parts[0]) if len(shown.parts) > 1 else "train"
+        return known_split(caption.parts[0]) if len(caption.parts) > 1 else None
     except DataError:
-        return "train"
+        return None
 
 
-def _lines(text: str, image: str, lang: str | None, split: str, *, group: str) -> Iterator[Found]:
-    for line, caption in enumerate(text.split("\n"), start=1):
+def _lines(text: str, image: str, lang: str | None, split: str | None, *, group: str) -> Iterator[Found]:
+    for line, caption in enumerate(split_lines(text), start=1):
         if caption.strip():
             yield line, {"text": caption, "image": image, "lang": lang, "split": split, "group": group}

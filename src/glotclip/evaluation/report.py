@@ -23,7 +23,7 @@ from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
 
 Part = Table | Curves | HeatMap
-RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment")
+RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment", "gallery")
 NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
 MEASURES = (
     "Average: over the languages known by then. Learning accuracy: each language right after it was learnt. "
@@ -59,7 +59,8 @@ def from_run(run: Mapping[str, Any]) -> Report:
     Args:
         run: ``title`` and any of ``summary`` (a paragraph), ``matrices`` ({run name: accuracy matrix as JSON or
             object}), ``results`` ({name: what :func:`glotclip.evaluation.retrieval.evaluate` gave}), ``rows``
-            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested).
+            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested), and
+            ``gallery`` (what the matrices' scores are on, in a few words).
 
     Raises:
         DataError: for a key that is none of these, or a matrix that is none.
@@ -73,7 +74,7 @@ def from_run(run: Mapping[str, Any]) -> Report:
     }
     sections: list[Section] = []
     if matrices:
-        sections += _continual(matrices)
+        sections += _continual(matrices, str(run.get("gallery", "")))
     sections += [_result(name, result) for name, result in run.get("results", {}).items()]
     if run.get("rows"):
         sections.append(Section("Measurements", (Table.of(run["rows"]),)))
@@ -83,11 +84,20 @@ def from_run(run: Mapping[str, Any]) -> Report:
     return Report(str(run.get("title", "Run")), tuple(sections), str(run.get("summary", "")))
 
 
-def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
+def on_gallery(what: str, gallery: str) -> str:
+    """Say what a score is on, where that is known."""
+    return f"{what} on {gallery}" if gallery else what
+
+
+def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str = "") -> list[Section]:
     """Sections about what was learnt and what was forgotten, one run beside the other."""
     scores = " and ".join(dict.fromkeys(matrix.score for matrix in matrices.values()))
     known = list(dict.fromkeys(language for matrix in matrices.values() for language in matrix.known))
-    summary = Table.of([_summary_row(name, matrix, known) for name, matrix in matrices.items()], note=MEASURES)
+    summary = Table.of(
+        [_summary_row(name, matrix, known) for name, matrix in matrices.items()],
+        title=f"Scores on {gallery}" if gallery else "",
+        note=MEASURES,
+    )
     lines = {"Average over the languages known by then": {n: _averages(m) for n, m in matrices.items()}}
     for language in known:
         lines[f"Language {language}, known before the first task"] = {
@@ -111,9 +121,13 @@ def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
         for name, matrix in matrices.items()
     )
     return [
-        Section("Learning and forgetting", (summary, _languages(matrices)), f"Scores are {scores}, in percent."),
-        Section("After each task", curves),
-        Section("Every language after every task", maps),
+        Section(
+            "Learning and forgetting",
+            (summary, _languages(matrices, gallery)),
+            f"{on_gallery(f'Scores are {scores}', gallery)}, in percent.",
+        ),
+        Section("After each task", curves, f"{on_gallery('Scores', gallery)}." if gallery else ""),
+        Section("Every language after every task", maps, f"{on_gallery('Scores', gallery)}." if gallery else ""),
     ]
 
 
@@ -129,7 +143,7 @@ def _summary_row(name: str, matrix: AccuracyMatrix, known: Sequence[str]) -> dic
     return row
 
 
-def _languages(matrices: Mapping[str, AccuracyMatrix]) -> Table:
+def _languages(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> Table:
     """Each language right after it was learnt and at the end, in every run."""
     records: dict[str, dict[str, Cell]] = {}
     for name, matrix in matrices.items():
@@ -143,7 +157,7 @@ def _languages(matrices: Mapping[str, AccuracyMatrix]) -> Table:
                     f"{prefix}change": None if learnt is None or last is None else last - learnt,
                 }
             )
-    return Table.of(list(records.values()), title="Each language")
+    return Table.of(list(records.values()), title=on_gallery("Each language", gallery))
 
 
 def _averages(matrix: AccuracyMatrix) -> list[float | None]:
@@ -165,7 +179,8 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
         "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images. "
         f"Protocol {ranking}, {retrieval.PROTOCOLS.get(ranking, 'unknown here')}."
     )
-    parts = [Table.of(records, note=note)]
+    gallery = str(result.get("gallery", ""))
+    parts = [Table.of(records, title=on_gallery("Retrieval", gallery) if gallery else "", note=note)]
     disparity = [
         {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}
         for score, values in result["disparity"].items()
@@ -173,7 +188,12 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
     ]
     if len(result["languages"]) > 1:
         parts.append(
-            Table.of(disparity, title=f"Disparity between languages, gaps to {result['disparity']['reference']}")
+            Table.of(
+                disparity,
+                title=on_gallery(
+                    f"Disparity between languages, gaps to {result['disparity']['reference']},", gallery
+                ).removesuffix(","),
+            )
         )
     return Section(name, tuple(parts), str(result.get("protocol", "")))
 

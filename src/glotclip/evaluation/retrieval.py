@@ -134,6 +134,7 @@ def evaluate(
         "protocol": benchmark.protocol if protocol == DEFAULT_PROTOCOL else _said(benchmark.protocol, protocol),
         "ranking": protocol,
         "model": model,
+        "gallery": benchmark.gallery,
         "gallery_images": int(readable.size),
         "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
         "languages": languages,

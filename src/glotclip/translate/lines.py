@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text, split_lines
 from glotclip.errors import ConfigError, DataError
 from glotclip.storage import file_sha256
 from glotclip.translate.engine import BatchEngine, digest
@@ -130,14 +130,9 @@ def run_program(command: Sequence[str], text: str = "", *, environment: dict[str
         raise DataError(f"{command[0]} did not write UTF-8", hint="set its encoding, e.g. LC_ALL=C.UTF-8") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     """Return the lines of a text file, plain or ``.gz``, white space as single spaces; some may be empty."""
-    return [" ".join(line.split()) for line in split_lines(read_text(path))]
-
-
-def split_lines(text: str) -> list[str]:
-    """Split at line feeds only: ``splitlines`` also breaks at U+2028 and its like, inside a caption."""
-    return text.removesuffix("\n").split("\n") if text else []
+    return [" ".join(line.split()) for line in split_lines(read_text(path, encoding))]
 
 
 def _stat(argument: str) -> Iterator[str]:

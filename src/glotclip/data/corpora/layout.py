@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text
 from glotclip.data.schema import BadRow, Corpus, Row, check_row
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise_all

@@ -35,7 +35,7 @@ class Clip:
 
     Attributes:
         name: its id in the set; what its captions are grouped by.
-        split: ``train``, ``validation`` or ``test``.
+        split: ``train``, ``validation`` or ``test``; empty while a list is read that does not say it.
         texts: its captions.
         where: the file that lists it.
         file: the path of its file below the videos' folder, where it is known.
