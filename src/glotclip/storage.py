@@ -105,15 +105,49 @@ def writing_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(aside)
 
 
+def printable(text: str) -> str:
+    r"""Return ``text`` as UTF-8 can hold it.
+
+    A name of a file that is not valid in the system's encoding comes with lone surrogates for its bytes (PEP 383).
+    Bytes that are UTF-8 become what they mean, which matters in an ASCII locale; others become ``\xNN``.
+    """
+    return _SURROGATES.sub(_as_bytes, text)
+
+
+def shown(name: str | Path) -> str:
+    r"""Return a file's name for people: on one line, and without power over the terminal.
+
+    Control characters and marks that turn the direction of writing are shown as ``\n``, ``\x1b``, ``\u202e``.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), printable(str(name)))
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]+")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _as_bytes(found: re.Match[str]) -> str:
+    try:
+        return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return found[0].encode("ascii", "backslashreplace").decode("ascii")
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that is valid in UTF-8 whatever the strings hold; see :func:`printable`."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    return _SURROGATES.sub(lambda found: _as_bytes(found).replace("\\", "\\\\"), text)  # they occur in strings alone
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically (UTF-8, final newline as given)."""
+    """Write a text file atomically (UTF-8, final newline as given; what UTF-8 cannot hold as in :func:`printable`)."""
     with writing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(printable(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, readable by people: indented, non-ASCII kept."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(path, to_json(value, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:

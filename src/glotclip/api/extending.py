@@ -171,7 +171,7 @@ def plan_extension(
         )
         for code in codes
     }
-    skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    skipped = (*corpus.bad, *corpus.unused, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
     return ExtendPlan(polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world())
 
 

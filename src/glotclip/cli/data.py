@@ -136,6 +136,7 @@ def get(
 def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
     """Read a caption file or a folder, say what it holds and what is wrong with it."""
     from glotclip.data import corpora, readers
+    from glotclip.data.listing import summary
     from glotclip.data.schema import describe
 
     corpus = (corpora.recognise(path) or readers.read)(path)
@@ -147,6 +148,8 @@ def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
         console.say(f"  {describe(bad)}")
     if len(corpus.bad) > _BAD_SHOWN:
         console.say(f"  and {len(corpus.bad) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    for line in summary(corpus.unused, path):
+        console.say(f"  not used: {line}")
     if bad_rows is not None:
         readers.write_bad_rows(corpus, bad_rows)
         console.say(f"wrote {bad_rows}")
@@ -156,6 +159,7 @@ def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
             "rows": len(corpus),
             "languages": counts,
             "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.bad],
+            "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }
     )
     readers.check_share(corpus)

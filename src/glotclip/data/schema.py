@@ -14,6 +14,7 @@ import numpy.typing as npt
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise
+from glotclip.storage import shown
 
 SPLITS = ("train", "validation", "test")
 _SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
@@ -70,6 +71,8 @@ class BadRow:
 class Corpus:
     """Checked rows under a name, what had to be left out, and the terms of use.
 
+    ``unused`` lists what lies in the corpus's folder beside its captions and is not used, with the reasons: that is no
+    fault of a row, and :func:`check_share` does not count it.
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
     ``sampling`` says which frames stand for its videos.
     """
@@ -80,6 +83,7 @@ class Corpus:
     licence: str = "unknown"
     provenance: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
+    unused: tuple[BadRow, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -211,13 +215,14 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     lines = ["where\tline\treason"]
     for row in corpus.bad:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
-        lines.append(f"{row.where}\t{'' if row.line is None else row.line}\t{reason}")
+        lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
     write_text(path, "\n".join(lines) + "\n")
 
 
 def describe(bad: BadRow) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
-    return f"{bad.where}: {bad.reason}" if bad.line is None else f"{bad.where}:{bad.line}: {bad.reason}"
+    where = shown(bad.where)
+    return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"
 
 
 def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:

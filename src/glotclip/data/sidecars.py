@@ -2,26 +2,30 @@
 
 ``photo.jpg`` is captioned by ``photo.txt`` (or ``photo.jpg.txt``) in the default language, and by
 ``photo.de.txt`` in German. A first folder called ``train``, ``validation`` (``val``, ``dev``) or ``test``
-gives the split. Blank lines are skipped; a picture without captions is left out.
+gives the split. Blank lines are skipped. What is not used is listed with its reason in ``corpus.unused``: images
+without captions, files of other kinds, hidden files, and so on (:mod:`glotclip.data.listing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from glotclip.data.listing import OTHER, list_folder
 from glotclip.data.readers import Found, collect, finish, read_text
 from glotclip.data.schema import BadRow, Corpus, Row, known_split
 from glotclip.errors import DataError
+from glotclip.storage import shown
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+WITHOUT_CAPTIONS = "image without captions"
+NO_CAPTION = "caption file without a caption"
 
 
 def read_folder(folder: Path, *, default_lang: str | None = None, name: str | None = None) -> Corpus:
     """Read every caption file below ``folder`` that lies beside its picture.
 
     Args:
-        folder: searched with all its subfolders; hidden ones are left out.
+        folder: searched with all its subfolders, as :func:`~glotclip.data.listing.list_folder` does.
         default_lang: language of caption files that do not name theirs.
         name: what the corpus is called; ``None``: the folder's name.
 
@@ -30,23 +34,25 @@ def read_folder(folder: Path, *, default_lang: str | None = None, name: str | No
     """
     rows: list[Row] = []
     bad: list[BadRow] = []
-    files = list(_visible_files(folder))
-    pictures = _by_stem(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
-    captions = [path for path in files if path.suffix.lower() == ".txt"]
-    if not captions:
+    listing = list_folder(folder)
+    pictures = _by_stem(listing.images)
+    captioned: set[Path] = set()
+    blank: list[BadRow] = []
+    if not listing.texts:
         raise DataError(
             f"{folder} holds no caption files",
             hint="put photo.txt or photo.de.txt beside photo.jpg, one caption a line; or give a .csv, .tsv or .jsonl",
         )
-    for path in captions:
+    for path in listing.texts:
         match = _picture_of(path, pictures)
         if match is None:
             bad.append(BadRow(str(path), None, "there is no picture of this name beside it"))
             continue
         image, lang = match
+        captioned.add(image)
         if lang is None and default_lang is None:
             raise DataError(
-                f"{path} does not say its language",
+                f"{shown(path)} does not say its language",
                 hint=f"call it {image.stem}.en.txt, or say the language of such files (default_lang)",
             )
         try:
@@ -54,27 +60,19 @@ def read_folder(folder: Path, *, default_lang: str | None = None, name: str | No
         except DataError as error:
             bad.append(BadRow(str(path), None, error.message))
             continue
-        shown = image.relative_to(folder)
-        found = _lines(text, image.name, lang, _split_of(shown), group=str(shown))
+        inside = image.relative_to(folder)
+        found = _lines(text, image.name, lang, _split_of(inside), group=str(inside))
         good, wrong = collect(found, where=str(path), default_lang=default_lang, root=image.parent)
         rows += good
         bad += wrong
-    return Corpus(name or folder.resolve().name, finish(rows), tuple(bad))
+        if not good and not wrong:
+            blank.append(BadRow(str(path), None, NO_CAPTION))
+    listing.images = [path for path in listing.images if path not in captioned]
+    unused = listing.unused({"images": WITHOUT_CAPTIONS, "videos": OTHER})
+    return Corpus(name or folder.resolve().name, finish(rows), tuple(bad), unused=(*unused, *blank))
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    """Yield all files below ``folder`` in a fixed order, without hidden ones; links to folders are not followed."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if not entry.is_symlink():
-                yield from _visible_files(entry)
-        else:
-            yield entry
-
-
-def _by_stem(pictures: Iterator[Path]) -> dict[Path, Path]:
+def _by_stem(pictures: Iterable[Path]) -> dict[Path, Path]:
     """Index pictures by path without suffix, and by the whole path; the first of one name wins."""
     found: dict[Path, Path] = {}
     for path in pictures:
@@ -93,10 +91,10 @@ def _picture_of(caption: Path, pictures: dict[Path, Path]) -> tuple[Path, str | 
     return (pictures[shorter], lang) if shorter in pictures and shorter is not None else None
 
 
-def _split_of(shown: Path) -> str:
+def _split_of(inside: Path) -> str:
     """Return the split that a picture's first folder names; ``train`` if it names none."""
     try:
-        return known_split(shown.parts[0]) if len(shown.parts) > 1 else "train"
+        return known_split(inside.parts[0]) if len(inside.parts) > 1 else "train"
     except DataError:
         return "train"
 
