@@ -72,6 +72,10 @@ class InterruptedRunError(GlotclipError):
     """A folder holds an unfinished run that does not match what is asked now."""
 
 
+class CacheWarning(UserWarning):
+    """What is computed cannot be kept on the disk: it is used all the same, and computed again the next time."""
+
+
 def require(module: str, *, extra: str, purpose: str) -> object:
     """Import ``module`` or raise :class:`MissingExtraError` naming the extra that brings it."""
     import importlib
