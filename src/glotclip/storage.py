@@ -244,8 +244,9 @@ def cache_folder(*parts: str) -> Path:
     place = cache_root().joinpath(*parts)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(bytes(4096))  # a full disk takes an empty file
+        return place
     except OSError as error:
         cannot_keep(cache_root(), error)
     with disk_errors(Path(tempfile.gettempdir())):
