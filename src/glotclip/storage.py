@@ -143,7 +143,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically (UTF-8, final newline as given; what UTF-8 cannot hold as in :func:`printable`)."""
+    """Write a text file atomically (UTF-8, final newline as given; names of files as :func:`printable`)."""
     with writing(path) as aside:
         aside.write_text(printable(text), encoding="utf-8")
 
@@ -188,7 +188,7 @@ def file_sha256(path: Path) -> str:
 
 
 def append_whole(path: Path, whole: int, block: bytes) -> None:
-    """Cut ``path`` to its first ``whole`` bytes, which drops what a kill left half-written, add ``block``, and flush."""
+    """Cut ``path`` to its first ``whole`` bytes, which drops what a kill left half-written; add ``block``; flush."""
     with path.open("ab") as stream:
         stream.truncate(whole)
         stream.write(block)
@@ -246,9 +246,10 @@ def cache_folder(*parts: str) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(bytes(4096))  # a full disk takes an empty file
-        return place
     except OSError as error:
         cannot_keep(cache_root(), error)
+    else:
+        return place
     with disk_errors(Path(tempfile.gettempdir())):
         aside = _temporary_root().joinpath(*parts)
         aside.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,9 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
             DigestIndex(tmp_path).of(tmp_path / name)
 
 
-def test_a_file_that_changes_while_it_is_hashed(tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_hashed(
+    tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one")
     real = hashlib.file_digest

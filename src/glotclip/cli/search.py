@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,58 +29,48 @@ def search(
 
     Every picture of the folder is compared, so the result is exact. Pictures are encoded once and remembered.
     """
-    from glotclip.api import load
+    from glotclip import api
+    from glotclip.data.listing import summary
     from glotclip.data.schema import describe
     from glotclip.evaluation.tables import Table
-    from glotclip.languages import check_installed
-    from glotclip.search.scan import pictures_in
-    from glotclip.search.scan import search as scan
+    from glotclip.storage import shown
 
     console = Console(as_json)
-    pictures = pictures_in(images)
-    polyglot = load(model, device=device)
-    guessed = not lang and len(polyglot.languages) > 1
-    code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
-    if guessed:
-        console.say(f"language guessed: {code} (say it with --lang)")
-    asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        found = scan(polyglot, pictures, [asked], [code], top=top, progress=partial(progress, "pictures"))
-    hits = found.hits[0]
+        found = api.search(
+            model, images, query, lang or None, top=top, companions=companions, device=device, progress=progress
+        )
+    if found.guessed:
+        console.say(f"language guessed: {found.lang} (say it with --lang)")
     console.table(
         Table(
             ("#", "score", "picture"),
-            tuple((place, f"{hit.score:.3f}", str(hit.path)) for place, hit in enumerate(hits, start=1)),
-            title=f"“{query}” ({code}) among {found.searched} pictures",
+            tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1)),
+            title=f"“{found.query}” ({found.lang}) among {found.searched} pictures",
         )
     )
-    if found.bad:
-        console.say(f"{len(found.bad)} pictures could not be read:")
-        for bad in found.bad[:_BAD_SHOWN]:
+    if found.unreadable:
+        console.say(f"{len(found.unreadable)} pictures could not be read:")
+        for bad in found.unreadable[:_BAD_SHOWN]:
             console.say(f"  {describe(bad)}")
-        if len(found.bad) > _BAD_SHOWN:
-            console.say(f"  and {len(found.bad) - _BAD_SHOWN} more; --json lists all")
+        if len(found.unreadable) > _BAD_SHOWN:
+            console.say(f"  and {len(found.unreadable) - _BAD_SHOWN} more; --json lists all")
+    for line in summary(found.unused, images):
+        console.say(f"not searched: {line}")
     console.result(
         {
             "model": model,
-            "query": query,
-            "lang": code,
-            "lang_guessed": guessed,
+            "query": found.query,
+            "lang": found.lang,
+            "lang_guessed": found.guessed,
             "searched": found.searched,
-            "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],
-            "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
+            "hits": [{**_place(hit.path), "score": round(hit.score, 6)} for hit in found.hits],
+            "unreadable": [{**_place(bad.where), "reason": bad.reason} for bad in found.unreadable],
+            "unused": [{**_place(each.where), "reason": each.reason} for each in found.unused],
         }
     )
 
 
-def _as_taught(query: str, lang: str, companions: str | None) -> str:
-    """Translate a query in a language that was taught on translations into English."""
-    from glotclip.api.common import translator_of
-    from glotclip.errors import ConfigError
-
-    if companions is None:
-        raise ConfigError(
-            f"{lang!r} was taught on texts machine-translated into English",
-            hint="name who translates the query, e.g. --companions apertium",
-        )
-    return translator_of(companions, None).translate([query], lang, "en")[0]
+def _place(path: str | Path) -> dict[str, str]:
+    """A file's name, and its address, which tells names apart that are no UTF-8."""
+    return {"path": str(path), "uri": Path(path).absolute().as_uri()}

@@ -291,7 +291,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _lines(value: Mapping[str, Any]) -> str:
     """JSON with a line a member: a matrix of scores on lines of its own would be thousands."""
-    members = (
-        f"{json.dumps(name)}: {to_json(each)}" for name, each in value.items()
-    )
+    members = (f"{json.dumps(name)}: {to_json(each)}" for name, each in value.items())
     return "{\n" + ",\n".join(members) + "\n}\n"

@@ -53,9 +53,7 @@ class Facts:
         found = resolved.stat()
         if not stat.S_ISREG(found.st_mode):
             raise OSError(0, "it is not a regular file", str(path))
-        return cls(
-            str(resolved), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
-        )
+        return cls(str(resolved), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
     @property
     def key(self) -> bytes:

@@ -145,4 +145,6 @@ def folder_digest(folder: Path, pattern: str = "**/*") -> str:
     try:
         return digest(*(f"{path.relative_to(folder)} {index.of(path).hex()}" for path in files))
     except OSError as error:
-        raise DataError(f"{error.filename} cannot be read ({error.strerror})", hint="check its permissions") from error
+        raise DataError(
+            f"{error.filename} cannot be read ({error.strerror})", hint="check its permissions"
+        ) from error

@@ -25,6 +25,7 @@ from glotclip.storage import read_json
 #: row's picture is a path below the pictures' folder, which may not be there.
 Located = tuple[str, int | None, Row | str]
 
+
 class Layout(ABC):
     """How the files of one dataset lie in a folder.
 
