@@ -1,8 +1,8 @@
-"""Speaking to people and to programs: text, tables and progress for the former, JSON for the latter.
+r"""Speaking to people and to programs: text, tables and progress for the former, JSON for the latter.
 
 With ``--json`` standard output holds one JSON document in UTF-8 and nothing else; whatever people read goes to
-standard error. Progress goes to standard error in any case. Names of files that are not UTF-8 are written with ``\\xNN``
-for the bytes (:func:`glotclip.storage.printable`).
+standard error. Progress goes to standard error in any case. Names of files that are not UTF-8 are written with
+``\xNN`` for the bytes (:func:`glotclip.storage.printable`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def complain(message: str, hint: str) -> None:
 
 
 def make_streams_lenient() -> None:
-    r"""Let signs that the locale's encoding lacks be written as ``\u2192`` or ``\xe4``, where they would be an error."""
+    r"""Have signs that the locale's encoding lacks written as ``\u2192`` or ``\xe4``; else they were an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

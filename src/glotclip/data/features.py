@@ -2,8 +2,8 @@
 
 On disk, a :mod:`glotclip.data.feature_store` for each fingerprint and kind. Images and videos are known by their
 content (:mod:`glotclip.data.digests`): what was moved, renamed or copied is not encoded again, and what changed is,
-whatever its name and times say. Versions that knew them by path called the folders ``images`` and ``videos``; those are
-left alone, and may be deleted.
+whatever its name and times say. Versions that knew them by path called the folders ``images`` and ``videos``; those
+are left alone, and may be deleted.
 
 Shapes: n rows in the store, E embedding, H and W picture size in pixels, k frames of a video.
 """
@@ -39,8 +39,8 @@ class Features:
     """Features of the inputs of one call.
 
     Attributes:
-        array: the whole store, float32 (n, E), memory-mapped and read-only; where the cache cannot be written, the rows
-            of this call.
+        array: the whole store, float32 (n, E), memory-mapped and read-only; where the cache cannot be written, the
+            rows of this call.
         rows: int64 (len(input),): the row of each input in ``array``, −1 for what could not be read.
         bad: what could not be read, once each.
         odd: what was read all the same, and what is wrong with it.

@@ -71,8 +71,8 @@ class BadRow:
 class Corpus:
     """Checked rows under a name, what had to be left out, and the terms of use.
 
-    ``unused`` lists what lies in the corpus's folder beside its captions and is not used, with the reasons: that is no
-    fault of a row, and :func:`check_share` does not count it.
+    ``unused`` lists what lies in the corpus's folder beside its captions and is not used, with the reasons: that is
+    no fault of a row, and :func:`check_share` does not count it.
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
     ``sampling`` says which frames stand for its videos.
     """

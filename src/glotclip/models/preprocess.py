@@ -1,8 +1,9 @@
 """Pictures to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
 
 Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
-first frame counts), truncated, far too large, or not a picture at all. The last three raise :class:`ImageError`, before
-time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file is called.
+first frame counts), truncated, far too large, or not a picture at all. The last three raise :class:`ImageError`,
+before time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file
+is called.
 """
 
 from __future__ import annotations
