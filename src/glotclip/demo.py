@@ -18,8 +18,8 @@ from glotclip.evaluation import report
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table
+from glotclip.gallery.rank import Hit, rank
 from glotclip.packs.polyglot import Polyglot
-from glotclip.search.scan import Hit, search
 from glotclip.storage import write_json
 from glotclip.training.extend import Hooks
 
@@ -165,7 +165,7 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
     if concept is None:
         raise DataError("no concept to ask for has a name in every query language", hint="install the extra `demo`")
     queries = [names[code][concept].name for code in asked]
-    found = search(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
+    found = rank(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
     sign_of = {pictures.plain_id(one): emoji.sign(one) for one in emoji.concepts()}
     return concept, tuple(
         Answer(code, query, hits, tuple(sign_of[pictures.plain_id(hit.path.stem)] for hit in hits))

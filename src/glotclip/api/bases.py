@@ -97,7 +97,7 @@ def finetune(
     save_base(encoder, target)
     facts = {"settings": chosen.model_dump(mode="json"), "base": base.fingerprint, "data": dataset.name}
     write_json(target / "training.json", {**facts, "steps": result.steps, "seconds": round(result.seconds, 1)})
-    skipped = (*corpus.bad, *bad)
+    skipped = (*corpus.bad, *corpus.unused, *bad)
     list_skipped(target, skipped, notes)
     checkpoint.unlink(missing_ok=True)
     return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped, notes)

@@ -180,7 +180,7 @@ def plan_extension(
         )
         for code in codes
     }
-    skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    skipped = (*corpus.bad, *corpus.unused, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
     notes = dataset.notes(codes) or corpus.notes
     return ExtendPlan(
         polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world(), notes

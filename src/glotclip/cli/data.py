@@ -153,6 +153,7 @@ def _read(path: Path, images: Path | None, default_lang: str | None, encoding: s
 def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: float, console: Console) -> None:
     """Say what a caption file or a folder holds and what is wrong with it."""
     from glotclip.data import readers
+    from glotclip.data.listing import summary
     from glotclip.data.oddities import oddities
     from glotclip.data.schema import describe
 
@@ -166,6 +167,8 @@ def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: 
         console.say(f"  {describe(bad)}")
     if len(corpus.bad) > _BAD_SHOWN:
         console.say(f"  and {len(corpus.bad) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    for line in summary(corpus.unused, path):
+        console.say(f"  not used: {line}")
     if bad_rows is not None:
         readers.write_bad_rows(corpus, bad_rows)
         console.say(f"wrote {bad_rows}")
@@ -176,6 +179,7 @@ def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: 
             "languages": counts,
             "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.bad],
             "notes": notes,
+            "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }
     )
     readers.check_share(corpus, max_skipped)

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
-from glotclip.cli.console import complain, complain_of
+from glotclip.cli.console import complain, complain_of, make_streams_lenient
 from glotclip.errors import GlotclipError, GlotclipWarning
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
@@ -61,6 +61,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
+    make_streams_lenient()
     try:
         with _warnings_as_notes():
             code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)

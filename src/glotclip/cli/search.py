@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,8 @@ import typer
 from glotclip.cli.console import Console, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glotclip.packs.guess import Guess
 
 _BAD_SHOWN = 5
@@ -34,60 +35,52 @@ def search(
 
     Every picture of the folder is compared, so the result is exact. Pictures are encoded once and remembered.
     """
-    from glotclip.api import load
+    from glotclip import api
+    from glotclip.data.listing import summary
     from glotclip.data.schema import describe
     from glotclip.evaluation.tables import Table
-    from glotclip.languages import check_installed
-    from glotclip.packs.polyglot import AUTO
-    from glotclip.search.scan import pictures_in
-    from glotclip.search.scan import search as scan
+    from glotclip.storage import shown
 
     console = Console(as_json)
-    pictures = pictures_in(images)
-    polyglot = load(model, device=device)
-    guess = polyglot.guess([query])[0] if lang in ("", AUTO) else None
-    code = guess.lang if guess else check_installed(lang, polyglot.languages)
-    guessed = guess is not None and len(polyglot.languages) > 1
-    under = dict(guess.likely) if guess else {code: 1.0}
-    if any(map(polyglot.reads_translations, under)):  # a translation is of one language
-        under = {code: 1.0}
-    if guess and guessed:
-        console.say(_guessed(guess, under))
-    asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        way = code if len(under) == 1 else AUTO
-        found = scan(polyglot, pictures, [asked], [way], top=top, progress=partial(progress, "pictures"))
-    hits = found.hits[0]
+        found = api.search(
+            model, images, query, lang or None, top=top, companions=companions, device=device, progress=progress
+        )
+    if found.guess:
+        console.say(_guessed(found.guess, found.weights))
     console.table(
         Table(
             ("#", "score", "picture"),
-            tuple((place, f"{hit.score:.3f}", str(hit.path)) for place, hit in enumerate(hits, start=1)),
-            title=f"“{query}” ({', '.join(under)}) among {found.searched} pictures",
+            tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1)),
+            title=f"“{found.query}” ({', '.join(found.weights)}) among {found.searched} pictures",
         )
     )
-    if found.bad:
-        console.say(f"{len(found.bad)} pictures could not be read:")
-        for bad in found.bad[:_BAD_SHOWN]:
+    if found.unreadable:
+        console.say(f"{len(found.unreadable)} pictures could not be read:")
+        for bad in found.unreadable[:_BAD_SHOWN]:
             console.say(f"  {describe(bad)}")
-        if len(found.bad) > _BAD_SHOWN:
-            console.say(f"  and {len(found.bad) - _BAD_SHOWN} more; --json lists all")
+        if len(found.unreadable) > _BAD_SHOWN:
+            console.say(f"  and {len(found.unreadable) - _BAD_SHOWN} more; --json lists all")
+    for line in summary(found.unused, images):
+        console.say(f"not searched: {line}")
     console.result(
         {
             "model": model,
-            "query": query,
-            "lang": code,
-            "lang_guessed": guessed,
-            "lang_sure": guess.sure if guess else True,
-            "lang_among": polyglot.languages if guessed else [code],
-            "lang_weights": {each: round(weight, 4) for each, weight in under.items()},
+            "query": found.query,
+            "lang": found.lang,
+            "lang_guessed": found.guess is not None,
+            "lang_sure": found.guess.sure if found.guess else True,
+            "lang_among": list(found.guess.probabilities) if found.guess else [found.lang],
+            "lang_weights": {each: round(weight, 4) for each, weight in found.weights.items()},
             "searched": found.searched,
-            "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],
-            "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
+            "hits": [{**_place(hit.path), "score": round(hit.score, 6)} for hit in found.hits],
+            "unreadable": [{**_place(bad.where), "reason": bad.reason} for bad in found.unreadable],
+            "unused": [{**_place(each.where), "reason": each.reason} for each in found.unused],
         }
     )
 
 
-def _guessed(guess: Guess, under: dict[str, float]) -> str:
+def _guessed(guess: Guess, under: Mapping[str, float]) -> str:
     """What was guessed, how sure that is, and among which languages."""
     among = list(guess.probabilities)
     few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
@@ -98,14 +91,6 @@ def _guessed(guess: Guess, under: dict[str, float]) -> str:
     return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang)"
 
 
-def _as_taught(query: str, lang: str, companions: str | None) -> str:
-    """Translate a query in a language that was taught on translations into English."""
-    from glotclip.api.common import translator_of
-    from glotclip.errors import ConfigError
-
-    if companions is None:
-        raise ConfigError(
-            f"{lang!r} was taught on texts machine-translated into English",
-            hint="name who translates the query, e.g. --companions apertium",
-        )
-    return translator_of(companions, None).translate([query], lang, "en")[0]
+def _place(path: str | Path) -> dict[str, str]:
+    """A file's name, and its address, which tells names apart that are no UTF-8."""
+    return {"path": str(path), "uri": Path(path).absolute().as_uri()}

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ import torch
 from glotclip import api
 from glotclip.compare.recipe import Cell, digest
 from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.digests import DigestIndex
 from glotclip.errors import DataError
 from glotclip.evaluation.retrieval import DIRECTIONS, environment
 from glotclip.languages import normalise_all
 from glotclip.methods.lesson import Lesson
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import file_sha256, read_json, write_json, write_text
+from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.training.extend import Hooks
 from glotclip.training.loop import FitResult
 
@@ -258,14 +258,7 @@ def _content(name: str) -> str:
     path = Path(name)
     if not path.is_file():
         return name
-    facts = path.stat()
-    return _checksum(path, facts.st_mtime_ns, facts.st_size)
-
-
-@lru_cache(maxsize=8)
-def _checksum(path: Path, changed: int, size: int) -> str:
-    """Every cell asks, and the file may be large; a file that was not written since is not read again."""
-    return f"sha256:{file_sha256(path)}"
+    return f"sha256:{DigestIndex().of(path).hex()}"  # every cell asks, and the file may be large
 
 
 def _mark(work: Path) -> Any:
@@ -301,7 +294,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _lines(value: Mapping[str, Any]) -> str:
     """JSON with a line a member: a matrix of scores on lines of its own would be thousands."""
-    members = (
-        f"{json.dumps(name)}: {json.dumps(each, ensure_ascii=False, allow_nan=False)}" for name, each in value.items()
-    )
+    members = (f"{json.dumps(name)}: {to_json(each)}" for name, each in value.items())
     return "{\n" + ",\n".join(members) + "\n}\n"

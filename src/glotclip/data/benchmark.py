@@ -101,7 +101,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         elif path not in index_of:
             further.add(path)
     captions: dict[str, list[Caption]] = {}
-    bad = list(corpus.bad)
+    bad = [*corpus.bad, *corpus.unused]
     for row in rows:
         if row.key is None or row.key not in group_index:
             bad.append(BadRow(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))

@@ -16,6 +16,7 @@ from glotclip.data.markers import is_missing
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError, DataError, LanguageError
 from glotclip.languages import normalise, resolve
+from glotclip.storage import shown
 
 SPLITS = ("train", "validation", "test")
 #: The share of rows that may be left out before data is refused.
@@ -74,6 +75,8 @@ class BadRow:
 class Corpus:
     """Checked rows under a name, what had to be left out, and the terms of use.
 
+    ``unused`` lists what lies in the corpus's folder beside its captions and is not used, with the reasons: that is
+    no fault of a row, and :func:`check_share` does not count it.
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
     ``sampling`` says which frames stand for its videos. ``notes`` are what a reader should be told once, in
     sentences: columns not used, cells taken as empty, rows held out. ``divided`` is whether the data itself says
@@ -88,6 +91,7 @@ class Corpus:
     sampling: Sampling = field(default_factory=Sampling)
     notes: tuple[str, ...] = ()
     divided: bool = True
+    unused: tuple[BadRow, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -232,13 +236,14 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     lines = ["where\tline\treason"]
     for row in corpus.bad:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
-        lines.append(f"{row.where}\t{'' if row.line is None else row.line}\t{reason}")
+        lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
     write_text(path, "\n".join(lines) + "\n")
 
 
 def describe(bad: BadRow) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
-    return f"{bad.where}: {bad.reason}" if bad.line is None else f"{bad.where}:{bad.line}: {bad.reason}"
+    where = shown(bad.where)
+    return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"
 
 
 def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -1,11 +1,14 @@
 """Pictures to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
 
-Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, truncated, far too
-large, or not a picture at all. The last three raise :class:`ImageError`, before time or memory is spent on them.
+Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
+first frame counts), truncated, far too large, or not a picture at all. The last three raise :class:`ImageError`,
+before time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file
+is called.
 """
 
 from __future__ import annotations
 
+import stat
 import struct
 import sys
 import threading
@@ -20,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from glotclip import image_formats
 from glotclip.errors import ConfigError, ImageError
 
 MAX_PIXELS = 150_000_000
@@ -101,7 +105,9 @@ class Preprocess:
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
     def _decode(self, path: Path) -> Image.Image:
-        with Image.open(path) as image:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end for ever
+            raise ImageError(f"{path} cannot be read: it is not a regular file", hint="give the file of an image")
+        with Image.open(path, formats=image_formats.decodable()) as image:
             _check_size(image, str(path))
             if image.format == "JPEG" and self.resize != "none":
                 # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
@@ -197,10 +203,20 @@ def _readable(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more than 179 million") from error
     except UnidentifiedImageError as error:
+        if _is_heif(name) and not image_formats.has_heif():
+            raise ImageError(f"{name} is a HEIC image, which needs pi-heif", hint=image_formats.HEIF_HINT) from error
         raise ImageError(f"{name} is not a picture", hint="leave it out, or convert it to JPEG or PNG") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
         # What Pillow's decoders raise for damaged files depends on the format.
         raise ImageError(f"{name} is damaged: {error}", hint="fetch or export the file again") from error
+
+
+def _is_heif(name: str) -> bool:
+    try:
+        with Path(name).open("rb") as stream:
+            return image_formats.is_heif(stream.read(image_formats.HEAD))
+    except (OSError, ValueError):
+        return False
 
 
 def _check_size(image: Image.Image, name: str) -> None:

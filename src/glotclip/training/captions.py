@@ -122,7 +122,7 @@ def _counterpart(row: Row) -> str | None:
 def group_of(row: Row) -> int:
     """A number for the picture or video a row shows, the same in every language and run."""
     key = row.key or f"text:{_counterpart(row)}"
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], "big", signed=True)
 
 
 def _partners(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from glotclip.data.digests import DigestIndex
 from glotclip.data.encodings import read_text, split_lines
 from glotclip.errors import ConfigError, DataError
 from glotclip.storage import file_sha256
@@ -97,8 +98,8 @@ class CommandEngine(BatchEngine):
 
     @cached_property
     def version(self) -> str:
-        """Stands for the command, and for size and time of the files it names; what those load is not seen."""
-        return digest(*self.arguments, *(stat for argument in self.arguments for stat in _stat(argument)))
+        """Stands for the command, and for the content of the files it names; what those load is not seen."""
+        return digest(*self.arguments, *(content for argument in self.arguments for content in _content(argument)))
 
     def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Send the texts through the program."""
@@ -135,10 +136,8 @@ def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     return [" ".join(line.split()) for line in split_lines(read_text(path, encoding))]
 
 
-def _stat(argument: str) -> Iterator[str]:
-    found = shutil.which(argument) or argument
+def _content(argument: str) -> Iterator[str]:
     try:
-        stat = Path(found).stat()
+        yield DigestIndex().of(Path(shutil.which(argument) or argument)).hex()
     except (OSError, ValueError):  # an argument that is no file
         return
-    yield f"{found} {stat.st_size} {stat.st_mtime_ns}"
