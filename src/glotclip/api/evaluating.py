@@ -27,7 +27,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.models.device import choose_precision
-from glotclip.packs.polyglot import Polyglot
+from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.training.teaching import Validate
 from glotclip.translate.queries import TranslatedQueries
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from glotclip.api.extending import ExtendPlan
     from glotclip.data.benchmark import Benchmark
     from glotclip.translate.engine import Engine
+
+WINDOWS = "texts longer than the context are read in windows, whose features are averaged"
 
 
 def evaluate(
@@ -44,6 +46,7 @@ def evaluate(
     *,
     device: str = "auto",
     precision: str = "fp32",
+    long: Long = "cut",
     translate: Engine | str | None = None,
     companions: Engine | str | None = None,
     cache: Path | None = None,
@@ -58,6 +61,8 @@ def evaluate(
         langs: languages; by default those that both model and benchmark have.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+        long: what becomes of texts longer than the context, as :meth:`Polyglot.encode_text` takes it; how many were
+            cut is said once and is in the result under ``truncated``, by language.
         translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
             texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
         companions: for languages that were learnt with ``text=to-english``: who translates their texts, where the
@@ -72,7 +77,8 @@ def evaluate(
         or was odd, and why.
     """
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
-    encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
+    own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), long)
+    encoder: retrieval.TextEncoder = own
     name, rival = polyglot.source, None
     if translate is not None:
         engine = translator_of(translate, cache)
@@ -97,8 +103,12 @@ def evaluate(
         model=name,
         interval=retrieval.Interval(draws=intervals),
     )
+    own.warn_of_cut()
+    if long == "mean":
+        result["protocol"] = f"{result['protocol']}; {WINDOWS}" if result["protocol"] else WINDOWS
+    truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
     left_out = (*benchmark.bad, *features.bad, *features.odd)
-    return {**result, "skipped": [describe(each) for each in left_out]}
+    return {**result, "truncated": truncated, "skipped": [describe(each) for each in left_out]}
 
 
 def _asked(

@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from glotclip.errors import GlotclipError
+import typer
+
+from glotclip.errors import ConfigError, GlotclipError, GlotclipWarning
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
     from glotclip.evaluation.tables import Table
+    from glotclip.packs.polyglot import Long
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -53,6 +57,16 @@ class Console:
 def complain(message: str, hint: str) -> None:
     """Print what went wrong and what to do next."""
     print(f"error: {message}\n  → {hint}", file=sys.stderr, flush=True)
+
+
+def note_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Print a warning of the library as a note; Python's own stay as they are."""
+    if issubclass(category, GlotclipWarning):
+        print(f"note: {message}", file=sys.stderr, flush=True)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), file=sys.stderr, end="")
 
 
 def complain_of(error: GlotclipError) -> None:
@@ -128,6 +142,16 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+LONG: Any = typer.Option(metavar="cut|mean", help="Texts longer than the context: cut them, or average windows.")
+
+
+def long_of(value: str) -> Long:
+    """Check what was given to ``--long``."""
+    if value not in ("cut", "mean"):
+        raise ConfigError(f"--long {value} is unknown", hint="use --long cut or --long mean")
+    return cast("Long", value)
 
 
 def split_codes(values: list[str] | None) -> list[str]:

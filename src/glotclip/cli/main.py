@@ -6,13 +6,14 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
 
 from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
-from glotclip.cli.console import complain, complain_of
-from glotclip.errors import GlotclipError
+from glotclip.cli.console import complain, complain_of, note_warning
+from glotclip.errors import GlotclipError, GlotclipWarning
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
 DEBUG = "GLOTCLIP_DEBUG"
@@ -58,6 +59,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
+    warnings.simplefilter("always", GlotclipWarning)
+    warnings.showwarning = note_warning
     try:
         code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress
+from glotclip.cli.console import LONG, Console, Progress, long_of
 
 _BAD_SHOWN = 5
 
@@ -22,6 +22,7 @@ def search(
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
     ] = None,
+    long: Annotated[str, LONG] = "cut",
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -46,7 +47,9 @@ def search(
         console.say(f"language guessed: {code} (say it with --lang)")
     asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        found = scan(polyglot, pictures, [asked], [code], top=top, progress=partial(progress, "pictures"))
+        found = scan(
+            polyglot, pictures, [asked], [code], top=top, long=long_of(long), progress=partial(progress, "pictures")
+        )
     hits = found.hits[0]
     console.table(
         Table(

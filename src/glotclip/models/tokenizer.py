@@ -17,6 +17,7 @@ from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import END, END_OF_WORD, START, Splitting, Vocabulary
 from glotclip.models.tokens import Tokens
+from glotclip.textforms import well_formed
 
 SETTINGS_FILE = "glotclip-tokenizer.json"
 SIMPLE_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
@@ -48,6 +49,9 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text with special tokens, cut to the context with the end token kept."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where in the text each of its tokens lies, special ones apart and none cut off."""
 
     def save(self, folder: Path) -> None:
         """Write the files from which the same tokenizer can be read again."""
@@ -112,13 +116,17 @@ class ClipTokenizer:
         """Return the ids of each text: start token, its pieces cut to the context, end token."""
         room = self.context_length - 2
         encodings = self._tokenizer.encode_batch_fast(
-            [bpe.well_formed(text) for text in _all_text(texts)], add_special_tokens=False
+            [well_formed(text) for text in _all_text(texts)], add_special_tokens=False
         )
         pieces = [encoding.ids for encoding in encodings]
         return Tokens.from_lists(
             ([self.start_id, *ids[:room], self.end_id] for ids in pieces),
             truncated=[index for index, ids in enumerate(pieces) if len(ids) > room],
         )
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where in the text each of its tokens lies, special ones apart and none cut off."""
+        return list(self._tokenizer.encode(well_formed(text), add_special_tokens=False).offsets)
 
     def extended(self, vocabulary: Vocabulary) -> ClipTokenizer:
         """Return a tokenizer that also has ``vocabulary``, split by its rule (CLL-CLIP's union of vocabularies).
@@ -245,11 +253,16 @@ class HfTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text, cut to the context with the special tokens kept."""
-        encodings = self._tokenizer.encode_batch([bpe.well_formed(text) for text in _all_text(texts)])
+        encodings = self._tokenizer.encode_batch([well_formed(text) for text in _all_text(texts)])
         return Tokens.from_lists(
             (encoding.ids for encoding in encodings),
             truncated=[index for index, encoding in enumerate(encodings) if encoding.overflowing],
         )
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where in the text each of its tokens lies, special ones apart and none cut off."""
+        first = self._tokenizer.encode(well_formed(text), add_special_tokens=False)
+        return [span for part in (first, *first.overflowing) for span in part.offsets]
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` as it was read, and the settings that are not in it."""

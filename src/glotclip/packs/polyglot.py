@@ -5,8 +5,11 @@ Shapes: M texts, N images, E embedding.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +18,16 @@ from PIL import Image
 from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError
+from glotclip.errors import ConfigError, LanguageError, TruncationWarning
 from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import Route
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import Pathway
+from glotclip.models.windows import windows
 from glotclip.packs.pack import LanguagePack, check_base
 
+Long = Literal["cut", "mean"]
 Picture = str | Path | Image.Image
 AUTO = "auto"
 MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
@@ -124,32 +129,74 @@ class Polyglot:
 
     @torch.inference_mode()
     def encode_text(
-        self, texts: str | Sequence[str], lang: str | Sequence[str] = "en", *, precision: str = "fp32"
+        self,
+        texts: str | Sequence[str],
+        lang: str | Sequence[str] = "en",
+        *,
+        precision: str = "fp32",
+        long: Long = "cut",
     ) -> torch.Tensor:
         """Encode texts as normalised features (M, E), float32.
+
+        Texts are first brought to the form that their language was learnt in (:mod:`glotclip.textforms`).
 
         Args:
             texts: M texts; a single string counts as one.
             lang: the language of all of them, or one code a text; "auto" guesses among the installed ones.
             precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
+            long: what becomes of texts with more tokens than the context: "cut" drops their ends, with a
+                :class:`TruncationWarning`; "mean" reads them in windows and averages the windows' features.
 
         Raises:
             LanguageError: if a language is unknown or not installed; the error names those that are.
         """
+        features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
+        if cut:
+            limit, hint = self.base.tokenizer.context_length, "long='mean' reads them whole"
+            warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
+        return features
+
+    @torch.inference_mode()
+    def encode_counted(
+        self, texts: str | Sequence[str], lang: str | Sequence[str], *, precision: str = "fp32", long: Long = "cut"
+    ) -> tuple[torch.Tensor, int]:
+        """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
+        if long not in get_args(Long):
+            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
         texts = [texts] if isinstance(texts, str) else list(texts)
         features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
+        cut = 0
         for code, rows in self._by_language(texts, lang).items():
-            part = self.encode_raw([texts[row] for row in rows], code, precision=precision)
+            part, lost = self._encode([texts[row] for row in rows], code, precision, long)
             features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
-        return features
+            cut += lost
+        return features, cut
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
         """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
+        return self._encode(texts, lang, precision, "cut")[0]
+
+    def _encode(self, texts: Sequence[str], lang: str, precision: str, long: Long) -> tuple[torch.Tensor, int]:
+        """Raw features (M, E), and how many texts were cut."""
         pack = self.pack_of(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
-        chosen = choose_precision(precision, self.base.device)
-        return self.base.encode_tokens(tokenizer.encode(texts), self._pathway(lang), precision=chosen)
+        form = pack.text_form(lang) if pack else self.base.text_form
+        encode = partial(
+            self.base.encode_tokens,
+            pathway=self._pathway(lang),
+            precision=choose_precision(precision, self.base.device),
+        )
+        texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
+        tokens = tokenizer.encode(texts)
+        features = encode(tokens)
+        if long == "cut" or not tokens.truncated:
+            return features, len(tokens.truncated)
+        pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
+        each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
+        sizes = [len(some) for some in pieces.values()]
+        features[list(pieces)] = torch.stack([some.mean(dim=0) for some in each.split(sizes)])
+        return features, 0
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
