@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
-GROUND = ("errors", "languages", "config", "fingerprint", "image_formats", "storage")
+GROUND = ("errors", "languages", "config", "fingerprint", "image_formats", "storage", "textforms")
 SIBLINGS = ("training", "evaluation", "gallery")
 JOINING = ("api", "compare", "demo")
 HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
@@ -97,7 +97,7 @@ def test_the_check_finds_what_it_is_for(place: str, line: str, found: list[str])
     assert violations(place, ast.parse(line)) == found
 
 
-@pytest.mark.parametrize("path", [*(ROOT / f"{name}.py" for name in GROUND), *sorted((ROOT / "cli").glob("*.py"))])
+@pytest.mark.parametrize("path", [path for path in sources() if room(path) in (*GROUND, "cli")])
 def test_heavy_packages_wait_inside_functions(path: Path) -> None:
     tops = {
         name.split(".")[0] for name in imported(ast.parse(path.read_text(encoding="utf-8")), inside_functions=False)
@@ -116,7 +116,7 @@ def loaded_by(statement: str) -> set[str]:
     "statement",
     [
         "import glotclip; glotclip.__version__; dir(glotclip)",
-        "import glotclip.errors, glotclip.languages, glotclip.config, glotclip.fingerprint, glotclip.storage",
+        f"import {', '.join(f'glotclip.{name}' for name in GROUND)}",
         "import glotclip.cli.main",
     ],
 )

@@ -32,7 +32,7 @@ class ColourModel:
         self.base = ColourBase()
         self.encoded = 0
 
-    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str]) -> torch.Tensor:
+    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str], *, long: str = "cut") -> torch.Tensor:
         langs = [lang] * len(texts) if isinstance(lang, str) else lang
         return torch.tensor([COLOURS[WORDS[code][text]] for text, code in zip(texts, langs, strict=True)]).float()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from glotclip.data.dataset import Dataset, Reading, open_dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
-from glotclip.errors import ConfigError
-from glotclip.packs.polyglot import Polyglot
+from glotclip.errors import ConfigError, TruncationWarning
+from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
 from glotclip.translate.specs import open_translator
@@ -34,17 +35,35 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class PolyglotEncoder:
-    """A polyglot as evaluation sees it."""
+    """A polyglot as evaluation sees it.
+
+    Attributes:
+        polyglot: the model.
+        precision: of the computation.
+        long: what becomes of texts longer than the context.
+        seen: by language, how many texts were encoded and how many of them cut.
+    """
 
     polyglot: Polyglot
     precision: str = "fp32"
+    long: Long = "cut"
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
         """Normalised features (M, E) of texts in one language."""
-        features: np.ndarray[Any, Any] = (
-            self.polyglot.encode_text(texts, lang, precision=self.precision).cpu().numpy()
-        )
+        encoded, cut = self.polyglot.encode_counted(texts, lang, precision=self.precision, long=self.long)
+        texts_before, cut_before = self.seen.get(lang, (0, 0))
+        self.seen[lang] = (texts_before + len(texts), cut_before + cut)
+        features: np.ndarray[Any, Any] = encoded.cpu().numpy()
         return features
+
+    def warn_of_cut(self) -> None:
+        """Say once how many of all texts encoded so far were cut."""
+        total, cut = (sum(each) for each in zip(*self.seen.values(), strict=True)) if self.seen else (0, 0)
+        if cut:
+            codes = ", ".join(code for code, (_, some) in self.seen.items() if some)
+            limit, hint = self.polyglot.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
+            warnings.warn(TruncationWarning(cut, total, limit, what=f"texts ({codes})", hint=hint), stacklevel=3)
 
 
 def gallery_features(

@@ -30,7 +30,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
-from glotclip.packs.polyglot import Polyglot
+from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.training.teaching import Validate
 from glotclip.translate.queries import TranslatedQueries
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from glotclip.api.extending import ExtendPlan
     from glotclip.data.benchmark import Benchmark
     from glotclip.translate.engine import Engine
+
+WINDOWS = "texts longer than the context are read in windows, whose features are averaged"
 
 
 def evaluate(
@@ -47,6 +49,7 @@ def evaluate(
     *,
     device: str = "auto",
     precision: str = "fp32",
+    long: Long = "cut",
     translate: Engine | str | None = None,
     companions: Engine | str | None = None,
     cache: Path | None = None,
@@ -64,6 +67,8 @@ def evaluate(
             benchmark have.
         device: where to compute.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+        long: what becomes of texts longer than the context, as :meth:`Polyglot.encode_text` takes it; how many were
+            cut is said once and is in the result under ``truncated``, by language.
         translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
             texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
         companions: for languages that were learnt with ``text=to-english``: who translates their texts, where the
@@ -83,7 +88,8 @@ def evaluate(
     """
     retrieval.check_protocol(protocol)  # before a model is loaded
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
-    encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
+    own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), long)
+    encoder: retrieval.TextEncoder = own
     name, rival = polyglot.source, None
     if translate is not None:
         engine = translator_of(translate, cache)
@@ -114,8 +120,13 @@ def evaluate(
         interval=retrieval.Interval(draws=intervals),
         protocol=protocol,
     )
+    own.warn_of_cut()
+    if long == "mean":
+        result["protocol"] = f"{result['protocol']}; {WINDOWS}" if result["protocol"] else WINDOWS
+    truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
     left_out = (*benchmark.bad, *features.bad, *features.odd)
-    return {**result, "skipped": [describe(each) for each in left_out], "notes": list(notes)}
+    skipped = [describe(each) for each in left_out]
+    return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
 
 
 def _common(have: Sequence[str], known: Sequence[str] | None) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
-from glotclip.api.common import Progress, companions_of, list_skipped, opened, silent
+from glotclip.api.common import ENGLISH, Progress, companions_of, list_skipped, opened, silent
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.dataset import Dataset, Reading
@@ -25,6 +26,7 @@ from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
+from glotclip.textforms import NONE
 from glotclip.training.captions import Captions, collect
 from glotclip.training.curriculum import Curriculum
 from glotclip.training.extend import Extension, Hooks
@@ -166,6 +168,14 @@ def plan_extension(
         dataset = ViewedDataset(dataset, view, companions_of(companions, cache))
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
+    asis = wanted.text_form == NONE
+
+    def partner_form(text: str, code: str) -> str:
+        """The form of an English counterpart, or of what was translated from it into the language."""
+        if wanted.partner == "from-english":
+            return curriculum.text_form(code, polyglot.base)(text, code)
+        return text if asis else polyglot.base.text_form(text, ENGLISH)
+
     losses = [stage.objective for stage in curriculum.stages()]
     captions = {
         code: collect(
@@ -176,6 +186,8 @@ def plan_extension(
             with_images=any(loss.wants_images for loss in losses),
             partner_features=any(loss.cross_lingual > 0 and not loss.wants_partner_tokens for loss in losses),
             partner_texts=any(loss.wants_partner_tokens for loss in losses),
+            form=partial(curriculum.text_form(code, polyglot.base), lang=code),
+            partner_form=partial(partner_form, code=code),
             progress=progress,
         )
         for code in codes

@@ -16,7 +16,7 @@ from glotclip.errors import ConfigError, DataError
 from glotclip.gallery.rank import Hit, rank
 from glotclip.languages import check_installed
 from glotclip.packs.guess import Guess
-from glotclip.packs.polyglot import AUTO, Polyglot
+from glotclip.packs.polyglot import AUTO, Long, Polyglot
 from glotclip.storage import printable, shown
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def search(
     lang: str | None = None,
     *,
     top: int = 5,
+    long: Long = "cut",
     companions: Engine | str | None = None,
     device: str = "auto",
     cache: Path | None = None,
@@ -75,6 +76,7 @@ def search(
         lang: the query's language; guessed if it is not given or "auto": where the guess is not sure, the query is
             encoded under the likely languages (:meth:`glotclip.Polyglot.encode_text`).
         top: how many images to return at most.
+        long: what becomes of a query longer than the context, as :meth:`glotclip.Polyglot.encode_text` takes it.
         companions: who translates queries in languages that were learnt with ``text=to-english``: an engine, or its
             name as in :mod:`glotclip.translate.specs`.
         device: where to compute, for a model that is not loaded yet.
@@ -112,7 +114,9 @@ def search(
         weights = {code: 1.0}
     asked = _as_taught(query, code, companions, cache) if polyglot.reads_translations(code) else query
     way = code if len(weights) == 1 else AUTO
-    found = rank(polyglot, paths, [asked], [way], top=top, cache=cache, progress=partial(progress, "images"))
+    found = rank(
+        polyglot, paths, [asked], [way], top=top, long=long, cache=cache, progress=partial(progress, "images")
+    )
     told = guess if len(polyglot.languages) > 1 else None
     return SearchResult(query, code, told, weights, found.hits[0], found.searched, found.bad, tuple(unused))
 

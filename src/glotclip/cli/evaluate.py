@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress, split_codes
+from glotclip.cli.console import LONG, Console, Progress, long_of, split_codes
 from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 
@@ -48,6 +48,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
+    long: Annotated[str, LONG] = "cut",
     intervals: Annotated[int, typer.Option(min=0, help="Bootstrap draws; 0 leaves the intervals out.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -65,6 +66,7 @@ def evaluate(
             split_codes(langs) or None,
             device=device,
             precision=precision,
+            long=long_of(long),
             translate=translate,
             companions=companions,
             progress=progress,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress
+from glotclip.cli.console import LONG, Console, Progress, long_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ def search(
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
     ] = None,
+    long: Annotated[str, LONG] = "cut",
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -44,8 +45,9 @@ def search(
     console = Console(as_json)
     with Progress() as progress:
         found = api.search(
-            model, images, query, lang or None, top=top, companions=companions, device=device, progress=progress
-        )
+            model, images, query, lang or None, top=top, long=long_of(long), companions=companions, device=device,
+            progress=progress,
+        )  # fmt: skip
     if found.guess:
         console.say(_guessed(found.guess, found.weights))
     console.table(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import BadRow, describe
 from glotclip.errors import ConfigError, DataError
+from glotclip.textforms import visible
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,7 +54,7 @@ class Searchable(Protocol):
         """The frozen dual encoder."""
         ...
 
-    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str]) -> Any:
+    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str], *, long: Literal["cut", "mean"]) -> Any:
         """Return a tensor of features (Q, E) of texts, each in its language."""
         ...
 
@@ -92,6 +93,7 @@ def rank(
     langs: Sequence[str],
     *,
     top: int = 5,
+    long: Literal["cut", "mean"] = "cut",
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
@@ -103,6 +105,7 @@ def rank(
         queries: Q texts.
         langs: the language of each of them.
         top: how many pictures to return for each query, at most.
+        long: whether queries longer than the model's context are cut, with a warning, or read in windows.
         cache: root of the feature cache.
         progress: called with (done, total) while pictures that are new are encoded.
 
@@ -112,9 +115,11 @@ def rank(
     """
     if top < 1:
         raise ConfigError(f"cannot return the best {top} pictures", hint="give --top a number from 1")
-    if not all(query.strip() for query in queries):
-        raise ConfigError("the query is empty", hint="say what the picture shows")
-    texts = np.asarray(model.encode_text(queries, list(langs)).cpu(), dtype=np.float32)  # first: it fails fast
+    if not all(visible(query) for query in queries):
+        raise ConfigError("the query is empty, or holds nothing that is seen", hint="say what the picture shows")
+    texts = np.asarray(
+        model.encode_text(queries, list(langs), long=long).cpu(), dtype=np.float32
+    )  # first: it fails fast
     store = FeatureCache(model.base.fingerprint, cache)
     features = store.images(pictures, model.base.preprocess.load, model.image_features, progress=progress)
     readable = np.flatnonzero(features.rows >= 0)

@@ -12,6 +12,7 @@ from glotclip.methods.lexicon import Damps
 from glotclip.methods.lora import Target
 from glotclip.methods.module import Activation
 from glotclip.methods.objective import ObjectiveSettings
+from glotclip.textforms import Folds, Forms
 
 Isolation = Literal["shared", "per-language"]
 
@@ -25,6 +26,15 @@ class MethodSettings(ObjectiveSettings):
         "'per-language': a language cannot touch any other",
     )
 
+    text_form: Forms = Field(
+        "unicode-1",
+        description="the form captions are learnt and queries asked in (docs/text.md); 'none': as they are written",
+    )
+    fold: Folds = Field(
+        "none",
+        description="scripts that are folded into one besides: 'simplified' for Chinese, 'latin' for Serbian, Uzbek, "
+        "Azerbaijani and Turkmen; 'all': either, where it concerns the language",
+    )
     store: Literal["fp32", "fp16"] = Field("fp32", description="what weights are rounded to in the pack")
 
     @property

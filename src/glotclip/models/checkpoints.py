@@ -28,6 +28,7 @@ from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import SETTINGS_FILE, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
+from glotclip.textforms import DEFAULT
 
 OWN_WEIGHTS, OWN_FORMAT = "model.safetensors", 1
 
@@ -129,6 +130,7 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         "logit_bias": encoder.logit_bias,
         "recommended": encoder.recommended,
         "languages": list(encoder.languages),
+        "text_form": encoder.text_form.name,
     }
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
@@ -180,6 +182,7 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         logit_bias=float(config.get("logit_bias", 0.0)),
         recommended=config.get("recommended"),
         languages=config.get("languages", ("en",)),
+        text_form=config.get("text_form", DEFAULT),
     )
     if config.get("fingerprint") not in (None, encoder.fingerprint):
         raise CheckpointError(

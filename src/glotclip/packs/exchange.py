@@ -13,6 +13,7 @@ from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest
 from glotclip.packs.pack import write_pack
 from glotclip.packs.polyglot import Polyglot
+from glotclip.textforms import DEFAULT
 
 
 def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | None = None) -> Path:
@@ -73,6 +74,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
             out.path / relative, state, name=code, method="lora", learnt=(code,), base=base,
             settings={"targets": list(part.targets), "rank": part.rank, "alpha": part.alpha},
             data={code: {"name": f"peft adapter {folder.name}", "licence": "unknown"}}, scores={},
+            text_forms={code: DEFAULT},
         )  # fmt: skip
         out.commit(record.model_copy(update={"packs": {**record.packs, code: relative}}))
     return manifest

@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from glotclip import __version__
-from glotclip.errors import DataError, FingerprintError, GlotclipError, PackError
+from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
 from glotclip.methods.acquirer import Acquirer
 from glotclip.methods.adapter import Adapter
 from glotclip.methods.coda_prompt import CodaPrompt
@@ -37,6 +37,7 @@ from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
+from glotclip.textforms import NONE, TextForm, form_named
 
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
@@ -67,6 +68,10 @@ class LanguagePack:
     def languages(self) -> tuple[str, ...]:
         """The languages that take their way through this pack."""
         return self.manifest.languages
+
+    def text_form(self, lang: str) -> TextForm:
+        """The form that texts of one of its languages are brought to: the one they were learnt in."""
+        return TextForm(self.manifest.text_forms.get(lang, NONE))
 
     @classmethod
     def load(cls, folder: Path | str, base: DualEncoder) -> LanguagePack:
@@ -111,11 +116,16 @@ def read_manifest(folder: Path) -> Manifest:
             hint="pip install -U glotclip",
         )
     try:
-        return Manifest.model_validate(content)
+        manifest = Manifest.model_validate(content)
+        for name in manifest.text_forms.values():
+            form_named(name)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
+    except ConfigError as error:
+        raise PackError(f"{folder / MANIFEST}: {error.message}", hint=error.hint) from error
+    return manifest
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
@@ -163,6 +173,7 @@ def write_pack(
     data: Mapping[str, Any],
     scores: Mapping[str, Any],
     profiles: Mapping[str, Profile] | None = None,
+    text_forms: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
 
@@ -200,6 +211,7 @@ def write_pack(
             added_tokens=len(vocabulary.tokens) if vocabulary else 0,
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
+            text_forms=dict(text_forms or {}),
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
@@ -222,6 +234,7 @@ def write_pack(
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a pack, and the model card that follows from it."""
+    manifest = manifest.model_copy(update={"format": FORMAT})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     write_text(folder / CARD, model_card(manifest))
 

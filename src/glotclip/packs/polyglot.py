@@ -8,8 +8,11 @@ Shapes: M texts, N images, E embedding.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +21,17 @@ from PIL import Image
 from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError
+from glotclip.errors import ConfigError, LanguageError, TruncationWarning
 from glotclip.languages import check_installed, normalise, resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.windows import windows
 from glotclip.packs.guess import Guess
 from glotclip.packs.installed import Installed
 from glotclip.packs.pack import LanguagePack, check_base
 from glotclip.packs.sharing import SharedLock
 
+Long = Literal["cut", "mean"]
 Picture = str | Path | Image.Image
 AUTO = "auto"
 _VIDEOS = 8
@@ -131,9 +136,16 @@ class Polyglot:
 
     @torch.inference_mode()
     def encode_text(
-        self, texts: str | Sequence[str], lang: str | Sequence[str] = "en", *, precision: str = "fp32"
+        self,
+        texts: str | Sequence[str],
+        lang: str | Sequence[str] = "en",
+        *,
+        precision: str = "fp32",
+        long: Long = "cut",
     ) -> torch.Tensor:
         """Encode texts as normalised features (M, E), float32.
+
+        Texts are first brought to the form that their language was learnt in (:mod:`glotclip.textforms`).
 
         Args:
             texts: M texts; a single string counts as one.
@@ -141,10 +153,25 @@ class Polyglot:
                 the guess is not sure, the feature is the normalised mean of those under the likely languages, each
                 weighted by its probability.
             precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
+            long: what becomes of texts with more tokens than the context: "cut" drops their ends, with a
+                :class:`TruncationWarning`; "mean" reads them in windows and averages the windows' features.
 
         Raises:
             LanguageError: if a language is unknown or not installed; the error names those that are.
         """
+        features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
+        if cut:
+            limit, hint = self.base.tokenizer.context_length, "long='mean' reads them whole"
+            warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
+        return features
+
+    @torch.inference_mode()
+    def encode_counted(
+        self, texts: str | Sequence[str], lang: str | Sequence[str], *, precision: str = "fp32", long: Long = "cut"
+    ) -> tuple[torch.Tensor, int]:
+        """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
+        if long not in get_args(Long):
+            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
         texts = [texts] if isinstance(texts, str) else list(texts)
         with self._moving.shared():
             now = self._installed
@@ -154,28 +181,45 @@ class Polyglot:
             for row, weights in enumerate(shares):
                 for code in weights:
                     by_language.setdefault(code, []).append(row)
+            cut: set[int] = set()
             for code, rows in by_language.items():
-                part = F.normalize(self._encode(now, [texts[row] for row in rows], code, precision), dim=-1)
+                part, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
                 weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
-                features[torch.as_tensor(rows, device=features.device)] += weight * part
+                features[torch.as_tensor(rows, device=features.device)] += weight * F.normalize(part, dim=-1)
+                cut.update(rows[place] for place in lost)
             several = [row for row, weights in enumerate(shares) if len(weights) > 1]
             fused = torch.as_tensor(several, dtype=torch.long, device=features.device)
             features[fused] = F.normalize(features[fused], dim=-1)
-        return features
+        return features, len(cut)
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
         """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
         with self._moving.shared():
-            return self._encode(self._installed, texts, lang, precision)
+            return self._encode(self._installed, texts, lang, precision, "cut")[0]
 
-    def _encode(self, now: Installed, texts: Sequence[str], lang: str, precision: str) -> torch.Tensor:
-        """What :meth:`encode_raw` gives with these packs installed."""
+    def _encode(
+        self, now: Installed, texts: Sequence[str], lang: str, precision: str, long: Long
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Raw features (M, E) with these packs installed, and which texts were cut."""
         pack = now.by_language.get(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
-        chosen = choose_precision(precision, self.base.device)
-        pathway = now.pathway(lang, self.base.text)
-        return self.base.encode_tokens(tokenizer.encode(texts), pathway, precision=chosen)
+        form = pack.text_form(lang) if pack else self.base.text_form
+        encode = partial(
+            self.base.encode_tokens,
+            pathway=now.pathway(lang, self.base.text),
+            precision=choose_precision(precision, self.base.device),
+        )
+        texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
+        tokens = tokenizer.encode(texts)
+        features = encode(tokens)
+        if long == "cut" or not tokens.truncated:
+            return features, list(tokens.truncated)
+        pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
+        each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
+        sizes = [len(some) for some in pieces.values()]
+        features[list(pieces)] = torch.stack([some.mean(dim=0) for some in each.split(sizes)])
+        return features, []
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 
 from glotclip import __version__
-from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError
+from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
 from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
 from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
@@ -27,6 +28,7 @@ from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
+from glotclip.textforms import TextForm
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import Curriculum
 from glotclip.training.gate import ForgettingError, Gate, Keepsake
@@ -244,7 +246,9 @@ class Extension:
             validate=self.hooks.validate,
             stop=self.hooks.stop,
             strategy=strategy,
+            text_form=self._text_form,
         )
+        self._warn_of_cut(task, lesson)
         result = teacher.teach(lesson, {code: self.captions[code] for code in task}, stages, steps)
         if self.world.leads:
             record = self._remember(strategy, record)
@@ -253,6 +257,33 @@ class Extension:
             self.hooks.task_done(name, result, scores)
         wait_for_all(self.world)
         return self.folder.read()
+
+    def _text_form(self, code: str) -> TextForm:
+        return self.curriculum.text_form(code, self.start.base)
+
+    def _text_forms(self, task: Sequence[str], state: PackState, before: LanguagePack | None) -> dict[str, str]:
+        """The forms of a pack's languages: those learnt before keep theirs."""
+        kept = {} if before is None else {code: before.text_form(code).name for code in before.languages}
+        return {code: kept[code] if code in kept and code not in task else self._text_form(code).name
+                for code in state.languages}  # fmt: skip
+
+    def _warn_of_cut(self, task: Sequence[str], lesson: Lesson) -> None:
+        """Say how many captions, and how many texts they are aligned with, are longer than the context."""
+        if not self.world.leads:
+            return
+        limit, name = self.start.base.tokenizer.context_length, ", ".join(task)
+        own = [lesson.tokens[code] for code in task]
+        partners = [lesson.partners[code] for code in task if code in lesson.partners]
+        total = sum(len(tokens) for tokens in own)
+        for what, cut in (
+            (f"captions in {name}", sum(len(tokens.truncated) for tokens in own)),
+            (
+                f"texts that captions in {name} are aligned with",
+                sum(self.captions[code].partners_cut for code in task) + sum(len(p.truncated) for p in partners),
+            ),
+        ):
+            if cut:
+                warnings.warn(TruncationWarning(cut, total, limit, what=what), stacklevel=2)
 
     def _remember(self, strategy: Strategy, record: FolderRecord) -> FolderRecord:
         """Write what a strategy remembers, under a new number, and name it in the record that the task commits."""
@@ -298,6 +329,7 @@ class Extension:
             data={**data, **{code: self.captions[code].facts for code in task}},
             scores={},
             profiles=self._profiles(task, before),
+            text_forms=self._text_forms(task, state, before),
         )
         packs = {**record.packs, name: relative}
         scores = self._evaluate(packs, path)
