@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from glotclip.errors import CheckpointError, ConfigError
@@ -38,6 +38,7 @@ def test_ids_equal_transformers_on_odd_texts(tokenizer: ClipTokenizer, reference
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=40))
 def test_ids_equal_transformers_on_any_text(tokenizer: ClipTokenizer, reference: Any, text: str) -> None:
+    assume("<|" not in text)  # hypothesis tries constants of the code, and special tokens cannot be written
     _assert_same(tokenizer, reference, text)
 
 

@@ -24,6 +24,7 @@ from glotclip.models.efficientnet import TRUNK, EfficientNetTower
 from glotclip.models.hub import locate
 from glotclip.models.keymaps import Rule
 from glotclip.models.layouts import OPEN_CLIP_CONFIG, OWN_CONFIG
+from glotclip.models.naflex_tower import NaflexConfig, NaflexTower
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import SETTINGS_FILE, ClipTokenizer, HfTokenizer, Tokenizer
@@ -55,9 +56,9 @@ def load_base(
     """Load a frozen base, in float32 on the CPU.
 
     Args:
-        name_or_path: a folder (Hugging Face ``CLIPModel`` or ``SiglipModel``, open_clip, or what :func:`save_base`
-            wrote), a state dict of OpenAI's layout with tokenizer files beside it, a model id of the hub, or the
-            built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made for is named
+        name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
+            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the hub, or
+            the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made for is named
             by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
@@ -141,6 +142,8 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
 def _vision_record(vision: object) -> dict[str, Any]:
     if isinstance(vision, VisionTransformer):
         return {"kind": "vit", **asdict(vision.config)}
+    if isinstance(vision, NaflexTower):
+        return {"kind": "naflex", **asdict(vision.config)}
     if isinstance(vision, EfficientNetTower):
         return {"kind": TRUNK, "embed_dim": vision.embed_dim}
     raise ConfigError(
@@ -159,8 +162,10 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
     text = TextTower(_build(TextConfig, config.get("text"), where))
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
-    vision: VisionTransformer | EfficientNetTower
-    if kind == "vit":
+    vision: VisionTransformer | NaflexTower | EfficientNetTower
+    if kind == "naflex":
+        vision = NaflexTower(_build(NaflexConfig, record, where))
+    elif kind == "vit":
         vision = VisionTransformer(_build(VisionConfig, record, where))
     elif kind == TRUNK:
         vision = _build(EfficientNetTower, record, where)
@@ -216,11 +221,11 @@ def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
 
 def hugging_face_towers(
     config: Mapping[str, Any], source: Mapping[str, torch.Tensor], *, where: str
-) -> tuple[Geometry, TextTower, VisionTransformer]:
-    """Build both towers from the configuration and the state dict of a ``CLIPModel`` or ``SiglipModel``."""
+) -> tuple[Geometry, TextTower, VisionTransformer | NaflexTower]:
+    """Build both towers from the configuration and the state dict of a ``CLIPModel`` or a SigLIP's model."""
     geometry = configs.hugging_face(config, f"{where}'s config.json")
     layers = (geometry.text.layers, geometry.vision.layers)
-    rules = keymaps.hugging_face(layers, siglip=config["model_type"] == "siglip")
+    rules = keymaps.hugging_face(layers, siglip=config["model_type"] != "clip")
     return geometry, *_towers(geometry, source, rules, where)
 
 
@@ -306,7 +311,7 @@ def _assemble(
     name: str,
     geometry: Geometry,
     text: TextTower,
-    vision: VisionTransformer,
+    vision: VisionTransformer | NaflexTower,
     tokenizer: Tokenizer,
     preprocess: Preprocess | None,
     scale: Scale,
@@ -324,9 +329,11 @@ def _assemble(
 
 def _towers(
     geometry: Geometry, source: Mapping[str, torch.Tensor], rules: list[Rule], where: str
-) -> tuple[TextTower, VisionTransformer]:
+) -> tuple[TextTower, VisionTransformer | NaflexTower]:
     with torch.device("meta"):  # no weights are drawn: every one of them is read
-        text, vision = TextTower(geometry.text), VisionTransformer(geometry.vision)
+        text = TextTower(geometry.text)
+        naflex = isinstance(geometry.vision, NaflexConfig)
+        vision = NaflexTower(geometry.vision) if naflex else VisionTransformer(geometry.vision)
     _fill({"text": text, "vision": vision}, source, rules, where)
     return text, vision
 

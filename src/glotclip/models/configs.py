@@ -10,6 +10,7 @@ import torch
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import config_keys as keys
 from glotclip.models.blocks import Activation
+from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.vision_tower import VisionConfig
 
@@ -18,7 +19,7 @@ class Geometry(NamedTuple):
     """Both towers of a checkpoint."""
 
     text: TextConfig
-    vision: VisionConfig
+    vision: VisionConfig | NaflexConfig
 
 
 # What the classes of transformers assume where config.json is silent, which it is wherever a value is the default.
@@ -54,6 +55,12 @@ OPEN_CLIP_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+HF_DEFAULTS["siglip2"] = {
+    "text": HF_DEFAULTS["siglip"]["text"],
+    "vision": {**_SHARED, "patch_size": 16, "num_patches": 256, "hidden_act": "gelu_pytorch_tanh",
+               "layer_norm_eps": 1e-6},
+}  # fmt: skip
+
 ACTIVATIONS: dict[str, Activation] = {
     "quick_gelu": "quick_gelu",
     "gelu": "gelu",
@@ -65,7 +72,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def hugging_face(config: Mapping[str, Any], where: str = "config.json") -> Geometry:
-    """Geometry of a ``CLIPModel`` or ``SiglipModel`` from its ``config.json``.
+    """Geometry of a ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model`` from its ``config.json``.
 
     Raises:
         CheckpointError: naming the keys that are not understood, or what is missing or wrong.
@@ -100,7 +107,7 @@ def _hugging_face_side(config: Mapping[str, Any], side: str, where: str) -> dict
 
 
 def _hugging_face(config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]) -> Geometry:
-    siglip = config["model_type"] == "siglip"
+    siglip = config["model_type"] != "clip"
     embed = vision["hidden_size"] if siglip else config.get("projection_dim", 512)
     return Geometry(
         TextConfig(
@@ -117,7 +124,9 @@ def _hugging_face(config: Mapping[str, Any], text: Mapping[str, Any], vision: Ma
             norm_eps=text["layer_norm_eps"],
             projection_bias=siglip,
         ),
-        VisionConfig(
+        _hugging_face_naflex(vision)
+        if config["model_type"] == "siglip2"
+        else VisionConfig(
             width=vision["hidden_size"],
             layers=vision["num_hidden_layers"],
             heads=vision["num_attention_heads"],
@@ -129,6 +138,19 @@ def _hugging_face(config: Mapping[str, Any], text: Mapping[str, Any], vision: Ma
             pooling="attention" if siglip else "class",
             norm_eps=vision["layer_norm_eps"],
         ),
+    )
+
+
+def _hugging_face_naflex(vision: Mapping[str, Any]) -> NaflexConfig:
+    return NaflexConfig(
+        width=vision["hidden_size"],
+        layers=vision["num_hidden_layers"],
+        heads=vision["num_attention_heads"],
+        mlp_width=vision["intermediate_size"],
+        patch_size=_one_side(vision["patch_size"]),
+        patches=vision["num_patches"],
+        activation=_activation(vision["hidden_act"]),
+        norm_eps=vision["layer_norm_eps"],
     )
 
 
@@ -182,7 +204,9 @@ def open_clip(config: Mapping[str, Any], where: str) -> Geometry:
         raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
 
 
-def _stated(table: Mapping[str, Any]) -> dict[str, Any]:
+def _stated(table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise TypeError("a table of a tower's settings")
     return {key: value for key, value in table.items() if value is not None}
 
 

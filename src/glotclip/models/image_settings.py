@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, cast, get_args
 
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, DataError
-from glotclip.models.known_keys import KnownKeys, harmless
+from glotclip.models.known_keys import KnownKeys, harmless, names
+from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.preprocess import CLIP_MEAN, CLIP_STD, Interpolation, Preprocess, Resize
 from glotclip.models.vision_tower import VisionConfig
 
@@ -51,6 +52,18 @@ KEYS = KnownKeys(
         ),
     },
 )
+# NaFlex keeps the aspect ratio, so its processor has no size; it always scales.
+NAFLEX_DEFAULTS = {**_COMMON, "resample": 2, "image_mean": HALF, "image_std": HALF, "max_num_patches": 256}
+NAFLEX_KEYS = KnownKeys(
+    used=names("resample do_rescale rescale_factor do_normalize image_mean image_std patch_size max_num_patches "
+               "image_processor_type"),
+    harmless={
+        **KEYS.harmless,
+        **harmless("its processor passes over these", "size crop_size do_center_crop do_pad pad_size "
+                   "default_to_square"),
+    },
+    fixed={"do_resize": (True,)},
+)  # fmt: skip
 # What else a processor_config.json says: of texts for language models, or nothing that is read.
 PROCESSOR_KEYS = KnownKeys(
     used=frozenset({"image_processor"}),
@@ -74,8 +87,10 @@ class Size(NamedTuple):
     shortest: bool = False
 
 
-def default_preprocess(vision: VisionConfig) -> Preprocess:
+def default_preprocess(vision: VisionConfig | NaflexConfig) -> Preprocess:
     """CLIP's preprocessing, or SigLIP's, at the image tower's size."""
+    if isinstance(vision, NaflexConfig):
+        return _naflex(NAFLEX_DEFAULTS, vision)
     if vision.pooling == "attention":
         return Preprocess(size=vision.image_size, mean=HALF, std=HALF, resize="squash")
     return Preprocess(size=vision.image_size)
@@ -103,7 +118,9 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
     return (_table(older), IMAGE_PROCESSOR) if older.exists() else None
 
 
-def hugging_face_preprocess(settings: Mapping[str, Any], vision: VisionConfig, where: str) -> Preprocess:
+def hugging_face_preprocess(
+    settings: Mapping[str, Any], vision: VisionConfig | NaflexConfig, where: str
+) -> Preprocess:
     """Preprocessing from the settings of one of transformers' image processors.
 
     Args:
@@ -114,6 +131,8 @@ def hugging_face_preprocess(settings: Mapping[str, Any], vision: VisionConfig, w
     Raises:
         CheckpointError: for a processor, a key or a value that is not understood, or another size than the tower's.
     """
+    if isinstance(vision, NaflexConfig):
+        return _naflex_preprocess(settings, vision, where)
     KEYS.check(settings, where)
     kind = _kind(settings, "Siglip" if vision.pooling == "attention" else "CLIP", where)
     given = {**DEFAULTS[kind], **{key: value for key, value in settings.items() if value is not None}}
@@ -132,6 +151,29 @@ def hugging_face_preprocess(settings: Mapping[str, Any], vision: VisionConfig, w
             f"{vision.image_size} × {vision.image_size})",
             hint="use the file of this very checkpoint; glotclip scales and crops to the tower's one square size",
         ) from error
+
+
+def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where: str) -> Preprocess:
+    NAFLEX_KEYS.check(settings, where)
+    given = {**NAFLEX_DEFAULTS, **{key: value for key, value in settings.items() if value is not None}}
+    name, patch = given.get("image_processor_type", "Siglip2ImageProcessor"), given.get("patch_size", 16)
+    if not str(name).startswith("Siglip2ImageProcessor") or patch != vision.patch_size:
+        raise CheckpointError(
+            f"{where}: {name} with patches of {patch} pixels, but this NaFlex tower reads patches of "
+            f"{vision.patch_size} from Siglip2ImageProcessor",
+            hint="use the file of this very checkpoint",
+        )
+    try:
+        return _naflex(given, vision)
+    except (ConfigError, TypeError, ValueError) as error:
+        reason = error.message if isinstance(error, ConfigError) else f"{error}"
+        raise CheckpointError(f"{where} cannot be followed: {reason}", hint="correct the file") from error
+
+
+def _naflex(given: Mapping[str, Any], vision: NaflexConfig) -> Preprocess:
+    mean, std = _linear(given)
+    (most, _), name = _pair(given["max_num_patches"]), _filter(given["resample"])
+    return Preprocess(vision.patch_size, mean, std, "patches", name, patches=most)
 
 
 def open_clip_preprocess(settings: Mapping[str, Any], vision: VisionConfig, where: str) -> Preprocess:

@@ -8,6 +8,7 @@ is called.
 
 from __future__ import annotations
 
+import math
 import stat
 import struct
 import sys
@@ -32,12 +33,12 @@ LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 WHITE = (255, 255, 255)
 
-Resize = Literal["shortest", "squash", "pad", "none"]
+Resize = Literal["shortest", "squash", "pad", "none", "patches"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
 # Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
 # fingerprints of older bases, to which packs are tied, stay what they were.
-LATER = ("scaled",)
+LATER = ("scaled", "patches")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Preprocess:
     ``shortest`` scales the shorter side and cuts the middle out (CLIP), ``squash`` scales both sides (SigLIP),
     ``pad`` scales the longer side to ``size`` and fills up with white, ``none`` only cuts the middle out. ``scaled``
     is the (height, width) that is scaled to before the cut, where that is not ``size``; what is smaller than the
-    cut gets a black border.
+    cut gets a black border. ``patches`` keeps the aspect ratio and gives at most that many patches of ``size`` pixels
+    (SigLIP 2's NaFlex).
     """
 
     size: int = 224
@@ -56,6 +58,7 @@ class Preprocess:
     resize: Resize = "shortest"
     interpolation: Interpolation = "bicubic"
     scaled: tuple[int, int] | None = None
+    patches: int | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1 or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
@@ -77,6 +80,8 @@ class Preprocess:
                 f"impossible preprocessing {self}",
                 hint="scaled is (height, width) for squash and the shorter side, twice, for shortest",
             )
+        if (self.patches is not None) != (self.resize == "patches") or (self.patches or 1) < 1:
+            raise ConfigError(f"impossible preprocessing {self}", hint="resize=patches goes with a number of patches")
 
     def record(self) -> dict[str, Any]:
         """These settings as JSON, from which they can be built again."""
@@ -85,6 +90,9 @@ class Preprocess:
 
     def load(self, picture: Path | str | Image.Image) -> NDArray[np.float32]:
         """Read one picture as float32 (3, H, W), normalised.
+
+        With ``resize="patches"`` it is float32 (patches + 1, 3 · size²): a row that begins with the height and width
+        in patches, a row for each patch (pixel by pixel, its three channels together), and rows of zeros.
 
         Args:
             picture: a file, or an opened Pillow image (which is not changed).
@@ -102,6 +110,8 @@ class Preprocess:
             image = self._resized(image)
         pixels = np.asarray(image, dtype=np.float32)  # (H, W, 3)
         scaled = (pixels / np.float32(255) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        if self.patches is not None:
+            return _in_patches(scaled, self.size, self.patches)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
     def _decode(self, path: Path) -> Image.Image:
@@ -109,7 +119,7 @@ class Preprocess:
             raise ImageError(f"{path} cannot be read: it is not a regular file", hint="give the file of an image")
         with Image.open(path, formats=image_formats.decodable()) as image:
             _check_size(image, str(path))
-            if image.format == "JPEG" and self.resize != "none":
+            if image.format == "JPEG" and self.resize not in ("none", "patches"):
                 # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
                 needed = 2 * max((self.size, *(self.scaled or ())))
                 image.draft(None, (needed, needed))
@@ -120,6 +130,8 @@ class Preprocess:
         width, height = image.size
         if self.resize == "none":
             return _middle(image, size)
+        if self.patches is not None:
+            return image.resize(_fitted(width, height, size, self.patches), resample)
         if self.resize == "squash":
             down, across = self.scaled or (size, size)
             return _middle(image.resize((across, down), resample), size)
@@ -188,6 +200,32 @@ class _Bombs:
 
 
 _BOMBS = _Bombs()
+
+
+def _fitted(width: int, height: int, patch: int, most: int) -> tuple[int, int]:
+    """The largest size in whole patches, at most so many, that keeps the aspect ratio: transformers' own search."""
+
+    def whole(scale: float, side: int) -> int:
+        return max(patch, math.ceil(side * scale / patch) * patch)
+
+    low, high, exact = 1e-6, 100.0, 1e-5
+    while high - low >= exact:
+        scale = (low + high) / 2
+        if (whole(scale, height) / patch) * (whole(scale, width) / patch) <= most:
+            low = scale
+        else:
+            high = scale
+    return whole(low, width), whole(low, height)
+
+
+def _in_patches(pixels: NDArray[np.float32], patch: int, most: int) -> NDArray[np.float32]:
+    """Lay a picture (H, W, 3) out as rows of patches behind a row with its height and width in patches."""
+    down, across = pixels.shape[0] // patch, pixels.shape[1] // patch
+    rows = np.zeros((most + 1, 3 * patch * patch), np.float32)
+    rows[0, :2] = down, across
+    grid = pixels.reshape(down, patch, across, patch, 3).transpose(0, 2, 1, 3, 4)
+    rows[1 : 1 + down * across] = grid.reshape(down * across, -1)
+    return rows
 
 
 @contextmanager
