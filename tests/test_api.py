@@ -10,6 +10,7 @@ import pytest
 
 import glotclip
 from glotclip import api
+from glotclip.api.evaluating import selection_score
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.method import METHODS
 from glotclip.models.checkpoints import save_base

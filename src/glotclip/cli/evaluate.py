@@ -37,9 +37,7 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(
-            help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."
-        ),
+        typer.Option(help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."),
     ] = "karpathy",
     images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
