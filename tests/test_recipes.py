@@ -109,6 +109,13 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]
         assert method.isolation == values["isolation"]
+    elif "finetune" in recipe.stem:
+        from glotclip.training.finetune import FinetuneSettings
+
+        chosen = settings_from(FinetuneSettings, values, where="the recipe")
+        assert (chosen.epochs, chosen.lr, chosen.temperature, chosen.images) == (5, 3e-6, 0.01, True)
+        optimiser = set(MLA) & set(FinetuneSettings.model_fields) - {"lr", "balance"}
+        assert {name: getattr(chosen, name) for name in optimiser} == {name: MLA[name] for name in optimiser}
     else:
         from glotclip.training.base import BaseSettings
 
