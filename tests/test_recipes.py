@@ -79,6 +79,23 @@ def test_epochs_are_not_undone_by_steps_that_the_base_recommends(given: dict[str
     assert loop.epochs == given.get("epochs", 3)
 
 
+def test_every_run_of_cll_clips_benchmark_has_its_loss_and_optimiser(base: DualEncoder) -> None:
+    """Whatever a method's own defaults are, acquirers' and LoRA's among them."""
+    recipe = RECIPES[0].with_name("compare_mscoco36.yaml")
+    kept = {key: value for key, value in CLL_CLIP.items() if key not in ("vocabulary",)}
+    for cell in load_recipe(recipe).cells():
+        own, loop = api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
+        resolved = {**own.model_dump(), **loop.model_dump()}
+        assert {key: resolved[key] for key in kept} == kept, cell.run.name
+
+
+def test_a_recipe_of_a_comparison_does_not_hang_on_what_acquirers_default_to(base: DualEncoder) -> None:
+    for cell in load_recipe(RECIPES[0].with_name("compare_mla.yaml")).cells():
+        own, loop = api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
+        assert (own.cross_modal, own.temperature, own.learn_temperature) == (1.0, 0.07, False)
+        assert bool(loop.stages) == any(word in cell.run.name for word in ("NLT", "LE"))
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder) -> None:
     values = read_recipe(recipe)
@@ -92,6 +109,13 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]
         assert method.isolation == values["isolation"]
+    elif "finetune" in recipe.stem:
+        from glotclip.training.finetune import FinetuneSettings
+
+        chosen = settings_from(FinetuneSettings, values, where="the recipe")
+        assert (chosen.epochs, chosen.lr, chosen.temperature, chosen.images) == (5, 3e-6, 0.01, True)
+        optimiser = set(MLA) & set(FinetuneSettings.model_fields) - {"lr", "balance"}
+        assert {name: getattr(chosen, name) for name in optimiser} == {name: MLA[name] for name in optimiser}
     else:
         from glotclip.training.base import BaseSettings
 

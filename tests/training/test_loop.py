@@ -223,6 +223,23 @@ def test_resuming_at_every_step_changes_no_bit(school: School, tmp_path: Path, p
         assert torch.equal(resumed, whole)
 
 
+def test_resuming_without_bias_correction_changes_no_bit(school: School, tmp_path: Path) -> None:
+    common: dict[str, Any] = {
+        "precision": "fp32", "steps": 6, "schedule": "cosine", "schedule_span": "run", "warmup": 0.3,
+        "warmup_from_zero": True, "adam_bias_correction": False, "clip_norm": 0, "clip_per_tensor": 0.01,
+    }  # fmt: skip
+    whole, _ = rows_of(school, **common)
+    for stop_at in (1, 4):
+        path, calls = tmp_path / f"{stop_at}.safetensors", iter(range(1, 100))
+        fitting = {"resume_from": path, "identity": "x"}
+        with pytest.raises(KeyboardInterrupt):
+            rows_of(school, **common, fitting={**fitting, "stop": lambda at=stop_at, of=calls: next(of) >= at})
+        resumed, at = rows_of(school, **common, fitting=fitting)
+        assert at == stop_at
+        assert torch.equal(resumed, whole)
+    assert not torch.equal(whole, rows_of(school, **{**common, "adam_bias_correction": True})[0])
+
+
 def test_resuming_keeps_the_best_weights_and_patience(tmp_path: Path) -> None:
     scores = {2: 1.0, 4: 3.0, 6: 2.0, 8: 2.5}
     chosen = settings(evaluate_every=2, patience=2)
