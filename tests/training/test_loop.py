@@ -20,6 +20,7 @@ from torch import nn
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
+from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
 from glotclip.training.loop import Batch, Encoded, Learner, Piece, fit
@@ -235,6 +236,39 @@ def test_ctrl_c_waits_for_the_end_of_the_step_and_saves(tmp_path: Path) -> None:
     assert stored is not None
     assert stored[1]["step"] == 4
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def split_sums(step: int) -> list[Batch]:
+    """Batches whose last bits depend on the number of threads: a long sum is split by them."""
+    values = torch.randn(3_000_000, generator=torch.Generator().manual_seed(step))
+    return [batch_of(torch.stack([values.sum(), values.square().sum()]).expand(4, 2))]
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:
+    """A machine that is busier, or has other cores, when the same command is given again changes no bit."""
+
+    def trained(threads: int, stop_at: int | None = None, path: Path | None = None) -> torch.Tensor:
+        learner, seen = Line(), list[int]()
+
+        def stop() -> bool:
+            seen.append(torch.get_num_threads())
+            return len(seen) == stop_at
+
+        with held_at(threads):
+            try:
+                fit(learner, split_sums, 6, settings(), resume_from=path, stop=stop)
+            except KeyboardInterrupt:
+                assert stop_at
+            assert torch.get_num_threads() == threads, "afterwards the process has its own number again"
+        if path is not None:
+            assert set(seen) == {2}
+        return learner.weight.detach()
+
+    alone, two = trained(1), trained(2)
+    assert not torch.equal(alone, two), "this sum does not depend on threads, so the test could not fail"
+    path = tmp_path / "state.safetensors"
+    trained(2, stop_at=3, path=path)
+    assert torch.equal(trained(1, path=path), two)
 
 
 def test_a_second_ctrl_c_interrupts_at_once() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
+from glotclip import threads
 from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
 from glotclip.cli.console import complain, complain_of
 from glotclip.errors import GlotclipError
@@ -53,6 +54,7 @@ def root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    threads.choose()  # no command has loaded torch yet
     sys.exit(run(sys.argv[1:]))
 
 

@@ -232,9 +232,7 @@ class Polyglot:
         with torch.inference_mode():
             return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    def _by_language(
-        self, now: Installed, texts: Sequence[str], lang: str | Sequence[str]
-    ) -> dict[str, list[int]]:
+    def _by_language(self, now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> dict[str, list[int]]:
         if isinstance(lang, str):
             auto = lang == AUTO
             codes = detect(texts, now.languages) if auto else [check_installed(lang, now.languages)] * len(texts)
