@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,55 @@ def in_a_process(**chosen: str) -> dict[str, object]:
 def test_the_command_line_chooses_before_torch_is_loaded() -> None:
     found = in_a_process()
     assert found["torch"] == threads.usable_cores()
-    assert found["GOMP_SPINCOUNT"] == str(threads.SPINS)
+    assert found["GOMP_SPINCOUNT"] in (str(threads.SPINS_QUIET), str(threads.SPINS_BUSY))
 
 
 def test_what_the_user_has_set_stays() -> None:
     found = in_a_process(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE")
     assert (found["torch"], found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"]) == (1, "ACTIVE", None)
+
+
+@pytest.mark.parametrize(
+    ("others", "processes", "spins"),
+    [
+        (0, 1, threads.SPINS_QUIET),
+        (1, 1, threads.SPINS_BUSY),
+        (3, 1, threads.SPINS_BUSY),
+        (0, 2, threads.SPINS_QUIET),
+        (0, 5, threads.SPINS_BUSY),
+    ],
+)
+def test_on_a_busy_machine_threads_hardly_spin_but_are_as_many(
+    monkeypatch: pytest.MonkeyPatch, others: int, processes: int, spins: int
+) -> None:
+    monkeypatch.setattr(threads, "others_running", lambda: others)
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    chosen = threads.rule({}, processes)
+    assert (chosen["GOMP_SPINCOUNT"], chosen["OMP_NUM_THREADS"]) == (str(spins), str(max(1, 4 // processes)))
+
+
+def test_the_load_is_what_wants_to_run_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.7, 0.0, 0.0), raising=False)
+    (tmp_path / "proc").mkdir()
+    said = {"9.00 9.00 9.00 1/250 77": 0, "0.00 0.00 0.00 4/250 77": 3, "0.00 0.00 0.00 0/0 0": 0, "odd": 0.7}
+    for line, others in said.items():
+        (tmp_path / "proc" / "loadavg").write_text(line + "\n", encoding="utf-8")
+        assert threads.others_running(tmp_path) == others
+    assert threads.others_running(tmp_path / "nowhere") == 0.7
+
+
+def test_a_busy_process_is_seen() -> None:
+    if not Path("/proc/loadavg").exists():
+        pytest.skip("the system does not say what runs now")
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        time.sleep(0.5)
+        assert threads.others_running() >= 2
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("name", [*threads.NUMBERS, *threads.WAITING])

@@ -3,8 +3,8 @@
 torch computes on a processor with OpenMP, whose libraries read the environment once, when they are loaded. Where
 nobody has set anything, each thread that waits for another spins (libgomp for milliseconds), which is the fastest on
 a quiet machine and stands still on a busy one: the thread waited for cannot run, since the waiting one has its core.
-So waiting threads spin shortly, long enough for a partner that computes, and sleep from then on; that needs no look
-at the load, which may change a minute later. What it gains and costs: benchmarks/results/threads.md.
+So where more wants to run than the machine has cores, waiting threads hardly spin before they sleep; elsewhere they
+spin for a millisecond at most, since the load may change a minute later. benchmarks/results/threads.md measures it.
 
 The number of threads follows from the machine alone: the cores that this process may use. It never follows the load,
 since sums are split by threads, which changes their last bits, and a run that is repeated or goes on after a kill
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import sys
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +26,11 @@ from pathlib import Path
 NUMBERS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
 #: What says how they wait.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
-#: How often a waiting thread of libgomp looks before it sleeps, some tenths of a millisecond; its own is 300,000.
-SPINS = 10_000
+#: How often a waiting thread of libgomp looks before it sleeps; a look takes 20 to 50 ns. Its own is 300,000.
+SPINS_QUIET, SPINS_BUSY = 30_000, 1_000
 #: The same in milliseconds for LLVM's and Intel's OpenMP (torch on macOS and Windows); their own is 200.
-BLOCK_MILLISECONDS = 1
+BLOCK_QUIET, BLOCK_BUSY = 1, 0
+_LOOKS, _SECONDS_APART = 5, 0.004
 
 _chosen: dict[str, str] = {}
 
@@ -54,11 +57,33 @@ def choose(environment: MutableMapping[str, str] | None = None) -> dict[str, str
 def rule(environment: Mapping[str, str], processes: int = 1) -> dict[str, str]:
     """What to set for one of so many processes that compute side by side, beside what the user has set already."""
     new: dict[str, str] = {}
+    threads = max(1, usable_cores() // processes)
     if not any(environment.get(name) for name in NUMBERS):
-        new["OMP_NUM_THREADS"] = str(max(1, usable_cores() // processes))
+        new["OMP_NUM_THREADS"] = str(threads)
     if not any(environment.get(name) for name in WAITING):
-        new |= {"GOMP_SPINCOUNT": str(SPINS), "KMP_BLOCKTIME": str(BLOCK_MILLISECONDS)}
+        busy = others_running() + threads * processes > (os.cpu_count() or 1)
+        new["GOMP_SPINCOUNT"] = str(SPINS_BUSY if busy else SPINS_QUIET)
+        new["KMP_BLOCKTIME"] = str(BLOCK_BUSY if busy else BLOCK_QUIET)
     return new
+
+
+def others_running(root: Path = Path("/")) -> float:
+    """How many threads of other processes want to run just now: the median of a few looks within 20 ms.
+
+    Where the system does not say, what it says of the last minute, else 0.
+
+    Args:
+        root: where ``proc`` lies.
+    """
+    try:
+        looks = []
+        for look in range(_LOOKS):
+            time.sleep(_SECONDS_APART if look else 0)
+            running = (root / "proc/loadavg").read_text(encoding="utf-8").split()[3].split("/")[0]
+            looks.append(max(0, int(running) - 1))  # without the thread that asks
+        return statistics.median(looks)
+    except (OSError, ValueError, IndexError):
+        return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def for_children(processes: int) -> dict[str, str]:
@@ -85,7 +110,7 @@ def _quota(root: Path) -> float:
         return math.inf
     limits = [math.inf]
     for line in lines:
-        _, controllers, place = line.split(":", 2)
+        _, controllers, place = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
         mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
