@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 import glotclip
 from glotclip import api
@@ -15,6 +16,7 @@ from glotclip.errors import ConfigError, DataError, FingerprintError, Interrupte
 from glotclip.methods.method import METHODS
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
+from glotclip.threads import held_at
 from glotclip.training.extend import Hooks
 
 if TYPE_CHECKING:
@@ -132,6 +134,26 @@ def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Pa
     extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: more.append(line["step"])))
     assert more == [3]
     assert weights(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("stop_at", [2, 5], ids=["in the first language", "in the second language"])
+def test_an_unfinished_run_goes_on_with_the_threads_it_began_with(extend: Any, tmp_path: Path, stop_at: int) -> None:
+    """The same command on a machine with other cores goes on, in the same number of threads, to the same bits."""
+    seen: list[int] = []
+
+    def hooks(limit: int | None = None) -> Hooks:
+        return Hooks(log=lambda line: seen.append(torch.get_num_threads()), stop=lambda: len(seen) == limit)
+
+    with held_at(2):
+        whole = weights(extend("de,fr", out="whole", benchmark=False).folder)
+        with pytest.raises(KeyboardInterrupt):
+            extend("de,fr", benchmark=False, hooks=hooks(stop_at))
+    with held_at(1):
+        made = extend("de,fr", benchmark=False, hooks=hooks())
+        assert torch.get_num_threads() == 1
+        again = extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: pytest.fail("taught again")))
+    assert seen == [2] * 6, "no step was taken twice, and each in the threads of the first"
+    assert weights(made.folder) == weights(again.folder) == whole
 
 
 def test_what_is_there_is_not_learnt_again(extend: Any, model: Path) -> None:

@@ -21,6 +21,7 @@ from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
+from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
 from glotclip.training.loop import Batch, Encoded, Learner, Piece, fit
@@ -301,6 +302,34 @@ def test_ctrl_c_waits_for_the_end_of_the_step_and_saves(tmp_path: Path) -> None:
     assert stored is not None
     assert stored[1]["step"] == 4
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def split_sums(step: int) -> list[Batch]:
+    """Batches whose last bits depend on the number of threads: a long sum is split by them."""
+    values = torch.rand(3_000_000, generator=torch.Generator().manual_seed(step))
+    return [batch_of(torch.stack([values.sum(), values.square().sum()]).expand(4, 2))]
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:
+    """A machine that is busier, or has other cores, when the same command is given again changes no bit."""
+    path = tmp_path / "state.safetensors"
+
+    def losses(threads: int, *, saved: bool = False, stop_at: int | None = None) -> dict[int, float]:
+        found: dict[int, float] = {}
+        with held_at(threads):
+            try:
+                fit(
+                    Line(), split_sums, 8, settings(), resume_from=path if saved else None,
+                    log=lambda line: found.update({line["step"]: line["loss"]}), stop=lambda: len(found) == stop_at,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                assert len(found) == stop_at
+            assert torch.get_num_threads() == threads, "afterwards the process has its own number again"
+        return found
+
+    alone, two = losses(1), losses(2)
+    assert [alone[step] for step in (4, 5, 6, 7, 8)] != [two[step] for step in (4, 5, 6, 7, 8)], "cannot fail"
+    assert {**losses(2, saved=True, stop_at=3), **losses(1, saved=True)} == two
 
 
 def test_a_second_ctrl_c_interrupts_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.console import Console, Pace, Progress, duration
 from glotclip.cli.options import say_notes
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, d
     from glotclip.compare.study import RECIPE
 
     began, ended = time.monotonic(), list[str]()
+    pace = Pace(least=2 * processes)  # cells take minutes, and end in groups where several run side by side
+    pace.left(0.0, 0, len(todo))
 
     def command(each: Cell) -> list[str]:
         wanted = ["--seeds", str(each.seed), "--only", slug(each.run.name), "--cell", each.slug, "--device", device]
@@ -123,9 +125,9 @@ def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, d
     def say(each: Cell, fault: str) -> None:
         ended.append(each.slug)
         past = time.monotonic() - began
-        left = past / len(ended) * (len(todo) - len(ended))
+        left = pace.left(past, len(ended), len(todo))
         words = f"FAILED: {fault}" if fault else _reached(study, each)
-        more = f"; about {duration(left)} left" if len(ended) < len(todo) else ""
+        more = f"; about {duration(left)} left" if left is not None and len(ended) < len(todo) else ""
         console.say(f"[{len(ended)} of {len(todo)}, {duration(past)}{more}] {each.slug}: {words}")
 
     if processes > 1 and todo:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from glotclip.packs.polyglot import Long
 
 _SECONDS_BETWEEN_LINES = 10.0
+_RECENT = 20.0  # seconds from which the time left is estimated
 
 
 class Console:
@@ -74,6 +76,27 @@ def complain_of(error: GlotclipError) -> None:
     complain(error.message, error.hint)
 
 
+class Pace:
+    """How long the rest takes at the pace of late: what was fast or slow long ago says nothing of it.
+
+    Args:
+        seconds: how far back it looks.
+        least: of how many reports it takes account in any case, where they come seldom.
+    """
+
+    def __init__(self, seconds: float = _RECENT, least: int = 1) -> None:
+        self._seconds, self._least = seconds, least
+        self._reports: deque[tuple[float, int]] = deque()
+
+    def left(self, now: float, done: int, total: int) -> float | None:
+        """Take note that ``done`` of ``total`` are done at second ``now``; the seconds left, None if unknown."""
+        self._reports.append((now, done))
+        while len(self._reports) > self._least + 1 and self._reports[1][0] <= now - self._seconds:
+            self._reports.popleft()
+        then, before = self._reports[0]
+        return (now - then) / (done - before) * (total - done) if done > before else None
+
+
 class Progress(AbstractContextManager["Progress"]):
     """What is being done and how long it will take: bars on a terminal, else a line every ten seconds.
 
@@ -83,7 +106,7 @@ class Progress(AbstractContextManager["Progress"]):
     def __init__(self) -> None:
         self._rich: RichProgress | None = None
         self._bars: dict[str, TaskID] = {}
-        self._begun: dict[str, tuple[float, int]] = {}
+        self._paces: dict[str, Pace] = {}
         self._spoke = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -101,6 +124,7 @@ class Progress(AbstractContextManager["Progress"]):
                 TextColumn("{task.fields[note]}"),
                 console=RichConsole(stderr=True),
                 transient=True,
+                speed_estimate_period=_RECENT,
                 # What is printed meanwhile must go above the bars, but never from a pipe to the terminal.
                 redirect_stdout=sys.stdout.isatty(),
             )
@@ -126,13 +150,12 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _line(self, what: str, done: int, total: int, note: str) -> None:
         now = time.monotonic()
-        started, first = self._begun.setdefault(what, (now, done))
+        left = self._paces.setdefault(what, Pace()).left(now, done, total)
         if done >= total:
-            del self._begun[what]
-        if now - self._spoke < _SECONDS_BETWEEN_LINES or done <= first or done >= total:
+            del self._paces[what]
+        if now - self._spoke < _SECONDS_BETWEEN_LINES or left is None or done >= total:
             return
         self._spoke = now
-        left = (now - started) / (done - first) * (total - done)
         words = [f"{what}: {done} of {total}", f"about {duration(left)} left", *([note] if note else [])]
         print(", ".join(words), file=sys.stderr, flush=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from glotclip import threads
 from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
 from glotclip.errors import GlotclipError, GlotclipWarning
@@ -56,6 +57,7 @@ def root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    threads.choose()  # no command has loaded torch yet
     sys.exit(run(sys.argv[1:]))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 class SharedLock:
     """Readers share it; a writer waits for them, and whoever comes after the writer waits for the writer.
 
-    It is not re-entrant: a thread that holds it in one way must not ask for it again. A copy, or one that was
-    pickled, is a fresh lock that nobody holds, so that objects with such a lock can be copied.
+    It is not re-entrant: a thread that holds it in one way must not ask for it again. A copy, pickled or not, is a
+    fresh lock that nobody holds, so that objects with such a lock can be copied.
     """
 
     def __init__(self) -> None:

@@ -29,6 +29,7 @@ from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, w
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, write_json, writing_folder
 from glotclip.textforms import TextForm
+from glotclip.threads import held_at
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import Curriculum
 from glotclip.training.gate import ForgettingError, Gate, Keepsake
@@ -114,10 +115,10 @@ class Extension:
     def _begin(self) -> FolderRecord:
         """Open or create the folder and enter this run into its record."""
         plan = self.plan()
-        identity = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:32]
+        identity = _identity(plan)
         exists = PolyglotFolder.is_one(self.folder.path)
         record = self.folder.read() if exists else None
-        if record and record.run and record.run.identity == identity:
+        if record and record.run and record.run.identity in (identity, _as_begun(plan, record.run)):
             self.folder.sweep()
             return record
         if record and record.run and not record.run.complete:
@@ -215,10 +216,11 @@ class Extension:
         return {"start": scores}
 
     def _teach_all(self, record: FolderRecord) -> FolderRecord:
-        for task in self.curriculum.tasks:
-            assert record.run is not None
-            if "+".join(task) not in record.run.done:
-                record = self._teach(task, record)
+        with held_at(record.run.plan.get("threads") if record.run else None):
+            for task in self.curriculum.tasks:
+                assert record.run is not None
+                if "+".join(task) not in record.run.done:
+                    record = self._teach(task, record)
         if record.run and not record.run.complete and self.world.leads:
             record = record.model_copy(update={"run": record.run.model_copy(update={"complete": True})})
             self.folder.commit(record)
@@ -387,3 +389,12 @@ class Extension:
         own = {code: scores[code] for code in manifest.languages if code in scores}
         rewrite_manifest(path, manifest.model_copy(update={"scores": own}))
         return scores
+
+
+def _identity(plan: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _as_begun(plan: Mapping[str, Any], run: RunRecord) -> str:
+    """The identity of this plan with as many threads as a run was begun with: it goes on with those."""
+    return _identity({**plan, "threads": run.plan.get("threads")})

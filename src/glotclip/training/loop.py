@@ -22,6 +22,7 @@ import torch
 from glotclip.errors import ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
+from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.dropout import Noise
 from glotclip.training.optim import Optimizer
@@ -124,6 +125,7 @@ class _Progress:
     best_decay: float = 1.0
     stale: int = 0
     finished: bool = False
+    threads: int = 0  # sums are split by threads, which changes their last bits
 
     def saw(self, score: float, step: int, settings: TrainSettings) -> bool:
         """Note a validation score; true if its weights are to be kept. A tie is no improvement to patience."""
@@ -135,6 +137,7 @@ class _Progress:
         return kept
 
 
+@held_at(None)  # a run that goes on takes as many threads as it began with; afterwards they are as before
 def fit(
     learner: Learner,
     source: Source,
@@ -176,10 +179,11 @@ def fit(
     world = world or World()
     start = time.monotonic()
     optimizer = Optimizer(learner.groups(), settings)
-    progress = _Progress(scale=2.0**16 if precision == "fp16" else 1.0)
+    progress = _Progress(scale=2.0**16 if precision == "fp16" else 1.0, threads=torch.get_num_threads())
     best: dict[str, torch.Tensor] = {}
     if resume_from is not None and (stored := checkpoint.load(resume_from)):
         best = _resume(stored, learner, optimizer, progress, identity, resume_from)
+        torch.set_num_threads(progress.threads)
     resumed_at, saved_at, last = progress.step, time.monotonic(), dict[str, float]()
     every = settings.validation_steps(steps_per_epoch or total)
     while progress.step < total and not progress.finished:
