@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glotclip.packs.language_profile import read_profiles
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
@@ -49,6 +51,24 @@ def test_remove_leaves_the_others_bit_for_bit(world: World, here: Here, model: P
     assert world.weights(model) == {"fr": before["fr"]}
     assert not (model / "packs" / "de-1").exists()
     assert "installed packs: fr" in here.error("pack", "remove", model, "de", code=2)
+
+
+def test_a_regional_code_is_served_and_said(here: Here, model: Path) -> None:
+    _, err = here("pack", "show", model, "--lang", "fr-CA")
+    assert err.splitlines() == ["note: there is no 'fr-CA' here; 'fr' is used instead"]
+    assert [pack["name"] for pack in here.json("pack", "show", model, "--lang", "fr_CA")["packs"]] == ["fr"]
+    assert "installed: de, fr" in here.error("pack", "show", model, "--lang", "nl", code=2)
+    assert here.json("pack", "remove", model, "de-AT") == {"removed": ["de"], "left": ["fr"]}
+    assert "no pack provides 'gsw'" in here.error("pack", "remove", model, "gsw", code=2)
+
+
+def test_each_pack_keeps_what_its_texts_look_like(here: Here, extended: Path) -> None:
+    for code, word in (("de", "rot"), ("fr", "rou")):
+        (pack,) = here.json("pack", "show", extended, "--lang", code)["packs"]
+        assert pack["format"] == 2
+        profiles = read_profiles(extended / "packs" / f"{code}-1" / "profile.json")
+        assert set(profiles) == {code}
+        assert profiles[code].counts[word] > 0
 
 
 def test_a_folder_that_is_none(here: Here, tmp_path: Path) -> None:

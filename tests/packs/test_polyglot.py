@@ -18,7 +18,9 @@ from PIL import Image
 from glotclip.data.features import FeatureCache
 from glotclip.data.video import Sampling, sample_frames
 from glotclip.errors import ConfigError, FingerprintError, LanguageError, TruncationWarning, VideoError
+from glotclip.languages import LanguageFallbackWarning
 from glotclip.models.windows import windows
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, write_pack
 from glotclip.packs.polyglot import Polyglot
 
@@ -267,3 +269,71 @@ def test_long_texts_are_read_whole(polyglot: Polyglot) -> None:
 def test_an_unknown_way_with_long_texts(polyglot: Polyglot) -> None:
     with pytest.raises(ConfigError, match="use one of cut, mean"):
         polyglot.encode_text("red", long="fold")  # type: ignore[arg-type]
+
+
+# --- guesses ---
+
+
+@pytest.fixture
+def guessing(school: School, tmp_path: Path) -> Polyglot:
+    """German, French and Hindi, each with the profile of what it was taught on."""
+    made = []
+    for code in ("de", "fr", "hi"):
+        write_pack(
+            tmp_path / code, school.teach(None, code, isolation="per-language").state, name=code, method="lexicon",
+            learnt=[code], base=school.base, settings={}, data={}, scores={},
+            profiles={code: Profile.learn(school.captions[code].texts)},
+        )  # fmt: skip
+        made.append(LanguagePack.load(tmp_path / code, school.base))
+    return Polyglot(school.base, made)
+
+
+def test_auto_takes_the_guessed_language_where_it_is_sure(guessing: Polyglot) -> None:
+    texts = ["लाल", "ein roter Kreis", "un cercle rouge et un carré vert"]
+    assert guessing.detect(texts) == ["hi", "de", "fr"]
+    sure = [row for row, guess in enumerate(guessing.guess(texts)) if guess.sure]
+    assert 0 in sure
+    together = guessing.encode_text(texts, lang="auto")
+    given = guessing.encode_text(texts, lang=["hi", "de", "fr"])
+    torch.testing.assert_close(together[sure], given[sure], atol=1e-6, rtol=0)
+
+
+def test_auto_fuses_the_likely_languages_where_it_is_not(guessing: Polyglot) -> None:
+    texts = ["123", "rouge", "लाल", "rot"]
+    together = guessing.encode_text(texts, lang=["auto", "fr", "auto", "auto"])
+    torch.testing.assert_close(together.norm(dim=1), torch.ones(4))
+    for row in (0, 2, 3):
+        (guess,) = guessing.guess([texts[row]])
+        parts = [share * guessing.encode_text(texts[row], lang=code) for code, share in guess.likely.items()]
+        wanted = torch.nn.functional.normalize(torch.stack(parts).sum(dim=0), dim=-1)
+        torch.testing.assert_close(together[row : row + 1], wanted, atol=1e-6, rtol=0)
+    assert set(guessing.guess(["123"])[0].likely) == {"en", "de", "fr", "hi"}
+    torch.testing.assert_close(together[1:2], guessing.encode_text("rouge", lang="fr"), atol=1e-6, rtol=0)
+
+
+def test_the_guess_follows_what_is_installed(guessing: Polyglot) -> None:
+    assert guessing.detect(["ein roter Kreis", "लाल"]) == ["de", "hi"]
+    pack = guessing.remove_pack("de")
+    assert "de" not in guessing.guess(["ein roter Kreis"])[0].probabilities
+    guessing.add_pack(pack)
+    assert guessing.detect(["ein roter Kreis"]) == ["de"]
+
+
+def test_packs_without_a_profile_are_guessed_too(polyglot: Polyglot) -> None:
+    assert polyglot.detect(["लाल", "रोटी"]) == ["hi", "hi"]
+    assert polyglot.encode_text(["ein Kreis", "123"], lang="auto").shape == (2, 16)
+    assert Polyglot(polyglot.base).guess(["ein Kreis"])[0].likely == {"en": 1.0}
+
+
+@pytest.mark.parametrize(("asked", "code"), [("de-AT", "de"), ("fr_CA", "fr"), ("hi-IN", "hi"), ("en-US", "en")])
+def test_a_regional_code_takes_its_language(polyglot: Polyglot, asked: str, code: str) -> None:
+    with pytest.warns(LanguageFallbackWarning, match=f"'{code}' is used instead"):
+        found = polyglot.encode_text(["rot", "x"], lang=[asked, code])
+    assert torch.equal(found, polyglot.encode_text(["rot", "x"], lang=code))
+
+
+def test_a_pack_is_removed_by_a_regional_code_and_not_by_another_script(polyglot: Polyglot) -> None:
+    assert polyglot.remove_pack("de-CH").name == "de"
+    for code in ("hi-Latn", "de", "gsw"):
+        with pytest.raises(LanguageError, match="no pack provides"):
+            polyglot.remove_pack(code)

@@ -118,26 +118,38 @@ class NgramModel:
     """
 
     def __init__(self, profiles: Iterable[Profile]) -> None:
-        self._counts = [profile.counts for profile in profiles]
-        self._followed = [_followed(counts) for counts in self._counts]
+        known = list(profiles)
+        self._languages = len(known)
+        self._counts: dict[str, dict[int, int]] = {}  # sequence → language → how often
+        self._followed: dict[str, dict[int, list[int]]] = {}  # beginning → language → how often, in how many ways
+        for place, profile in enumerate(known):
+            for sequence, count in profile.counts.items():
+                self._counts.setdefault(sequence, {})[place] = count
+                total = self._followed.setdefault(sequence[:-1], {}).setdefault(place, [0, 0])
+                total[0] += count
+                total[1] += 1
         self._known: dict[
             str, NDArray[np.float64]
-        ] = {}  # threads may fill in the same value twice, which is harmless
+        ] = {}  # threads may fill in the same value twice
 
     def log_likelihood(self, text: str) -> NDArray[np.float64]:
         """The natural logarithm of the text's probability in each language (L,), as :func:`plain` gives it."""
         steps = [self._probability(text[max(0, end - ORDER) : end]) for end in range(2, len(text) + 1)]
-        return np.asarray(np.log(steps).sum(axis=0)) if steps else np.zeros(len(self._counts))
+        return np.asarray(np.log(steps).sum(axis=0)) if steps else np.zeros(self._languages)
 
     def _probability(self, sequence: str) -> NDArray[np.float64]:
         """The probability (L,) of a sequence's last character after the others."""
         found = self._known.get(sequence)
         if found is not None:
             return found
-        shorter = self._probability(sequence[1:]) if len(sequence) > 1 else np.full(len(self._counts), 1 / _ALPHABET)
-        count = np.array([counts.get(sequence, 0) for counts in self._counts])
-        often, ways = np.array([followed.get(sequence[:-1], (0, 0)) for followed in self._followed]).T
-        found = np.where(often > 0, (count + ways * shorter) / np.maximum(often + ways, 1), shorter)
+        found = self._probability(sequence[1:]) if len(sequence) > 1 else np.full(self._languages, 1 / _ALPHABET)
+        if followed := self._followed.get(sequence[:-1]):
+            places = list(followed)
+            often, ways = np.array(list(followed.values()), dtype=float).T
+            counts = self._counts.get(sequence, {})
+            count = np.array([counts.get(place, 0) for place in places])
+            found = found.copy()
+            found[places] = (count + ways * found[places]) / (often + ways)
         if len(self._known) >= _CACHED:
             self._known = {}
         self._known[sequence] = found
@@ -147,12 +159,3 @@ class NgramModel:
 def _commonest(counts: Mapping[str, int]) -> dict[str, int]:
     order = sorted(counts.items(), key=lambda item: (-item[1], len(item[0]), item[0]))
     return dict(order[:KEPT])
-
-
-def _followed(counts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """For every beginning how often it is continued, and in how many ways."""
-    found: dict[str, tuple[int, int]] = {}
-    for sequence, count in counts.items():
-        often, ways = found.get(sequence[:-1], (0, 0))
-        found[sequence[:-1]] = (often + count, ways + 1)
-    return found
