@@ -165,3 +165,13 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
         polyglot.encode_video([tmp_path / "text.mp4"])
     with pytest.raises(ConfigError, match="unknown way"):
         polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]
+
+
+def test_repr_says_base_languages_and_packs(base: DualEncoder) -> None:
+    assert repr(Polyglot(base)) == f"Polyglot(base='{base.name}', languages=[en], packs=[])"
+
+
+def test_repr_stays_short_with_many_languages(base: DualEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [f"l{number}" for number in range(40)]
+    monkeypatch.setattr(Polyglot, "languages", codes)
+    assert repr(Polyglot(base)).count("l1") == 3 and "… 40 in all" in repr(Polyglot(base))

@@ -81,7 +81,7 @@ def ranks(
             hint="both sides must come from the same model",
         )
     owners, targets, starts = _sorted_pairs(positives, len(query), len(candidate))
-    distinct, place = _distinct_rows(candidate)
+    distinct, place = distinct_rows(candidate)
     result = np.empty(len(query), dtype=np.int64)
     block = max(1, budget // max(1, len(candidate) * candidate.itemsize))
     for first in range(0, len(query), block):
@@ -147,7 +147,7 @@ def _sorted_pairs(positives: tuple[ArrayLike, ArrayLike], count: int, gallery: i
     return owner, target, starts
 
 
-def _distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
+def distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
     """Return the distinct rows and, for every row, which of them it is.
 
     A matrix product may round the same inner product differently at different columns (the edge of a block

@@ -27,6 +27,7 @@ Picture = str | Path | Image.Image
 AUTO = "auto"
 MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
 _VIDEOS = 8
+_NAMED = 12  # names that repr shows
 
 
 class Polyglot:
@@ -45,6 +46,9 @@ class Polyglot:
         self._routes: dict[str, Route] = {}
         for pack in packs:
             self.add_pack(pack)
+
+    def __repr__(self) -> str:
+        return f"Polyglot(base={self.base.name!r}, languages={_few(self.languages)}, packs={_few(list(self.packs))})"
 
     @property
     def languages(self) -> list[str]:
@@ -242,3 +246,9 @@ class Polyglot:
     def _reroute(self) -> None:
         self._merged: dict[str, Pathway] = {}
         self._routes = {code: pack.state.route(code) for pack in self._packs.values() for code in pack.languages}
+
+
+def _few(names: Sequence[str]) -> str:
+    """A list for people: of many names the first, and how many there are."""
+    shown = ", ".join(names[:_NAMED])
+    return f"[{shown}]" if len(names) <= _NAMED else f"[{shown}, … {len(names)} in all]"
