@@ -76,6 +76,10 @@ class GlotclipWarning(UserWarning):
     """Base of what this library warns about: what was asked is done, though not just as it was said."""
 
 
+class DuplicateWarning(GlotclipWarning):
+    """A gallery holds identical images, which count against each other."""
+
+
 class CacheWarning(GlotclipWarning):
     """What is computed cannot be kept on the disk: it is used all the same, and computed again the next time."""
 

@@ -337,3 +337,13 @@ def test_a_pack_is_removed_by_a_regional_code_and_not_by_another_script(polyglot
     for code in ("hi-Latn", "de", "gsw"):
         with pytest.raises(LanguageError, match="no pack provides"):
             polyglot.remove_pack(code)
+
+
+def test_repr_says_base_languages_and_packs(base: DualEncoder) -> None:
+    assert repr(Polyglot(base)) == f"Polyglot(base='{base.name}', languages=[en], packs=[])"
+
+
+def test_repr_stays_short_with_many_languages(base: DualEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [f"l{number}" for number in range(40)]
+    monkeypatch.setattr(Polyglot, "languages", codes)
+    assert repr(Polyglot(base)).count("l1") == 3 and "… 40 in all" in repr(Polyglot(base))

@@ -26,7 +26,7 @@ from glotclip.languages import normalise_all
 from glotclip.methods.lesson import Lesson
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import file_sha256, read_json, to_json, write_json, write_text
+from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.threads import held_at
 from glotclip.training.extend import Hooks
 from glotclip.training.loop import FitResult

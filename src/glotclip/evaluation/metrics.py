@@ -151,7 +151,7 @@ def image_to_text_ranks_by_group(
 
 def _score_blocks(query: Floats, candidate: Floats, budget: int) -> Iterator[tuple[int, int, Floats]]:
     """Yield the scores (block, C) of the queries from the first to before the last of a block."""
-    distinct, place = _distinct_rows(candidate)
+    distinct, place = distinct_rows(candidate)
     block = max(1, budget // max(1, len(candidate) * candidate.itemsize))
     for first in range(0, len(query), block):
         last = min(first + block, len(query))
@@ -192,7 +192,7 @@ def _sorted_pairs(positives: tuple[ArrayLike, ArrayLike], count: int, gallery: i
     return owner, target, starts
 
 
-def _distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
+def distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
     """Return the distinct rows and, for every row, which of them it is.
 
     A matrix product may round the same inner product differently at different columns (the edge of a block

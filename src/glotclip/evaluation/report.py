@@ -195,7 +195,22 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
                 ).removesuffix(","),
             )
         )
-    return Section(name, tuple(parts), str(result.get("protocol", "")))
+    return Section(name, tuple(parts), f"{result.get('protocol', '')}{_duplicates(result)}".strip())
+
+
+def _duplicates(result: Mapping[str, Any]) -> str:
+    """A sentence on identical images, which count against each other; empty where there are none."""
+    found = result.get("duplicates", {})
+    if not found.get("images"):
+        return ""
+    merged = "; ".join(
+        f"{code} {scores['text_to_image.r@1']:.1f} and {scores['image_to_text.r@1']:.1f}"
+        for code, scores in found["merged"].items()
+    )
+    return (
+        f" {found['images']:,} of the images are identical to another ({found['groups']:,} groups) and count against "
+        f"each other; taken as one, R@1 would be (T→I and I→T): {merged}."
+    )
 
 
 def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:

@@ -35,6 +35,7 @@ Long = Literal["cut", "mean"]
 Picture = str | Path | Image.Image
 AUTO = "auto"
 _VIDEOS = 8
+_NAMED = 12  # names that repr shows
 
 
 class Polyglot:
@@ -54,6 +55,9 @@ class Polyglot:
         self._moving = SharedLock()  # shared by whoever computes, held alone by whoever moves the weights
         for pack in packs:
             self.add_pack(pack)
+
+    def __repr__(self) -> str:
+        return f"Polyglot(base={self.base.name!r}, languages={_few(self.languages)}, packs={_few(list(self.packs))})"
 
     @property
     def languages(self) -> list[str]:
@@ -318,3 +322,9 @@ def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> 
     unknown = [row for row, code in enumerate(codes) if code == AUTO]
     guesses = dict(zip(unknown, now.guesser.guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
     return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]
+
+
+def _few(names: Sequence[str]) -> str:
+    """A list for people: of many names the first, and how many there are."""
+    shown = ", ".join(names[:_NAMED])
+    return f"[{shown}]" if len(names) <= _NAMED else f"[{shown}, … {len(names)} in all]"
