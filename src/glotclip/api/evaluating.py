@@ -95,7 +95,7 @@ def evaluate(
     elif reading:
         raise ConfigError(
             f"{', '.join(reading)} cannot be set for a benchmark that is made already",
-            hint="name the data, or give them to open_dataset",
+            hint="name the data, or give them to glotclip.data.dataset.open_dataset",
         )
     known = benchmark.languages if rival else polyglot.languages
     codes = langs or [code for code in known if code in benchmark.captions]

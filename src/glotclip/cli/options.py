@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from glotclip.cli.console import Console
 
-#: Those of :mod:`glotclip.data.schema` and :mod:`glotclip.data.holdout`, which are too heavy to import for a help text.
+#: Those of :mod:`glotclip.data.schema` and :mod:`glotclip.data.holdout`, too heavy to import for a help text.
 MAX_SKIPPED, HOLD_OUT = 0.05, 0.1
 
 Images = Annotated[
