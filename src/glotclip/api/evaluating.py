@@ -106,7 +106,7 @@ def evaluate(
     elif reading:
         raise ConfigError(
             f"{', '.join(reading)} cannot be set for a benchmark that is made already",
-            hint="name the data, or give them to open_dataset",
+            hint="name the data, or give them to glotclip.data.dataset.open_dataset",
         )
     codes = _codes(langs, list(benchmark.captions), None if rival else polyglot.languages)
     features = gallery_features(polyglot, benchmark, cache, progress)

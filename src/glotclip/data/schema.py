@@ -21,6 +21,7 @@ from glotclip.storage import shown
 SPLITS = ("train", "validation", "test")
 #: The share of rows that may be left out before data is refused.
 MAX_SKIPPED = 0.05
+_NOT_THERE = "does not exist"
 _SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _SPLIT_ALIASES |= {"testing": "test", "eval": "test"}
 
@@ -217,9 +218,11 @@ def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
     if corpus.rows and bad <= limit * total:
         return
     first = "; ".join(describe(row) for row in corpus.bad[:3]) or "it holds no rows"
+    elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.bad)
     raise DataError(
         f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
         hint="correct the rows listed"
+        + (", or name the folder where the pictures lie (--images DIR)" if elsewhere else "")
         + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
     )
 
@@ -283,5 +286,5 @@ def _existing(path: Path | None, root: Path | None, what: str) -> Path | None:
     except (OSError, ValueError) as error:  # a name too long for the system, or holding a zero byte
         raise DataError(f"the {what} {path} has an impossible name", hint="correct the path") from error
     if not found:
-        raise DataError(f"the {what} {path} does not exist", hint="check the path and the pictures' folder")
+        raise DataError(f"the {what} {path} {_NOT_THERE}", hint="check the path and the folder it starts from")
     return full.absolute()

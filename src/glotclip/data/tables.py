@@ -18,6 +18,7 @@ Found = tuple[int, dict[str, Any] | str]
 #: Takes a sentence that should be said of the file.
 Note = Callable[[str], None]
 _SEPARATORS = (",", ";", "\t", "|")
+_LONGEST = 2**31 - 1
 
 
 def from_table(text: str, path: Path, default_lang: str | None, note: Note, *, tabs: bool) -> Iterator[Found]:
@@ -82,6 +83,8 @@ def _separator(text: str, *, tabs: bool) -> str:
 def _reader(text: str, separator: str, *, tabs: bool) -> Any:
     """Return a ``csv.reader``."""
     stream = io.StringIO(text, newline="")
+    # Python's own limit of 131,072 letters a cell ends a row in its middle: what follows would be read as rows.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
     if tabs and separator == "\t":
         # TSV knows no quoting: a caption may begin with a quotation mark and never close it.
         return csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
