@@ -117,8 +117,8 @@ def test_without_a_cache_every_command_works_in_memory_and_says_so_once(
     assert len(json.loads(out)["hits"]) == 5
     assert len(re.findall("cannot be written", err)) == 1, err
     out, err = world.run(
-        "evaluate", extended, "--benchmark", world.captions, "--intervals", "0", "--translate", engine, "--langs", "de",
-        "--json", more=place,
+        "evaluate", extended, "--benchmark", world.captions, "--intervals", "0", "--translate", engine,
+        "--langs", "de", "--json", more=place,
     )  # fmt: skip
     assert json.loads(out)["gallery_images"] == 3
     assert len(re.findall("cannot be written", err)) == 1, err

@@ -95,6 +95,24 @@ def test_a_language_taught_on_translations_is_asked_in_translations(world: World
     assert with_engine["hits"][0]["score"] == pytest.approx(float(direct @ picture.T), abs=1e-4)
 
 
+@pytest.mark.parametrize("query", ["", "  ", "\u200f\u00ad", "\u3164\ufeff"])
+def test_a_query_of_nothing_seen_is_refused(world: World, here: Here, extended: Path, query: str) -> None:
+    complaint = here.error("search", extended, query, "--images", world.pictures, "--lang", "de", code=2)
+    assert "the query is empty" in complaint
+
+
+def test_what_reads_alike_finds_alike_and_a_long_query_is_said(world: World, here: Here, extended: Path) -> None:
+    asked = ("search", extended, "--images", world.pictures, "--lang", "de", "--json")
+    plain, odd = (
+        json.loads(world.run(*asked, query)[0])["hits"]
+        for query in ("grüner Kreis", "\u200fgru\u0308ner\u00a0Kre\u00adis")
+    )
+    assert plain == odd
+    long = " ".join(["grüner Kreis"] * 30)
+    assert "note: 1 of 1 texts have more than 24 tokens" in world.run(*asked, long)[1]
+    assert "note:" not in world.run(*asked, long, "--long", "mean")[1]
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [

@@ -222,7 +222,7 @@ class Polyglot:
         pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
         each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
         sizes = [len(some) for some in pieces.values()]
-        features[list(pieces)] = torch.stack([some.mean(dim=0) for some in each.split(sizes)])
+        features[list(pieces)] = torch.stack([some.mean(dim=0) for some in torch.split(each, sizes)])
         return features, []
 
     @torch.inference_mode()

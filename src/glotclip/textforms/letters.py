@@ -62,6 +62,7 @@ def _chain(*steps: Step) -> Step:
 
 
 _CHILLUS = {"ണ": "ൺ", "ന": "ൻ", "ര": "ർ", "ല": "ൽ", "ള": "ൾ", "ക": "ൿ"}
+_CHILLU = regex.compile(f"([{''.join(_CHILLUS)}])\u0d4d\u200d")
 _EVERYWHERE: tuple[tuple[str, Step], ...] = (
     # What a character class finds → the step; most texts meet none of them.
     ("\u0307", _matching("(?<=i)\u0307(?!\\p{M})", "")),  # what lower-casing İ elsewhere leaves
@@ -75,7 +76,6 @@ _EVERYWHERE: tuple[tuple[str, Step], ...] = (
     (r"\p{Bengali}", _matching("\u09a4\u09cd\u200d", "\u09ce")),
     ("፡", _replacing({"፡": " "})),  # the Ethiopic word space
 )
-_CHILLU = regex.compile(f"([{''.join(_CHILLUS)}])\u0d4d\u200d")
 _FOUND = [(regex.compile(f"[{where}]"), step) for where, step in _EVERYWHERE]
 
 
