@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
-GROUND = ("errors", "languages", "config", "fingerprint", "storage")
+GROUND = ("errors", "languages", "config", "fingerprint", "storage", "ownership")
 SIBLINGS = ("training", "evaluation", "search")
 JOINING = ("api", "compare", "demo")
 HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")

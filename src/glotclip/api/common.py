@@ -13,8 +13,8 @@ import numpy as np
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
+from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
 from glotclip.translate.specs import open_translator
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
-ENGLISH = "en"
+ENGLISH, SKIPPED = "en", "skipped.txt"
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -67,9 +67,9 @@ def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate 
     return None if engine is None else translator_of(engine, cache).translate
 
 
-def list_skipped(folder: Path, skipped: Sequence[BadRow]) -> None:
+def list_skipped(workplace: Workplace, skipped: Sequence[BadRow]) -> None:
     """List what was skipped in ``skipped.txt``; where nothing was, an earlier run's list goes away."""
-    path = folder / "skipped.txt"
-    path.unlink(missing_ok=True)
     if skipped:
-        write_text(path, "".join(f"{describe(bad)}\n" for bad in skipped))
+        workplace.write_text(SKIPPED, "".join(f"{describe(bad)}\n" for bad in skipped))
+    else:
+        workplace.remove(SKIPPED)

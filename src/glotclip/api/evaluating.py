@@ -27,6 +27,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.models.device import choose_precision
+from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.teaching import Validate
 from glotclip.translate.queries import TranslatedQueries
@@ -43,6 +44,7 @@ def evaluate(
     langs: Sequence[str] | None = None,
     *,
     device: str = "auto",
+    base: Base | None = None,
     precision: str = "fp32",
     translate: Engine | str | None = None,
     companions: Engine | str | None = None,
@@ -57,6 +59,7 @@ def evaluate(
         benchmark: a benchmark, ``emoji``, or a dataset, caption file or folder whose rows of split "test" are used.
         langs: languages; by default those that both model and benchmark have.
         device: where to compute.
+        base: as :func:`load` takes it.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
         translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
             texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
@@ -71,7 +74,7 @@ def evaluate(
         :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
         or was odd, and why.
     """
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     encoder: retrieval.TextEncoder = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device))
     name, rival = polyglot.source, None
     if translate is not None:

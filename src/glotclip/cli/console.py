@@ -11,7 +11,9 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from glotclip.errors import GlotclipError
 
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
     from glotclip.evaluation.tables import Table
 
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="PATH", help="Where the model folder's base is, if it is not found by itself any more."
+    ),
+]
 _SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress, split_codes
+from glotclip.cli.console import BaseOption, Console, Progress, split_codes
 
 
 def evaluate(
@@ -37,6 +38,7 @@ def evaluate(
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
     intervals: Annotated[int, typer.Option(min=0, help="Bootstrap draws; 0 leaves the intervals out.")] = 1000,
@@ -47,15 +49,18 @@ def evaluate(
     from glotclip.data.dataset import open_dataset
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
-    from glotclip.storage import write_json
+    from glotclip.ownership import check_file, write_file
 
-    console = Console(as_json)
+    console, inputs = Console(as_json), (benchmark, images)
+    if out is not None:
+        check_file(out, inputs)
     with Progress() as progress:
         result = api.evaluate(
             model,
             open_dataset(benchmark, images),
             split_codes(langs) or None,
             device=device,
+            base=base,
             precision=precision,
             translate=translate,
             companions=companions,
@@ -71,6 +76,7 @@ def evaluate(
         count = len(result["skipped"])
         console.say(f"left out or damaged: {count} rows, pictures or videos, first: {result['skipped'][0]}")
     if out is not None:
-        write_json(out, result)
+        text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
+        write_file(out, f"{text}\n".encode(), inputs)
         console.say(f"wrote {out}")
     console.result(result)

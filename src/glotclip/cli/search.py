@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress
+from glotclip.cli.console import BaseOption, Console, Progress
 
 _BAD_SHOWN = 5
 
@@ -23,6 +23,7 @@ def search(
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
     ] = None,
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,7 +40,7 @@ def search(
 
     console = Console(as_json)
     pictures = pictures_in(images)
-    polyglot = load(model, device=device)
+    polyglot = load(model, device=device, base=base)
     guessed = not lang and len(polyglot.languages) > 1
     code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
     if guessed:

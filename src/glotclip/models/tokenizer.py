@@ -19,6 +19,7 @@ from glotclip.models.bpe import END, END_OF_WORD, START, Splitting, Vocabulary
 from glotclip.models.tokens import Tokens
 
 SETTINGS_FILE = "glotclip-tokenizer.json"
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE)  # what saving one may write
 SIMPLE_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
 

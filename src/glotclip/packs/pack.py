@@ -6,6 +6,7 @@ checked, and each disagreement is an error of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from glotclip.methods.prompt import HardPrompt, SoftPrompt
 from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs.card import model_card
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
@@ -209,6 +210,17 @@ def write_pack(
             write_json(aside / TOKENIZER, content)
         rewrite_manifest(aside, manifest)
     return manifest
+
+
+def remove_pack_files(folder: Path) -> None:
+    """Remove a pack's files, and its folder if nothing else lies in it."""
+    tokenizer = folder / FOREIGN
+    for place, names in ((tokenizer, TOKENIZER_FILES), (folder, (WEIGHTS, MANIFEST, TOKENIZER, CARD))):
+        for file in place.iterdir() if place.is_dir() and not place.is_symlink() else ():
+            if file.name in names or any(re.fullmatch(rf"\.{re.escape(n)}\.\w+\.part", file.name) for n in names):
+                file.unlink()
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:

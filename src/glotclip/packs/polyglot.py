@@ -113,6 +113,12 @@ class Polyglot:
         self._reroute()
         return pack
 
+    def save(self, folder: Path | str, *, with_base: bool | None = None) -> Path:
+        """Write the model with the packs it has now; see :func:`glotclip.packs.saving.save_polyglot`."""
+        from glotclip.packs.saving import save_polyglot
+
+        return save_polyglot(self, folder, with_base=with_base)
+
     def pack_of(self, lang: str) -> LanguagePack | None:
         """The pack that provides a language, or None where the base does."""
         return next((pack for pack in self._packs.values() if lang in pack.languages), None)
