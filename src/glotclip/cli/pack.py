@@ -87,7 +87,7 @@ def from_peft(
 
     console = Console(as_json)
     target = PolyglotFolder(out)
-    target.check((), (adapter,))
+    target.check(())
     loaded = api.load(model, device="cpu", base=base)
     manifest = read(loaded.base, loaded.source, adapter, lang, target)
     console.say(f"{out} speaks {', '.join(manifest.languages)}: {manifest.parameters:,} weights")

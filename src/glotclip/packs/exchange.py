@@ -58,7 +58,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
         LanguageError: if the folder has the language already, or it is the base's own.
         StorageError: if ``out`` holds anything that glotclip did not make.
     """
-    out.check((), (folder,))
+    out.check(())
     code = normalise(lang)
     if code in base.languages:
         raise LanguageError(f"{code!r} is the base's own language", hint="packs teach other languages")
