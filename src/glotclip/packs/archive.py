@@ -120,8 +120,11 @@ def _members(path: Path, stack: contextlib.ExitStack) -> Iterator[_Packed]:
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or info.flag_bits & 1:
                 raise ValueError(f"{info.filename!r} is a link or device, or encrypted")
-            content = None if info.is_dir() else stack.enter_context(archive.open(info))
-            yield _Packed(info.filename, info.file_size, content)
+            if info.is_dir():
+                yield _Packed(info.filename, 0, None)
+            else:
+                content = stack.enter_context(archive.open(info))
+                yield _Packed(info.filename, info.file_size, content)
         return
     packed = stack.enter_context(tarfile.open(path, "r:*"))
     for member in packed:
