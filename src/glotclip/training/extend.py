@@ -320,7 +320,7 @@ class Extension:
             # What was learnt stays, and nothing is unfinished: another command may follow.
             self.folder.commit(record.model_copy(update={"run": record.run.model_copy(update={"complete": True})}))
         elif self._keepsake.had(RECORD):
-            self._keepsake.put_back()
+            self._keepsake.put_back(whole=False)
         else:  # the run made the folder's record; what it names goes before it does
             self.folder.commit(record.model_copy(update={"packs": {}, "run": None}))
         self.folder.sweep()

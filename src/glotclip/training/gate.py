@@ -126,9 +126,13 @@ class Keepsake:
         """Whether there was such a file."""
         return (self.place / name).exists()
 
-    def put_back(self) -> None:
-        """Put the files back byte for byte; those that were not there are removed."""
-        for name in self.names:
+    def put_back(self, *, whole: bool = True) -> None:
+        """Put the files back byte for byte; those that were not there are removed.
+
+        Args:
+            whole: also the list of what glotclip made, which is needed as long as something of it is to be removed.
+        """
+        for name in self.names if whole else self.names[:-1]:
             if self.had(name):
                 with writing(self.root / name) as aside:
                     shutil.copyfile(self.place / name, aside)
