@@ -151,19 +151,18 @@ class PolyglotFolder:
         reference = self.read().base
         if base is None:
             return reference.find(self.path, load_base)
-        if isinstance(base, str | Path):
-            if self.is_one(base):
-                base, source = PolyglotFolder(base).find_base()
-            else:
-                source = absolute(str(base))
-                base = load_base(source)
-        elif isinstance(base, Polyglot):
-            base, source = base.base, base.source
+        if isinstance(base, Polyglot):
+            found, source = base.base, base.source
+        elif isinstance(base, DualEncoder):
+            found, source = base, reference.source
+        elif self.is_one(base):
+            found, source = PolyglotFolder(base).find_base()
         else:
-            source = reference.source
-        if base.fingerprint != reference.fingerprint:
-            raise reference.other_weights(self.path, source, base.fingerprint)
-        return base, source
+            source = absolute(str(base))
+            found = load_base(source)
+        if found.fingerprint != reference.fingerprint:
+            raise reference.other_weights(self.path, source, found.fingerprint)
+        return found, source
 
     def load(self, base: Base | None = None) -> Polyglot:
         """Open base and packs; ``base`` as for :meth:`find_base`."""
@@ -279,6 +278,8 @@ class PolyglotFolder:
         for place in places:
             if place.is_dir() and not place.is_symlink():
                 remove_pack_files(place)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
         self.workplace.release_folder(relative)
 
     @contextmanager
