@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
-GROUND = ("errors", "languages", "config", "fingerprint", "image_formats", "storage", "textforms", "threads")
+GROUND = (
+    "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "storage", "textforms", "threads",
+)  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery")
 JOINING = ("api", "compare", "demo")
 HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")

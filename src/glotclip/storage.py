@@ -39,7 +39,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"no permission to write {path}", hint="choose a folder that you may write to"
             ) from error
-        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY):
             raise StorageError(
                 f"cannot write {path}: {error.strerror} ({error.filename})",
                 hint="a file is in a folder's place or the other way round; choose another --out",
@@ -87,7 +87,12 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
     ``path`` must not exist yet: a folder that changes is written under a new name, and whoever points at
     it is switched over with :func:`write_json` afterwards.
+
+    Raises:
+        StorageError: if ``path`` is anything but an empty folder, or the disk refused.
     """
+    if os.path.lexists(path) and (not path.is_dir() or path.is_symlink() or any(path.iterdir())):
+        raise StorageError(f"{path} is there already", hint="choose another name, or remove it first")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))

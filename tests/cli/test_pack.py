@@ -71,6 +71,50 @@ def test_each_pack_keeps_what_its_texts_look_like(here: Here, extended: Path) ->
         assert profiles[code].counts[word] > 0
 
 
+def test_a_base_that_moved_is_named(world: World, here: Here, model: Path, tmp_path: Path) -> None:
+    """On every command that loads a model."""
+    moved = shutil.copytree(world.base, tmp_path / "moved")
+    record = json.loads((model / "polyglot.json").read_text(encoding="utf-8"))
+    record["base"] |= {"source": "/nowhere/lost", "relative": "../lost"}
+    (model / "polyglot.json").write_text(json.dumps(record), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    runs = "runs: [{name: a, settings: {steps: 1}}]"
+    recipe.write_text(f"model: {model}\ndata: {world.captions}\nlanguages: [hi]\n{runs}\n", encoding="utf-8")
+    for command in (
+        ["search", model, "Kreis", "--lang", "de", "--images", world.pictures],
+        ["evaluate", model, "--benchmark", world.captions, "--langs", "de", "--intervals", "0"],
+        [
+            "extend",
+            model,
+            "--lang",
+            "hi",
+            "--data",
+            world.captions,
+            "--out",
+            tmp_path / "new",
+            "--dry-run",
+            *world.quick,
+        ],
+        ["compare", recipe, "--out", tmp_path / "compared", "--dry-run"],
+        ["pack", "verify", model],
+        ["pack", "export", model, tmp_path / "a.zip", "--with-base"],
+    ):
+        assert "--base" in here.error(*command)
+        here(*command, "--base", moved)
+
+
+def test_exported_and_added(world: World, here: Here, model: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "de.tar.gz"
+    value = here.json("pack", "export", model, archive, "--lang", "de")
+    assert value["bytes"] == archive.stat().st_size
+    assert "already provides de" in here.error("pack", "add", model, archive, code=2)
+    here("pack", "remove", model, "de")
+    assert [pack["name"] for pack in here.json("pack", "add", model, archive)["added"]] == ["de"]
+    assert world.weights(model).keys() == {"fr", "de"}
+    assert here.json("pack", "verify", model)["ok"]
+    assert "not named as an archive" in here.error("pack", "export", model, tmp_path / "de", code=2)
+
+
 def test_a_folder_that_is_none(here: Here, tmp_path: Path) -> None:
     assert "polyglot.json" in here.error("pack", "list", tmp_path)
     assert "not a language pack" in here.error("pack", "show", tmp_path)

@@ -45,7 +45,9 @@ texts = st.one_of(
     st.sampled_from(sorted(MARKERS)).flatmap(
         lambda each: st.sampled_from([each, each.upper(), each.title(), f" {each} "])
     ),
-    st.integers(0, 39).map(lambda n: {0: "x" * 140_000, 1: "lang " * 5_000}.get(n, "")),  # more than Python's csv takes by itself
+    st.integers(0, 39).map(
+        lambda n: {0: "x" * 140_000, 1: "lang " * 5_000}.get(n, "")
+    ),  # more than Python's csv takes by itself
 )
 codes = st.sampled_from(["de", "de", "de", "DE", "en", "zh-CN", "jp", "", "german", "NaN", "xx-nope"])
 splits = st.sampled_from(["", "", "train", "val", "TEST", "n/a", "none of these"])

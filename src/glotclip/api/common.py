@@ -16,8 +16,8 @@ from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
 from glotclip.errors import ConfigError, TruncationWarning
+from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.storage import write_text
 from glotclip.translate.cache import Translator
 from glotclip.translate.specs import open_translator
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
-ENGLISH = "en"
+ENGLISH, SKIPPED = "en", "skipped.txt"
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -104,13 +104,18 @@ def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
     return data
 
 
-def list_skipped(folder: Path, skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> None:
+def list_skipped(workplace: Workplace, skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> None:
     """List what was skipped, and what else was noted of the data, in ``skipped.txt``.
 
     Where there is nothing to list, an earlier run's list goes away.
     """
-    path = folder / "skipped.txt"
-    path.unlink(missing_ok=True)
+    if text := skipped_text(skipped, notes):
+        workplace.write_text(SKIPPED, text)
+    else:
+        workplace.remove(SKIPPED)
+
+
+def skipped_text(skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> str:
+    """What was noted of the data and what was skipped, a line each."""
     lines = [*(f"note: {note}" for note in notes), *(describe(bad) for bad in skipped)]
-    if lines:
-        write_text(path, "".join(f"{line}\n" for line in lines))
+    return "".join(f"{line}\n" for line in lines)

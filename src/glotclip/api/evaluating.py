@@ -30,6 +30,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
+from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.training.teaching import Validate
 from glotclip.translate.queries import TranslatedQueries
@@ -48,6 +49,7 @@ def evaluate(
     langs: str | Sequence[str] | None = None,
     *,
     device: str = "auto",
+    base: Base | None = None,
     precision: str = "fp32",
     long: Long = "cut",
     translate: Engine | str | None = None,
@@ -66,6 +68,7 @@ def evaluate(
         langs: languages, a list of codes or a text with one or several; by default those that both model and
             benchmark have.
         device: where to compute.
+        base: as :func:`load` takes it.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
         long: what becomes of texts longer than the context, as :meth:`Polyglot.encode_text` takes it; how many were
             cut is said once and is in the result under ``truncated``, by language.
@@ -87,7 +90,7 @@ def evaluate(
         or was odd, and why, and ``notes`` what else there is to know of the data, warnings included.
     """
     retrieval.check_protocol(protocol)  # before a model is loaded
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), long)
     encoder: retrieval.TextEncoder = own
     name, rival = polyglot.source, None

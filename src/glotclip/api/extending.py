@@ -24,7 +24,7 @@ from glotclip.methods.method import Method, method_named
 from glotclip.methods.settings import MethodSettings
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.packs.folder import PolyglotFolder
+from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.textforms import NONE
 from glotclip.training.captions import Captions, collect
@@ -149,6 +149,7 @@ def plan_extension(
     further: bool = False,
     companions: str | Engine | None = None,
     device: str = "auto",
+    base: Base | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
     **reading: Unpack[Reading],
@@ -157,7 +158,9 @@ def plan_extension(
     codes = normalise_all(langs)
     if not codes:
         raise ConfigError("no language was named", hint="name at least one, e.g. --lang de")
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    folder = PolyglotFolder(out)
+    _check_out(folder, model, data)
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     curriculum = curriculum_of(
         polyglot.base, codes, method=method, recipe=recipe, settings=settings or {}, joint=joint, further=further
     )
@@ -194,9 +197,19 @@ def plan_extension(
     }
     skipped = (*corpus.bad, *corpus.unused, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
     notes = dataset.notes(codes) or corpus.notes
-    return ExtendPlan(
-        polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world(), notes
-    )
+    return ExtendPlan(polyglot, folder, dataset, curriculum, captions, skipped, cache, join_world(), notes)
+
+
+def _check_out(folder: PolyglotFolder, model: str | Path | Polyglot, data: str | Path | Dataset) -> None:
+    """Refuse a folder that is not glotclip's to write, before anything is computed.
+
+    It may be the model's own, which then gains the languages.
+    """
+    inputs: list[str | Path | None] = [*data.sources] if isinstance(data, Dataset) else [data]
+    if not isinstance(model, Polyglot):
+        own = PolyglotFolder.is_one(model) and folder.path.exists() and folder.path.samefile(model)
+        inputs += [] if own else [model]
+    folder.check(inputs=inputs)
 
 
 def extend(
@@ -212,6 +225,7 @@ def extend(
     further: bool = False,
     companions: str | Engine | None = None,
     device: str = "auto",
+    base: Base | None = None,
     benchmark: bool | str | Path | Benchmark = True,
     max_forgetting: float | None = None,
     cache: Path | None = None,
@@ -226,7 +240,8 @@ def extend(
         langs: the languages, learnt one after another in this order: a list of codes, or a text with one or several.
         data: ``emoji``, or a caption file or folder with columns text, lang, image and/or english.
         method: how; see :data:`glotclip.methods.method.METHODS`.
-        out: the folder to write. It may be ``model`` itself: each language is one atomic update.
+        out: the folder to write: new, empty, or made by glotclip. It may be ``model`` itself if that is such a
+            folder: each language is one atomic update.
         recipe: a YAML file of settings that differ from the defaults.
         settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
         joint: learn all languages in one task instead of one after another (needs a shared table).
@@ -234,6 +249,7 @@ def extend(
         companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
             the data lacks; see :func:`glotclip.translate.specs.open_translator`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        base: as :func:`load` takes it.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
         max_forgetting: points of R@1 that any language may lose before a task is refused; see :func:`run_extension`.
@@ -250,7 +266,7 @@ def extend(
     """
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
-        joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
+        joint=joint, further=further, companions=companions, device=device, base=base, cache=cache, progress=progress,
         **reading,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)
@@ -300,7 +316,7 @@ def run_extension(
         )
         record = extension.run()
     if plan.world.leads:
-        list_skipped(plan.folder.path, plan.skipped, plan.notes)
+        list_skipped(plan.folder.workplace, plan.skipped, plan.notes)
     evaluations = record.run.evaluations if record.run else {}
     gallery = hooks.evaluate.benchmark.gallery if isinstance(hooks.evaluate, Scorer) else ""
     return Extended(

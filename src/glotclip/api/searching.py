@@ -15,6 +15,7 @@ from glotclip.data.schema import BadRow
 from glotclip.errors import ConfigError, DataError
 from glotclip.gallery.rank import Hit, rank
 from glotclip.languages import check_installed
+from glotclip.packs.folder import Base
 from glotclip.packs.guess import Guess
 from glotclip.packs.polyglot import AUTO, Long, Polyglot
 from glotclip.storage import printable, shown
@@ -62,6 +63,7 @@ def search(
     long: Long = "cut",
     companions: Engine | str | None = None,
     device: str = "auto",
+    base: Base | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> SearchResult:
@@ -80,6 +82,7 @@ def search(
         companions: who translates queries in languages that were learnt with ``text=to-english``: an engine, or its
             name as in :mod:`glotclip.translate.specs`.
         device: where to compute, for a model that is not loaded yet.
+        base: as :func:`glotclip.load` takes it, likewise.
         cache: root of the caches of features and translations.
         progress: called with (what, done, total) while images that are new are read.
 
@@ -106,7 +109,7 @@ def search(
             )
     else:
         paths = [Path(path) for path in images]
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
     code = guess.lang if guess else check_installed(lang or "", polyglot.languages)
     weights = dict(guess.likely) if guess else {code: 1.0}

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from glotclip.evaluation.tables import Table
     from glotclip.packs.polyglot import Long
 
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="PATH", help="Where the model folder's base is, if it is not found by itself any more."
+    ),
+]
 _SECONDS_BETWEEN_LINES = 10.0
 _RECENT = 20.0  # seconds from which the time left is estimated
 

@@ -71,8 +71,11 @@ def check(
     Exit code 1 if a count differs, if parallel text has a fault, or if too many rows cannot be used.
     """
     from glotclip.data import catalog
+    from glotclip.ownership import check_file
 
     console = Console(as_json)
+    if bad_rows is not None:
+        check_file(bad_rows, (name, folder), option="--bad-rows")
     if name not in catalog.DATASETS and Path(name).exists():
         corpus = _read(Path(name), images, default_lang, encoding)
         _check_file(Path(name), corpus, bad_rows, max_skipped, console)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import LONG, Console, Progress, long_of, split_codes
+from glotclip.cli.console import LONG, BaseOption, Console, Progress, long_of, split_codes
 from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 
@@ -46,6 +47,7 @@ def evaluate(
     max_skipped: MaxSkipped = MAX_SKIPPED,
     hold_out: HoldOut = HOLD_OUT,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
     long: Annotated[str, LONG] = "cut",
@@ -56,15 +58,18 @@ def evaluate(
     from glotclip import api
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
-    from glotclip.storage import write_json
+    from glotclip.ownership import check_file, write_file
 
-    console = Console(as_json)
+    console, inputs = Console(as_json), (benchmark, images)
+    if out is not None:
+        check_file(out, inputs)
     with Progress() as progress:
         result = api.evaluate(
             model,
             benchmark,
             split_codes(langs) or None,
             device=device,
+            base=base,
             precision=precision,
             long=long_of(long),
             translate=translate,
@@ -88,6 +93,7 @@ def evaluate(
         count = len(result["skipped"])
         console.say(f"left out or damaged: {count} rows, pictures or videos, first: {result['skipped'][0]}")
     if out is not None:
-        write_json(out, result)
+        text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
+        write_file(out, f"{text}\n".encode(), inputs)
         console.say(f"wrote {out}")
     console.result(result)

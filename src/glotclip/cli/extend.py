@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console, Progress, duration, split_codes
+from glotclip.cli.console import BaseOption, Console, Progress, duration, split_codes
 from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def extend(
             "--lang", "--langs", metavar="CODES", help="Languages in the order of learning; commas or repeated."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write; it may be MODEL itself.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder to write: new, empty, or made by `extend`, as MODEL itself may be.")
+    ],
     data: Annotated[str, typer.Option(help="emoji, or a caption file or folder.")] = "emoji",
     images: Images = None,
     default_lang: DefaultLang = None,
@@ -50,6 +52,7 @@ def extend(
         str | None,
         typer.Option(metavar="ENGINE", help="Translation engine for text=to-english and partner=from-english."),
     ] = None,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
     max_forgetting: Annotated[
@@ -84,6 +87,7 @@ def extend(
             further=further,
             companions=companions,
             device=device,
+            base=base,
             progress=progress,
             images=images,
             default_lang=default_lang,
@@ -192,9 +196,8 @@ def _conclude(
     """Write results and report into the folder, and show the table."""
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
-    from glotclip.storage import write_json
 
-    write_json(done.folder / "results.json", value)
+    plan.folder.workplace.write_json("results.json", value)
     run: dict[str, Any] = {
         "title": f"{plan.polyglot.source} and {', '.join(plan.curriculum.languages)}",
         "summary": f"Method {value['method']} on {value['data']}, {duration(value['seconds'])} in all.",

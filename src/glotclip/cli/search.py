@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotclip.cli.console import LONG, Console, Progress, long_of
+from glotclip.cli.console import LONG, BaseOption, Console, Progress, long_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ def search(
     ] = None,
     long: Annotated[str, LONG] = "cut",
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -46,7 +47,7 @@ def search(
     with Progress() as progress:
         found = api.search(
             model, images, query, lang or None, top=top, long=long_of(long), companions=companions, device=device,
-            progress=progress,
+            base=base, progress=progress,
         )  # fmt: skip
     if found.guess:
         console.say(_guessed(found.guess, found.weights))

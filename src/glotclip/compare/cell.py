@@ -6,7 +6,9 @@ DIR/work/NAME-SEED/           what an unfinished cell needs to go on, removed wh
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -20,11 +22,12 @@ from glotclip import api
 from glotclip.compare.recipe import Cell, digest
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.digests import DigestIndex
-from glotclip.errors import DataError
+from glotclip.errors import DataError, StorageError
 from glotclip.evaluation.retrieval import DIRECTIONS, environment
 from glotclip.languages import normalise_all
 from glotclip.methods.lesson import Lesson
-from glotclip.packs.folder import PolyglotFolder
+from glotclip.ownership import discard, strangers
+from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.threads import held_at
@@ -33,6 +36,7 @@ from glotclip.training.loop import FitResult
 
 FORMAT = 1
 RESULTS, WORK = "cells", "work"
+_OWN = ("mark.json", "tasks.json", RECORD)
 
 
 @dataclass
@@ -56,9 +60,9 @@ class Bench:
     progress: api.Progress = lambda what, done, total: None
 
     @classmethod
-    def open(cls, cell: Cell, folder: Path, *, device: str = "auto", **more: Any) -> Bench:
-        """Open what a cell's recipe names."""
-        return cls(api.load(cell.recipe.model, device=device), _data(cell), folder, **more)
+    def open(cls, cell: Cell, folder: Path, *, device: str = "auto", base: str | None = None, **more: Any) -> Bench:
+        """Open what a cell's recipe names; ``base`` as for :func:`glotclip.load`."""
+        return cls(api.load(cell.recipe.model, device=device, base=base), _data(cell), folder, **more)
 
     def work(self, cell: Cell) -> Path:
         """Where the cell is taught."""
@@ -116,6 +120,15 @@ class Bench:
             name for name in {*flat_before, *flat_now} if flat_before.get(name, ...) != flat_now.get(name, ...)
         )
 
+    def check_result(self, cell: Cell) -> None:
+        """Raise :class:`StorageError` if something lies in the result's place that is no cell's result."""
+        path = self.result_file(cell)
+        if os.path.lexists(path) and not _is_result(path):
+            raise StorageError(
+                f"{path} is where a result is to be written, and is none",
+                hint="move it elsewhere, or choose another --out",
+            )
+
     def plan(self, cell: Cell) -> api.ExtendPlan:
         """The cell's run, checked and resolved."""
         return api.plan_extension(
@@ -140,11 +153,11 @@ class Bench:
         """
         inputs, work = self.inputs(cell), self.work(cell)
         mark = {"identity": digest(inputs), "threads": torch.get_num_threads()}
-        begun = _mark(work) if work.exists() else None
+        begun = _mark(work)
         if isinstance(begun, dict) and begun.get("identity") == mark["identity"]:
             mark["threads"] = begun.get("threads", mark["threads"])
-        elif work.exists():
-            shutil.rmtree(work)
+        elif os.path.lexists(work):
+            discard(work, _OWN if _is_work(work) else ())
         work.mkdir(parents=True, exist_ok=True)
         write_json(work / "mark.json", mark)
         # Threads change sums in their last bits, so a run goes on with as many as it began with.
@@ -186,10 +199,10 @@ class Bench:
             "final": list(made.evaluations.values())[-1],
             "environment": environment(),
         }
+        self.check_result(cell)
         write_text(self.result_file(cell), _lines(value))
-        if self.keep:
-            (work / "mark.json").unlink()  # the model stays, but nothing goes on here
-        else:
+        (work / "mark.json").unlink()  # if the model stays, nothing goes on here
+        if not self.keep and next(strangers(work, _OWN), None) is None:
             shutil.rmtree(work)
         return value
 
@@ -276,6 +289,25 @@ def _mark(work: Path) -> Any:
         return read_json(work / "mark.json")
     except DataError:
         return None
+
+
+def _is_work(work: Path) -> bool:
+    """Whether a folder was made to teach a cell in."""
+    for name, keys in (("mark.json", {"identity", "threads"}), ("tasks.json", {"seconds", "tasks"})):
+        with contextlib.suppress(DataError):
+            value = read_json(work / name)
+            if isinstance(value, dict) and set(value) == keys:
+                return True
+    return False
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is some cell's result: its identity is that of the inputs it tells."""
+    try:
+        value = read_json(path)
+    except DataError:
+        return False
+    return isinstance(value, dict) and "inputs" in value and value.get("identity") == digest(value["inputs"])
 
 
 def _packs(folder: Path) -> dict[str, dict[str, int]]:

@@ -74,6 +74,12 @@ class Dataset(ABC):
 
     name: str
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files and folders it is read from, which nothing may be written over or into."""
+        found = (getattr(self, name, None) for name in ("path", "images"))
+        return tuple(path for path in found if isinstance(path, Path))
+
     @abstractmethod
     def languages(self) -> list[str]:
         """The languages there are captions in."""

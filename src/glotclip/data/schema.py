@@ -233,14 +233,14 @@ def _above(share: float) -> float:
 
 
 def write_bad_rows(corpus: Corpus, path: Path) -> None:
-    """Write the rows left out as a TSV file: where, line, reason."""
-    from glotclip.storage import write_text
+    """Write the rows left out as a TSV file: where, line, reason; over no file that glotclip did not make."""
+    from glotclip.ownership import write_file
 
     lines = ["where\tline\treason"]
     for row in corpus.bad:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
         lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
-    write_text(path, "\n".join(lines) + "\n")
+    write_file(path, ("\n".join(lines) + "\n").encode(), option="--bad-rows")
 
 
 def describe(bad: BadRow) -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from glotclip import storage
 from glotclip.errors import DataError
 from glotclip.evaluation import plots, retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
+from glotclip.ownership import Workplace
 
+PAGES = ("report.md", "report.html")
 Part = Table | Curves | HeatMap
 RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment", "gallery")
 NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
@@ -275,12 +276,18 @@ def html_page(report: Report, *, draw: bool | None = None) -> str:
 
 
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
-    """Write ``report.md`` and ``report.html`` into ``folder``, each atomically, and return their paths."""
-    pages = {folder / "report.md": markdown(report), folder / "report.html": html_page(report)}
-    for path, text in pages.items():
-        storage.write_text(path, text)
-    text_path, page_path = pages
-    return text_path, page_path
+    """Write ``report.md`` and ``report.html`` into ``folder``, each atomically, and return their paths.
+
+    Raises:
+        StorageError: if a file of that name is there that glotclip did not make; neither is written then.
+    """
+    workplace = Workplace(folder, "report")
+    pages = dict(zip(PAGES, (markdown(report), html_page(report)), strict=True))
+    for name in pages:
+        workplace.check_name(name)
+    for name, text in pages.items():
+        workplace.write_text(name, text)
+    return folder / PAGES[0], folder / PAGES[1]
 
 
 def _part(part: Part, *, draw: bool) -> list[str]:

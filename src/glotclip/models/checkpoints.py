@@ -6,6 +6,7 @@ Every layout is read into the same parts by a key map; every tensor's presence a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -100,7 +101,13 @@ def load_base(
     return encoder
 
 
-def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save_base(
+    encoder: DualEncoder,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write a base as ``glotclip.json``, ``model.safetensors`` and tokenizer files, as a whole or not at all.
 
     Args:
@@ -108,13 +115,14 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         folder: must not exist yet.
         dtype: of the stored weights; a lower one only for weights that it holds exactly, see
             :meth:`DualEncoder.round_to`.
+        notes: texts to put beside the weights, by the file's name.
 
     Raises:
         StorageError: the folder exists, or the disk refused.
         ConfigError: ``dtype`` would change a weight, or the image tower is of an unknown kind.
     """
     folder = Path(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise StorageError(f"{folder} exists already", hint="choose a new name, or remove it first")
     state = {name: tensor.detach().to("cpu", dtype) for name, tensor in encoder.state().items()}
     for name, tensor in encoder.state().items():
@@ -136,6 +144,8 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
         encoder.tokenizer.save(aside)
+        for name, text in (notes or {}).items():
+            storage.write_text(aside / name, text)
         storage.write_json(aside / OWN_CONFIG, config)
 
 

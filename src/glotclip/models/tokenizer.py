@@ -28,6 +28,7 @@ from glotclip.models.tokens import Tokens
 from glotclip.textforms import well_formed
 
 SETTINGS_FILE = "glotclip-tokenizer.json"
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE)  # what saving one may write
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ checked, and each disagreement is an error of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from glotclip.methods.prompt import HardPrompt, SoftPrompt
 from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
 from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
@@ -230,6 +231,17 @@ def write_pack(
             write_json(aside / TOKENIZER, content)
         rewrite_manifest(aside, manifest)
     return manifest
+
+
+def remove_pack_files(folder: Path) -> None:
+    """Remove a pack's files, and its folder if nothing else lies in it."""
+    own = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
+    for place, names in ((folder / FOREIGN, TOKENIZER_FILES), (folder, own)):
+        for file in place.iterdir() if place.is_dir() and not place.is_symlink() else ():
+            if file.name in names or any(re.fullmatch(rf"\.{re.escape(n)}\.\w+\.part", file.name) for n in names):
+                file.unlink()
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:

@@ -129,6 +129,12 @@ class Polyglot:
             self._install({name: other for name, other in packs.items() if other is not pack})
         return pack
 
+    def save(self, folder: Path | str, *, with_base: bool | None = None) -> Path:
+        """Write the model with the packs it has now; see :func:`glotclip.packs.saving.save_polyglot`."""
+        from glotclip.packs.saving import save_polyglot
+
+        return save_polyglot(self, folder, with_base=with_base)
+
     def pack_of(self, lang: str) -> LanguagePack | None:
         """The pack that provides an installed language, or None where the base does."""
         return self._installed.by_language.get(lang)

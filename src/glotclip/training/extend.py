@@ -23,11 +23,11 @@ from glotclip import __version__
 from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
 from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
-from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.folder import MEMORIES, RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import disk_errors, write_json, writing_folder
+from glotclip.storage import writing_folder
 from glotclip.textforms import TextForm
 from glotclip.threads import held_at
 from glotclip.training.captions import Captions
@@ -130,11 +130,10 @@ class Extension:
         self._check_new(record)
         scores = self._evaluate_start()
         packs = self._adopt(record)
-        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        self.folder.open_run()
         self._keepsake.keep()
-        base = self.start.base
         record = FolderRecord(
-            base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=self.start.source),
+            base=self._source(),
             packs=packs,
             run=RunRecord(
                 identity=identity,
@@ -146,8 +145,12 @@ class Extension:
         )
         self.folder.commit(record)
         self.folder.sweep()
-        write_json(self.folder.path / "config.json", plan)
+        self.folder.workplace.write_json("config.json", plan)
         return record
+
+    def _source(self) -> BaseSource:
+        """The base, and where to find it."""
+        return BaseSource.of(self.start.base, self.start.source, self.folder.path)
 
     def _brought(self) -> dict[str, str]:
         """Checksums of the packs that come from elsewhere; those in the folder itself change as the run goes on."""
@@ -198,12 +201,9 @@ class Extension:
         """Bring the packs the run starts from into the folder; those that lie there already stay."""
         packs = dict(record.packs) if record else {}
         for name in self._brought():
-            target = self.folder.path / f"packs/{name}-1"
-            if target.exists():  # left by a run that was killed before its commit
-                shutil.rmtree(target)
-            with writing_folder(target) as aside:
+            packs[name] = self.folder.next_folder(name, FolderRecord(base=self._source()))
+            with writing_folder(self.folder.path / packs[name]) as aside:
                 shutil.copytree(self.start_folders[name], aside, dirs_exist_ok=True)
-            packs[name] = f"packs/{name}-1"
         return packs
 
     def _evaluate_start(self) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class Extension:
         if record.run and not record.run.complete and self.world.leads:
             record = record.model_copy(update={"run": record.run.model_copy(update={"complete": True})})
             self.folder.commit(record)
-            shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+            self.folder.close_run()
         return record
 
     def _teach(self, task: tuple[str, ...], record: FolderRecord) -> FolderRecord:
@@ -291,6 +291,8 @@ class Extension:
         """Write what a strategy remembers, under a new number, and name it in the record that the task commits."""
         assert record.run is not None
         memory = self.folder.next_memory(record)
+        if strategy.name != Strategy.name:
+            self.folder.workplace.claim_folder(MEMORIES)
         if not remember(strategy, self.folder.path / memory):
             return record
         return record.model_copy(update={"run": record.run.model_copy(update={"memory": memory})})
@@ -298,11 +300,7 @@ class Extension:
     def _log(self, numbers: dict[str, Any]) -> None:
         """Append a step's numbers to ``log.jsonl``; steps repeated after a kill appear twice."""
         if self.world.leads:
-            with (
-                disk_errors(self.folder.path),
-                (self.folder.path / "log.jsonl").open("a", encoding="utf-8") as stream,
-            ):
-                stream.write(json.dumps(numbers) + "\n")
+            self.folder.workplace.append("log.jsonl", json.dumps(numbers))
         self.hooks.log(numbers)
 
     def _open_pack(self, record: FolderRecord, name: str) -> LanguagePack | None:
@@ -316,8 +314,6 @@ class Extension:
         curriculum, name = self.curriculum, self.curriculum.pack_name(task)
         relative = self.folder.next_folder(name, record)
         path = self.folder.path / relative
-        if path.exists():  # written by a run that was killed before its commit
-            shutil.rmtree(path)
         learnt = before.manifest.learnt if before else ()
         data = before.manifest.data if before else {}
         write_pack(
@@ -370,13 +366,13 @@ class Extension:
             # What was learnt stays, and nothing is unfinished: another command may follow.
             self.folder.commit(record.model_copy(update={"run": record.run.model_copy(update={"complete": True})}))
         elif self._keepsake.had(RECORD):
-            self._keepsake.put_back()
+            self._keepsake.put_back(whole=False)
         else:  # the run made the folder's record; what it names goes before it does
             self.folder.commit(record.model_copy(update={"packs": {}, "run": None}))
         self.folder.sweep()
         if not record.run.done:
             self._keepsake.put_back()
-        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        self.folder.close_run()
 
     def _evaluate(self, packs: Mapping[str, str], path: Path) -> dict[str, Any]:
         """Score the packs as they lie on disk, and write the new pack's scores into its manifest and card."""

@@ -84,6 +84,11 @@ class Translator:
         """The engine's."""
         return self.engine.version
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files the engine reads translations from."""
+        return tuple(getattr(self.engine, "files", ()))
+
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate; see :class:`~glotclip.translate.engine.Engine`. Unanswered texts are counted in a warning."""
         result = self.run(texts, source, target)
@@ -166,6 +171,11 @@ class FirstFit(Translator):
     def version(self) -> str:
         """Stands for the versions of all."""
         return digest(*(translator.version for _, translator in self.choices))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those of all."""
+        return tuple(file for _, translator in self.choices for file in translator.files)
 
     def run(self, texts: Sequence[str], source: str, target: str, *, progress: Progress | None = None) -> Translation:
         """Translate; see :meth:`Translator.run`.
@@ -287,6 +297,9 @@ def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
             f"the cache {path} is of a newer format ({version}, known: {FORMAT})",
             hint="update glotclip, or choose another --cache",
         )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        connection.close()
+        raise StorageError(f"{path} is not glotclip's cache", hint="choose another --cache")
     if version < FORMAT:
         with connection:
             connection.executescript(_SCHEMA)

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glotclip import ownership
 from glotclip.data import readers
 from glotclip.data.markers import is_missing, marker_of
 from glotclip.data.schema import MAX_SKIPPED, BadRow, Row, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
-from glotclip.storage import writing
 from glotclip.translate.cache import Progress, Translator
 from glotclip.translate.engine import language_pair
 from glotclip.translate.lines import read_lines
@@ -81,8 +81,11 @@ def translate_file(
     Raises:
         DataError: if the file cannot be read, holds nothing to translate, or too much of it is bad.
         LanguageError: if a table has no rows in ``source``, or the engine does not translate between the two.
-        StorageError: if ``out`` or the cache cannot be written.
+        StorageError: if ``out`` is an input or a file that glotclip did not make, or it or the cache cannot be
+            written.
     """
+    inputs = (path, *translator.files)
+    ownership.check_file(out, inputs, option="OUT")
     source, target = language_pair(source, target)
     rows, bad, notes = _rows(path, source, encoding, max_skipped)
     full = [row for row in rows if row.text]
@@ -99,9 +102,10 @@ def translate_file(
     else:
         answers = iter(result.texts)
         content = "".join(f"{next(answers) if row.text else ''}\n" for row in rows)
-    with writing(out) as aside:
-        data = content.encode()
-        aside.write_bytes(gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data)
+    data = content.encode()
+    ownership.write_file(
+        out, gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data, inputs, option="OUT"
+    )
     pairs = [(row.text, text) for row, text in zip(full, result.texts, strict=True)]
     return TranslatedFile(
         captions=len(full),

@@ -46,6 +46,11 @@ class FileEngine(BatchEngine):
         for text, answer in zip(texts, answers, strict=True):
             self._answers.setdefault(text, []).append(answer)
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Both files, which nothing may be written over."""
+        return self.source, self.target
+
     @cached_property
     def version(self) -> str:
         """Stands for the content of both files."""
