@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from glotclip import threads
+
+threads.choose()  # as the command line does, before anything loads torch
 # A slow machine is no failing test.
 hypothesis_settings.register_profile("glotclip", deadline=None)
 hypothesis_settings.load_profile("glotclip")
@@ -148,7 +150,7 @@ def _few_threads() -> None:
     """Tiny models run slower on many threads, and sums split by threads differ in their last bits."""
     import torch
 
-    torch.set_num_threads(min(2, int(os.environ.get("OMP_NUM_THREADS", "2"))))
+    torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 import glotclip
 from glotclip import api
+from glotclip.api.evaluating import selection_score
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.method import METHODS
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
+from glotclip.threads import held_at
 from glotclip.training.extend import Hooks
 
 if TYPE_CHECKING:
@@ -133,6 +136,26 @@ def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Pa
     assert weights(tmp_path / "out") == whole
 
 
+@pytest.mark.parametrize("stop_at", [2, 5], ids=["in the first language", "in the second language"])
+def test_an_unfinished_run_goes_on_with_the_threads_it_began_with(extend: Any, tmp_path: Path, stop_at: int) -> None:
+    """The same command on a machine with other cores goes on, in the same number of threads, to the same bits."""
+    seen: list[int] = []
+
+    def hooks(limit: int | None = None) -> Hooks:
+        return Hooks(log=lambda line: seen.append(torch.get_num_threads()), stop=lambda: len(seen) == limit)
+
+    with held_at(2):
+        whole = weights(extend("de,fr", out="whole", benchmark=False).folder)
+        with pytest.raises(KeyboardInterrupt):
+            extend("de,fr", benchmark=False, hooks=hooks(stop_at))
+    with held_at(1):
+        made = extend("de,fr", benchmark=False, hooks=hooks())
+        assert torch.get_num_threads() == 1
+        again = extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: pytest.fail("taught again")))
+    assert seen == [2] * 6, "no step was taken twice, and each in the threads of the first"
+    assert weights(made.folder) == weights(again.folder) == whole
+
+
 def test_what_is_there_is_not_learnt_again(extend: Any, model: Path) -> None:
     folder = extend("de", benchmark=False).folder
     held = weights(folder)
@@ -230,3 +253,15 @@ def test_a_recipe_of_another_method(base: DualEncoder, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("method: acquirer\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="for method 'acquirer'"):
         resolved(base, tmp_path / "r.yaml", {})
+
+
+SELECTION = {
+    "text_to_image": {"r@1": 10.0, "r@5": 40.0, "r@10": 70.0},
+    "image_to_text": {"r@1": 20.0, "r@5": 50.0, "r@10": 80.0},
+    "mean_recall": 45.0,
+}
+
+
+@pytest.mark.parametrize(("select_by", "expected"), [("mean_recall", 45.0), ("mean_r1", 15.0)])
+def test_the_score_a_checkpoint_is_chosen_by(select_by: str, expected: float) -> None:
+    assert selection_score(SELECTION, select_by) == expected

@@ -135,6 +135,21 @@ def test_ctrl_c_stops_with_a_word_and_the_same_command_goes_on(world: World, ext
     assert world.weights(out) == world.weights(extended)
 
 
+def test_killed_and_repeated_on_a_machine_that_gives_other_threads(world: World, tmp_path: Path) -> None:
+    """As on a machine that has become busy: the run goes on with the threads it began with, to the same bits."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    world.run(*world.extend(whole, "de"), more={"OMP_NUM_THREADS": "2"})
+    process = world.start(*world.extend(out, "de"), more={"OMP_NUM_THREADS": "2"})
+    wait_for_checkpoint(out)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    world.run(*world.extend(out, "de"), more={"OMP_NUM_THREADS": "1"})
+    plans = [json.loads((folder / "config.json").read_text(encoding="utf-8")) for folder in (whole, out)]
+    assert [plan["threads"] for plan in plans] == [2, 2]
+    assert world.weights(out) == world.weights(whole)
+
+
 def test_other_settings_on_an_unfinished_run_are_refused(world: World, here: Here, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = world.start(*world.extend(out))

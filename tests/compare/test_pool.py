@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from glotclip import threads
 from glotclip.compare.pool import run_side_by_side
 from glotclip.compare.recipe import Cell, Recipe
 
@@ -39,14 +39,18 @@ def run(folder: Path, scripts: dict[str, str], processes: int = 2) -> dict[str, 
     return faults
 
 
-def test_never_more_than_so_many_at_a_time_and_cores_are_shared(tmp_path: Path) -> None:
+def test_never_more_than_so_many_at_a_time_and_cores_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in threads.NUMBERS:
+        monkeypatch.delenv(name, raising=False)
     note = "import os, sys, time; begun = time.time(); time.sleep(0.4)\n"
     note += "open(sys.argv[1], 'w').write(f'{begun} {time.time()} {os.environ[\"OMP_NUM_THREADS\"]}')"
     assert run(tmp_path, dict.fromkeys("abcd", note)) == {f"{name}-0": "" for name in "abcd"}
     spans = [(tmp_path / name).read_text(encoding="utf-8").split() for name in "abcd"]
-    for begun, _, threads in spans:
+    for begun, _, share in spans:
         assert sum(float(one) <= float(begun) < float(two) for one, two, _ in spans) <= 2
-        assert int(threads) == max(1, (os.cpu_count() or 1) // 2)
+        assert int(share) == max(1, threads.usable_cores() // 2)
     assert list((tmp_path / "work").iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 from glotclip.compare.forecast import forecast, scorings
 from glotclip.compare.recipe import Recipe
@@ -15,6 +16,7 @@ from glotclip.compare.study import Study
 from glotclip.errors import ConfigError
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
+from glotclip.threads import held_at
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -145,6 +147,29 @@ def test_a_killed_comparison_goes_on_where_it_was(study: Callable[..., Study]) -
     assert {name: lasting(cell) for name, cell in cells(again.folder).items()} == {
         name: lasting(cell) for name, cell in cells(whole.folder).items()
     }
+
+
+def test_a_cell_goes_on_with_the_threads_it_began_with(study: Callable[..., Study]) -> None:
+    steps: list[tuple[int, int]] = []
+
+    def noted(limit: int) -> Callable[[str, int, int], None]:
+        def progress(what: str, done: int, total: int) -> None:
+            if what == "shared-0":
+                steps.append((done, torch.get_num_threads()))
+                if len(steps) == limit:
+                    raise KeyboardInterrupt
+
+        return progress
+
+    with held_at(2), pytest.raises(KeyboardInterrupt):
+        killed = study(progress=noted(6), runs=RUNS[:1])
+        killed.run(killed.unfinished())
+    with held_at(1):
+        again = study(progress=noted(-1), runs=RUNS[:1])
+        again.run(again.unfinished())
+        assert torch.get_num_threads() == 1
+    assert steps[6][0] in (6, 7), "what was done is not done again"
+    assert {threads for _, threads in steps} == {2}
 
 
 def test_a_fault_in_one_cell_leaves_the_others(study: Callable[..., Study]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,3 +60,27 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "marian"}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="cannot load"):
         TransformersEngine(tmp_path).translate(["a"], "en", "es")
+
+
+def test_threads_that_ask_for_several_languages_do_not_mix_them(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source language is kept in the tokenizer: what a batch was read as must be what its caller said."""
+    engine = TransformersEngine(models.m2m)
+    batch, seen = engine._tokenizer.__class__.__call__, list[tuple[str, str]]()
+
+    def noted(tokenizer: Any, texts: list[str], **more: Any) -> Any:
+        time.sleep(0.002)  # time for another thread to set its own
+        seen.extend((text, tokenizer.src_lang) for text in texts)
+        return batch(tokenizer, texts, **more)
+
+    monkeypatch.setattr(engine._tokenizer.__class__, "__call__", noted)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [
+            pool.submit(engine.translate, [f"{source} bar"], source, target)
+            for source, target in [("en", "es"), ("es", "en")] * 8
+        ]
+        for job in jobs:
+            job.result(60)
+    assert len(seen) == 16
+    assert all(text == f"{source} bar" for text, source in seen)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glotclip.compare.recipe import Cell
+from glotclip.threads import for_children
 
 _POLL = 0.1
 
@@ -43,14 +44,13 @@ def run_side_by_side(
         cells: in the order in which they are begun.
         command: of a cell: arguments after the interpreter.
         folder: for what the children say.
-        processes: how many at a time; each is given its share of the cores.
+        processes: how many at a time; each is given its share of the cores, unless the user has set threads.
         ended: called with each cell that has ended and what went wrong, empty if nothing did.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when the children have saved their states.
     """
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    environment = for_children(processes)
     waiting, running = list(cells), list[Running]()
     try:
         while waiting or running:

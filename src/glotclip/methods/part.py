@@ -115,14 +115,20 @@ class Route(Pathway):
             hidden = part.after_block(k, hidden)
         return hidden
 
+    @property
+    def merges(self) -> bool:
+        """Whether :meth:`merged` has anything to do."""
+        foldable = any(isinstance(part, Part) and acting([part], "folded") for part in self.parts)
+        return foldable and not self._asking
+
     def merged(self, text: TextTower) -> Pathway:
         """The same way for serving: deltas that weights can absorb are added into them, once.
 
         Its features are this route's up to rounding. This route is not changed: it is the way back.
         """
-        folding = [part for part in self.parts if isinstance(part, Part) and acting([part], "folded")]
-        if not folding or self._asking:
+        if not self.merges:
             return self
+        folding = [part for part in self.parts if isinstance(part, Part) and acting([part], "folded")]
         rest = Route([part for part in self.parts if isinstance(part, Part) and part not in folding])
         return Merged(rest, folding, text)
 

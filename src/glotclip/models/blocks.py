@@ -108,10 +108,11 @@ class Block(nn.Module):
             low = _cast(own, dtype, self.scale)
         else:
             state = (dtype, *((weight.data_ptr(), weight._version) for weight in own))
-            if self._low is None or self._low[0] != state:
+            kept = self._low  # read once: a thread that computes in another dtype may put its own in its place
+            if kept is None or kept[0] != state:
                 with torch.inference_mode(False), torch.no_grad():
-                    self._low = (state, _cast(own, dtype, self.scale))
-            low = self._low[1]
+                    kept = self._low = (state, _cast(own, dtype, self.scale))
+            low = kept[1]
         changes = {name: _cast_once(name, tensor, dtype, self.scale) for name, tensor in replaced.items()}
         return low._replace(**changes) if changes else low
 

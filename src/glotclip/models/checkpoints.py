@@ -6,6 +6,7 @@ Every layout is read into the same parts by a key map; every tensor's presence a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import SETTINGS_FILE, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
+from glotclip.textforms import DEFAULT
 
 OWN_WEIGHTS, OWN_FORMAT = "model.safetensors", 1
 
@@ -56,10 +58,9 @@ def load_base(
 
     Args:
         name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
-            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, a model id of
-            the hub, or the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was
-            made for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as
-            well).
+            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the
+            hub, or the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made
+            for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
             :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints
@@ -100,7 +101,13 @@ def load_base(
     return encoder
 
 
-def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save_base(
+    encoder: DualEncoder,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write a base as ``glotclip.json``, ``model.safetensors`` and tokenizer files, as a whole or not at all.
 
     Args:
@@ -108,13 +115,14 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         folder: must not exist yet.
         dtype: of the stored weights; a lower one only for weights that it holds exactly, see
             :meth:`DualEncoder.round_to`.
+        notes: texts to put beside the weights, by the file's name.
 
     Raises:
         StorageError: the folder exists, or the disk refused.
         ConfigError: ``dtype`` would change a weight, or the image tower is of an unknown kind.
     """
     folder = Path(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise StorageError(f"{folder} exists already", hint="choose a new name, or remove it first")
     state = {name: tensor.detach().to("cpu", dtype) for name, tensor in encoder.state().items()}
     for name, tensor in encoder.state().items():
@@ -131,10 +139,13 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         "logit_bias": encoder.logit_bias,
         "recommended": encoder.recommended,
         "languages": list(encoder.languages),
+        "text_form": encoder.text_form.name,
     }
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
         encoder.tokenizer.save(aside)
+        for name, text in (notes or {}).items():
+            storage.write_text(aside / name, text)
         storage.write_json(aside / OWN_CONFIG, config)
 
 
@@ -186,6 +197,7 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         logit_bias=float(config.get("logit_bias", 0.0)),
         recommended=config.get("recommended"),
         languages=config.get("languages", ("en",)),
+        text_form=config.get("text_form", DEFAULT),
     )
     if config.get("fingerprint") not in (None, encoder.fingerprint):
         raise CheckpointError(

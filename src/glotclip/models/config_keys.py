@@ -125,5 +125,5 @@ OPEN_CLIP_VISION = KnownKeys(
 
 OWN = KnownKeys(
     frozenset({"format", "name", "fingerprint", "text", "vision", "preprocess"})
-    | {"logit_scale", "logit_bias", "recommended", "languages"}
+    | {"logit_scale", "logit_bias", "recommended", "languages", "text_form"}
 )

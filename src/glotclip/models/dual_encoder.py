@@ -23,6 +23,7 @@ from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.models.vision_tower import ImageTower
+from glotclip.textforms import DEFAULT, form_named
 
 # Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
 BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
@@ -43,6 +44,7 @@ class DualEncoder:
         logit_bias: float = 0.0,
         recommended: Mapping[str, Mapping[str, Any]] | None = None,
         languages: Sequence[str] = ("en",),
+        text_form: str = DEFAULT,
     ) -> None:
         """Check that the parts fit together.
 
@@ -56,6 +58,7 @@ class DualEncoder:
             logit_bias: added to the scaled cosine (SigLIP).
             recommended: settings that suit this base, by the method's name; they change no feature.
             languages: those the base was trained on.
+            text_form: the form its own texts are brought to; see :mod:`glotclip.textforms`.
 
         Raises:
             ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
@@ -81,6 +84,7 @@ class DualEncoder:
         self.logit_bias = logit_bias
         self.recommended = {method: dict(values) for method, values in (recommended or {}).items()}
         self.languages = tuple(languages)
+        self.text_form = form_named(text_form)
         self._fingerprint: tuple[object, str] | None = None
 
     @property
@@ -118,15 +122,16 @@ class DualEncoder:
         """Hash of all weights, geometry, tokenizer and preprocessing; computed once as long as no weight changes."""
         state = self.state()
         key = tuple((name, tensor.data_ptr(), tensor._version) for name, tensor in state.items())
-        if self._fingerprint is None or self._fingerprint[0] != key:
+        known = self._fingerprint  # read once: another thread may put a newer one in its place
+        if known is None or known[0] != key:
             facts = {
                 "text": json.dumps(self.text.config.record(), sort_keys=True),
                 "vision": self.vision.identity,
                 "tokenizer": self.tokenizer.identity,
                 "preprocess": json.dumps(self.preprocess.record(), sort_keys=True),
             }
-            self._fingerprint = (key, fingerprint(state, **facts))
-        return self._fingerprint[1]
+            known = self._fingerprint = (key, fingerprint(state, **facts))
+        return known[1]
 
     def round_to(self, dtype: torch.dtype) -> DualEncoder:
         """Round all weights to what ``dtype`` can hold (they stay float32), so that they can be saved in it."""

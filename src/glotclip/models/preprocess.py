@@ -1,13 +1,18 @@
 """Pictures to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
 
-Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, truncated, far too
-large, or not a picture at all. The last three raise :class:`ImageError`, before time or memory is spent on them.
+Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
+first frame counts), truncated, far too large, or not a picture at all. The last three raise :class:`ImageError`,
+before time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file
+is called.
 """
 
 from __future__ import annotations
 
 import math
+import stat
 import struct
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from glotclip import image_formats
 from glotclip.errors import ConfigError, ImageError
 
 MAX_PIXELS = 150_000_000
@@ -109,7 +115,9 @@ class Preprocess:
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
     def _decode(self, path: Path) -> Image.Image:
-        with Image.open(path) as image:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end for ever
+            raise ImageError(f"{path} cannot be read: it is not a regular file", hint="give the file of an image")
+        with Image.open(path, formats=image_formats.decodable()) as image:
             _check_size(image, str(path))
             if image.format == "JPEG" and self.resize not in ("none", "patches"):
                 # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
@@ -156,6 +164,44 @@ def _middle(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
+class _Bombs:
+    """Pillow's warning of large pictures, from 89 megapixels on: our limit is MAX_PIXELS, and an error.
+
+    The warnings' filters belong to the process. Were every thread to set them and set them back, the last to leave
+    could leave behind what another had set. So the first sets them, and the last sets them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Ignore the warning in any thread that is inside."""
+        if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 can keep filters apart by thread
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                yield
+            return
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._filters.__exit__(None, None, None)
+
+
+_BOMBS = _Bombs()
+
+
 def _fitted(width: int, height: int, patch: int, most: int) -> tuple[int, int]:
     """The largest size in whole patches, at most so many, that keeps the aspect ratio: transformers' own search."""
 
@@ -186,9 +232,7 @@ def _in_patches(pixels: NDArray[np.float32], patch: int, most: int) -> NDArray[n
 def _readable(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises for an unreadable picture into :class:`ImageError`."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels on; our limit is MAX_PIXELS and an error.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _BOMBS.ignored():
             yield
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist", hint="check the path") from error
@@ -197,10 +241,20 @@ def _readable(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more than 179 million") from error
     except UnidentifiedImageError as error:
+        if _is_heif(name) and not image_formats.has_heif():
+            raise ImageError(f"{name} is a HEIC image, which needs pi-heif", hint=image_formats.HEIF_HINT) from error
         raise ImageError(f"{name} is not a picture", hint="leave it out, or convert it to JPEG or PNG") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
         # What Pillow's decoders raise for damaged files depends on the format.
         raise ImageError(f"{name} is damaged: {error}", hint="fetch or export the file again") from error
+
+
+def _is_heif(name: str) -> bool:
+    try:
+        with Path(name).open("rb") as stream:
+            return image_formats.is_heif(stream.read(image_formats.HEAD))
+    except (OSError, ValueError):
+        return False
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -25,8 +25,10 @@ from glotclip.models.clip_vocabulary import (
 )
 from glotclip.models.sentencepiece_model import Charsmap, canonical
 from glotclip.models.tokens import Tokens
+from glotclip.textforms import well_formed
 
 SETTINGS_FILE = "glotclip-tokenizer.json"
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE)  # what saving one may write
 
 
 @runtime_checkable
@@ -55,6 +57,9 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text with special tokens, cut to the context with the end token kept."""
+
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
 
     def save(self, folder: Path) -> None:
         """Write the files from which the same tokenizer can be read again."""
@@ -119,13 +124,18 @@ class ClipTokenizer:
         """Return the ids of each text: start token, its pieces cut to the context, end token."""
         room = self.context_length - 2
         encodings = self._tokenizer.encode_batch_fast(
-            [bpe.well_formed(text) for text in _all_text(texts)], add_special_tokens=False
+            [well_formed(text) for text in _all_text(texts)], add_special_tokens=False
         )
         pieces = [encoding.ids for encoding in encodings]
         return Tokens.from_lists(
             ([self.start_id, *ids[:room], self.end_id] for ids in pieces),
             truncated=[index for index, ids in enumerate(pieces) if len(ids) > room],
         )
+
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
+        text = well_formed(text)
+        return text, list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def extended(self, vocabulary: Vocabulary) -> ClipTokenizer:
         """Return a tokenizer that also has ``vocabulary``, split by its rule (CLL-CLIP's union of vocabularies).
@@ -290,8 +300,14 @@ class HfTokenizer:
             truncated=[index for index, encoding in enumerate(encodings) if encoding.overflowing],
         )
 
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
+        text = self._prepared(text)
+        first = self._tokenizer.encode(text, add_special_tokens=False)
+        return text, [span for part in (first, *first.overflowing) for span in part.offsets]
+
     def _prepared(self, text: str) -> str:
-        text = bpe.well_formed(text)
+        text = well_formed(text)
         if self.rule == "file":
             return text
         text = canonical(text, lower=self.rule == "siglip")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,7 @@ class CTranslate2Engine(BatchEngine):
                 hint="convert a model with ct2-transformers-converter, or unpack an .argosmodel file",
             )
         self._models: dict[Path, _Model] = {}
+        self._lock = threading.Lock()
         try:
             self._library = importlib.metadata.version("ctranslate2")  # importing it would take half a second
         except importlib.metadata.PackageNotFoundError as error:
@@ -91,9 +93,10 @@ class CTranslate2Engine(BatchEngine):
         return answers
 
     def _model(self, folder: Path) -> _Model:
-        if folder not in self._models:
-            self._models[folder] = _open(folder)
-        return self._models[folder]
+        with self._lock:  # threads that ask for it at once load it once
+            if folder not in self._models:
+                self._models[folder] = _open(folder)
+            return self._models[folder]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Nothing is fetched. The same models are several times faster once converted for 
 from __future__ import annotations
 
 import importlib.metadata
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ class TransformersEngine(BatchEngine):
 
     def __init__(self, folder: Path, *, beam_size: int = BEAM_SIZE) -> None:
         self.folder, self.beam_size = folder, beam_size
+        self._lock = threading.Lock()
         if not (folder / "config.json").is_file():
             raise CheckpointError(
                 f"{folder} has no config.json", hint="give a model's folder in Hugging Face's layout"
@@ -62,7 +64,14 @@ class TransformersEngine(BatchEngine):
         return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}"
 
     def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate in batches of texts of about the same length."""
+        """Translate in batches of texts of about the same length; one thread at a time.
+
+        The tokenizer keeps the source language, and the way it pads, between two calls.
+        """
+        with self._lock:
+            return self._answers(texts, source, target)
+
+    def _answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         import torch
 
         before, forced = self._begin(source, target)
