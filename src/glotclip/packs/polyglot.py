@@ -152,12 +152,17 @@ class Polyglot:
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
-        """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
+        """Features (M, E) of texts of one installed language, not normalised: what training compares with.
+
+        Raises:
+            LanguageError: if the language is unknown or not installed.
+        """
         with self._moving.shared():
-            return self._encode(self._installed, texts, lang, precision)
+            now = self._installed
+            return self._encode(now, texts, check_installed(lang, now.languages), precision)
 
     def _encode(self, now: Installed, texts: Sequence[str], lang: str, precision: str) -> torch.Tensor:
-        """What :meth:`encode_raw` gives with these packs installed."""
+        """What :meth:`encode_raw` gives with these packs installed; ``lang`` is one of their languages."""
         pack = now.by_language.get(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
         chosen = choose_precision(precision, self.base.device)
