@@ -144,7 +144,7 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
             over.set()
         for job in running:
             job.result(60)
-    assert all(answers) and sum(refusals), "the threads did not run beside the switches"
+    assert all(answers) and any(refusals), "the threads did not run beside the switches"
     for code in absent:
         polyglot.add_pack(packs[code])
     for call, features in zip(asked, expected, strict=True):
@@ -206,7 +206,7 @@ def test_moving_waits_for_calls_and_calls_wait_for_it(
             encoding.set()
             assert go_on.wait(10)
             order.append("encoded")  # while the call still computes
-        return slow.encode(base.tokenizer, texts)  # type: ignore[arg-type]
+        return slow.encode(base.tokenizer, texts)
 
     monkeypatch.setattr(base.tokenizer, "encode", encode)
 
