@@ -44,9 +44,9 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
-    tokens = _tokens(arguments.captions, arguments.texts)
+    tokens = captions_as_tokens(arguments.captions, arguments.texts)
     torch.manual_seed(0)
-    theirs, ours = _rival(), TextTower(TextConfig()).eval().requires_grad_(False)
+    theirs, ours = rival_tower(), TextTower(TextConfig()).eval().requires_grad_(False)
     runs: dict[str, Callable[[], float]] = {
         "transformers, encode": lambda: _encode_rival(theirs),
         "encode fp32": lambda: _encode(ours, tokens, torch.float32),
@@ -65,7 +65,7 @@ def main() -> None:
     _write(arguments.out, rates, peaks, float(tokens.lengths.mean()))
 
 
-def _tokens(file: Path, count: int) -> Tokens:
+def captions_as_tokens(file: Path, count: int) -> Tokens:
     """Captions under a byte-level BPE of CLIP's kind, learnt on them: their lengths are what matters here."""
     with gzip.open(file, "rt", encoding="utf-8") as stream:
         texts = [line.strip() for line in stream]
@@ -78,7 +78,7 @@ def _tokens(file: Path, count: int) -> Tokens:
     return tokenizer.encode(texts[::step][:count])
 
 
-def _rival() -> Any:
+def rival_tower() -> Any:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(hidden_size=512, intermediate_size=2048, projection_dim=512, eos_token_id=49_407)

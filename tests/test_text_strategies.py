@@ -98,5 +98,10 @@ def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_p
     api.extend(Polyglot(base), ["de"], data=file, out=tmp_path / "out", settings=settings, **common)
     assert lines[0]["best_step"] in (2, 4, 6)
     assert 0 <= lines[0]["best_score"] <= 100
+    for more in ({"evaluate_every": "epoch", "steps": None, "epochs": 3}, {"select_by": "mean_r1"}):
+        api.extend(Polyglot(base), ["de"], data=file, out=tmp_path / str(more), settings=settings | more, **common)
+    epochs, by_r1 = lines[1:]
+    assert epochs["best_step"] in {epochs["steps"] // 3 * epoch for epoch in (1, 2, 3)}
+    assert by_r1["best_score"] <= lines[0]["best_score"]  # R@1 is the least of the recalls
     with pytest.raises(DataError, match="no pictures in a split validation"):
         api.extend(Polyglot(base), ["de"], data=drawn, out=tmp_path / "other", settings=settings, **common)

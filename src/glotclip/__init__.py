@@ -8,19 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glotclip.api import Extended, evaluate, extend, load
+    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, extend, finetune, load, search
     from glotclip.errors import GlotclipError
     from glotclip.packs.pack import LanguagePack
     from glotclip.packs.polyglot import Polyglot
 
 __version__ = "0.1.0"
-__all__ = ["Extended", "GlotclipError", "LanguagePack", "Polyglot", "evaluate", "extend", "load"]
+__all__ = [
+    "Extended",
+    "Finetuned",
+    "GlotclipError",
+    "LanguagePack",
+    "Polyglot",
+    "SearchResult",
+    "evaluate",
+    "extend",
+    "finetune",
+    "load",
+    "search",
+]
 
 _HOMES = {
-    "Extended": "glotclip.api",
-    "evaluate": "glotclip.api",
-    "extend": "glotclip.api",
-    "load": "glotclip.api",
+    **dict.fromkeys(("Extended", "Finetuned", "SearchResult"), "glotclip.api"),
+    **dict.fromkeys(("evaluate", "extend", "finetune", "load", "search"), "glotclip.api"),
     "GlotclipError": "glotclip.errors",
     "LanguagePack": "glotclip.packs.pack",
     "Polyglot": "glotclip.packs.polyglot",

@@ -18,9 +18,9 @@ from glotclip.evaluation import report
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table
+from glotclip.gallery.rank import Hit, rank
+from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
-from glotclip.search.scan import Hit, search
-from glotclip.storage import write_json
 from glotclip.training.extend import Hooks
 
 CLDR_LANGUAGES = ("de", "zh", "ru", "ar", "sw", "th", "fi", "ja", "hi", "tr")
@@ -29,6 +29,7 @@ QUERY_LANGUAGES = ("zh", "ru", "ar")
 QUERY_CONCEPTS = ("1f431", "1f98a", "1f418")  # cat face, fox, elephant: their names are among those taught
 SUBSETS = ("seen", "unseen")
 QUICK_STEPS = 10
+OUTPUTS = ("results.json", *report.PAGES)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,13 @@ def run(
         settings: settings of all variants that differ from what the base recommends.
         hooks: called with each variant and its plan before it starts.
         progress: called with (what, done, total) while features are computed.
+
+    Raises:
+        StorageError: if the folder holds anything that the demonstration did not make.
     """
+    workplace = Workplace(out, "demonstration")
+    workplace.check(OUTPUTS)
+    workplace.claim()
     polyglot, dataset, langs = api.load(model), EmojiDataset(), languages()
     runs: dict[str, api.Extended] = {}
     used: dict[str, Any] = {}
@@ -165,7 +172,7 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
     if concept is None:
         raise DataError("no concept to ask for has a name in every query language", hint="install the extra `demo`")
     queries = [names[code][concept].name for code in asked]
-    found = search(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
+    found = rank(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
     sign_of = {pictures.plain_id(one): emoji.sign(one) for one in emoji.concepts()}
     return concept, tuple(
         Answer(code, query, hits, tuple(sign_of[pictures.plain_id(hit.path.stem)] for hit in hits))
@@ -211,7 +218,7 @@ def _write(out: Path, runs: Mapping[str, api.Extended], table: Table, used: Mapp
         },
         "environment": environment(),
     }
-    write_json(out / "results.json", results)
+    Workplace(out, "demonstration").write_json(OUTPUTS[0], results)
     return report.write(page, out)
 
 

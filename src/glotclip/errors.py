@@ -72,6 +72,37 @@ class InterruptedRunError(GlotclipError):
     """A folder holds an unfinished run that does not match what is asked now."""
 
 
+class GlotclipWarning(UserWarning):
+    """Base of what this library warns about: what was asked is done, though not just as it was said."""
+
+
+class DuplicateWarning(GlotclipWarning):
+    """A gallery holds identical images, which count against each other."""
+
+
+class CacheWarning(GlotclipWarning):
+    """What is computed cannot be kept on the disk: it is used all the same, and computed again the next time."""
+
+
+class TruncationWarning(GlotclipWarning):
+    """Texts were longer than the model's context, and what does not fit was not read.
+
+    Attributes:
+        count: how many.
+        total: of how many texts.
+        limit: the context: most tokens of a text, special ones included.
+    """
+
+    def __init__(self, count: int, total: int, limit: int, *, what: str = "texts", hint: str = "") -> None:
+        super().__init__(count, total, limit, what, hint)
+        self.count, self.total, self.limit = count, total, limit
+        self.what, self.hint = what, hint
+
+    def __str__(self) -> str:
+        said = f"{self.count:,} of {self.total:,} {self.what} have more than {self.limit} tokens and lose their ends"
+        return f"{said}; {self.hint}" if self.hint else said
+
+
 def require(module: str, *, extra: str, purpose: str) -> object:
     """Import ``module`` or raise :class:`MissingExtraError` naming the extra that brings it."""
     import importlib

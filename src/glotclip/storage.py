@@ -6,6 +6,7 @@ under a temporary name and renamed. A crash at any moment leaves either the old 
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -13,12 +14,14 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from glotclip.errors import DataError, StorageError
+from glotclip.errors import CacheWarning, DataError, StorageError
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"no permission to write {path}", hint="choose a folder that you may write to"
             ) from error
-        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY):
             raise StorageError(
                 f"cannot write {path}: {error.strerror} ({error.filename})",
                 hint="a file is in a folder's place or the other way round; choose another --out",
@@ -84,7 +87,12 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
     ``path`` must not exist yet: a folder that changes is written under a new name, and whoever points at
     it is switched over with :func:`write_json` afterwards.
+
+    Raises:
+        StorageError: if ``path`` is anything but an empty folder, or the disk refused.
     """
+    if os.path.lexists(path) and (not path.is_dir() or path.is_symlink() or any(path.iterdir())):
+        raise StorageError(f"{path} is there already", hint="choose another name, or remove it first")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
@@ -105,15 +113,49 @@ def writing_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(aside)
 
 
+def printable(text: str) -> str:
+    r"""Return ``text`` as UTF-8 can hold it.
+
+    A name of a file that is not valid in the system's encoding comes with lone surrogates for its bytes (PEP 383).
+    Bytes that are UTF-8 become what they mean, which matters in an ASCII locale; others become ``\xNN``.
+    """
+    return _SURROGATES.sub(_as_bytes, text)
+
+
+def shown(name: str | Path) -> str:
+    r"""Return a file's name for people: on one line, and without power over the terminal.
+
+    Control characters and marks that turn the direction of writing are shown as ``\n``, ``\x1b``, ``\u202e``.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), printable(str(name)))
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]+")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _as_bytes(found: re.Match[str]) -> str:
+    try:
+        return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return found[0].encode("ascii", "backslashreplace").decode("ascii")
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that is valid in UTF-8 whatever the strings hold; see :func:`printable`."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    return _SURROGATES.sub(lambda found: _as_bytes(found).replace("\\", "\\\\"), text)  # they occur in strings alone
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically (UTF-8, final newline as given)."""
+    """Write a text file atomically (UTF-8, final newline as given; names of files as :func:`printable`)."""
     with writing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(printable(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, readable by people: indented, non-ASCII kept."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(path, to_json(value, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -150,8 +192,77 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def append_whole(path: Path, whole: int, block: bytes) -> None:
+    """Cut ``path`` to its first ``whole`` bytes, which drops what a kill left half-written; add ``block``; flush."""
+    with path.open("ab") as stream:
+        stream.truncate(whole)
+        stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+_REFUSED: set[str] = set()  # cache folders of which it was said that they cannot be used
+
+
 def cache_root() -> Path:
-    """Where caches and fetched data lie: ``$GLOTCLIP_CACHE`` or the user's cache folder."""
+    """Where caches and fetched data lie: ``$GLOTCLIP_CACHE`` or the user's cache folder.
+
+    Where the user has no home it is a path that nothing can be written to, so that nothing is kept.
+    """
     import platformdirs
 
-    return Path(os.environ.get("GLOTCLIP_CACHE") or platformdirs.user_cache_dir("glotclip", appauthor=False))
+    named = os.environ.get("GLOTCLIP_CACHE") or platformdirs.user_cache_dir("glotclip", appauthor=False)
+    found = os.path.expanduser(named)  # noqa: PTH111 -- Path.expanduser raises where there is no home
+    return Path(os.devnull, "glotclip") if found.startswith("~") else Path(found)
+
+
+def refused_by_system(error: BaseException) -> OSError | NotImplementedError | None:
+    """Return what the system refused, where ``error`` is that or was made of that; a lock held too long is one."""
+    for each in (error, error.__cause__):
+        if isinstance(each, OSError | NotImplementedError):  # the latter: a file system without locks
+            return each
+    return None
+
+
+def cannot_keep(root: Path, error: BaseException) -> None:
+    """Warn, once a process and cache folder, that what is computed is not kept."""
+    if str(root) in _REFUSED:
+        return
+    _REFUSED.add(str(root))
+    why = getattr(error, "strerror", None) or str(error)
+    warnings.warn(
+        f"the cache {shown(root)} cannot be written ({why}): what is computed is used, not kept; "
+        "set GLOTCLIP_CACHE to a folder that can be written to keep it",
+        CacheWarning,
+        stacklevel=3,
+    )
+
+
+def cache_folder(*parts: str) -> Path:
+    """Return a folder of the cache, made if need be; where that is refused, one that goes away with this process.
+
+    Raises:
+        StorageError: if not even a temporary folder can be made.
+    """
+    place = cache_root().joinpath(*parts)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(bytes(4096))  # a full disk takes an empty file
+    except OSError as error:
+        cannot_keep(cache_root(), error)
+    else:
+        return place
+    with disk_errors(Path(tempfile.gettempdir())):
+        aside = _temporary_root().joinpath(*parts)
+        aside.mkdir(parents=True, exist_ok=True)
+        return aside
+
+
+@lru_cache(maxsize=1)
+def _temporary_root() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="glotclip-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

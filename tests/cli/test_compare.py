@@ -36,7 +36,9 @@ def test_two_processes_side_by_side_one_of_which_fails(
     world: World, here: Here, recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    (out / "work").mkdir(parents=True)
+    here("compare", recipe, "--out", out, "--only", "one table", "--seeds", "1")
+    (out / "cells" / "one-table-1.json").unlink()
+    (out / "work").mkdir()
     (out / "work" / "apart-0").write_text("a file in the way", encoding="utf-8")
     said, _ = world.run("compare", recipe, "--out", out, "--processes", "2", code=1)
     assert "2 cells, 0 of them finished" in said
@@ -49,6 +51,7 @@ def test_two_processes_side_by_side_one_of_which_fails(
     log = (out / "work" / "apart-0.log").read_text(encoding="utf-8")
     assert "error: " in log
     first = (out / "cells" / "one-table-0.json").read_bytes()
+    assert (out / "work" / "apart-0").read_text(encoding="utf-8") == "a file in the way"
     (out / "work" / "apart-0").unlink()
     value = here.json("compare", recipe, "--out", out)
     assert [run["name"] for run in value["runs"]] == ["one table", "apart"]

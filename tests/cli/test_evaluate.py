@@ -37,6 +37,21 @@ def test_people_get_a_table(world: World, here: Here, extended: Path) -> None:
     assert rows == ["en", "de", "fr"]
 
 
+def test_mlas_protocol_is_said_wherever_its_scores_are(world: World, here: Here, extended: Path) -> None:
+    asked = ("evaluate", extended, "--benchmark", world.captions, "--intervals", "0")
+    assert here.json(*asked)["ranking"] == "karpathy"
+    value = here.json(*asked, "--protocol", "mla")
+    assert value["ranking"] == "mla"
+    assert "protocol mla" in value["protocol"]
+    assert "Protocol karpathy, image → text" in " ".join(here(*asked)[0].split())
+    assert "Protocol mla, image → text" in " ".join(here(*asked, "--protocol", "mla")[0].split())
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_loaded(here: Here) -> None:
+    _, said = here("evaluate", "no-such-model", "--protocol", "mlaa", code=2)
+    assert "did you mean 'mla'" in said
+
+
 def test_learning_has_helped(world: World, here: Here, extended: Path) -> None:
     """The scores of the run are those that ``evaluate`` measures on what was written."""
     value = here.json("evaluate", extended, "--benchmark", world.captions, "--intervals", "0")
@@ -87,3 +102,28 @@ def test_a_language_the_model_lacks(world: World, here: Here, extended: Path) ->
 
 def test_a_benchmark_that_is_not_there(here: Here, extended: Path) -> None:
     assert "did you mean 'emoji'" in here.error("evaluate", extended, "--benchmark", "emojy")
+
+
+def test_texts_that_are_cut_are_counted_once_for_all_languages(
+    world: World, here: Here, extended: Path, tmp_path: Path
+) -> None:
+    long = " ".join(["red circle"] * 20)
+    lines = [
+        {"image": str(world.pictures / f"{name}.png"), "text": text, "lang": lang, "split": "test"}
+        for name, lang, text in (
+            ("red-circle", "en", long), ("blue-bar", "en", "blue bar"), ("red-circle", "de", long),
+            ("blue-bar", "de", "blauer Balken"),
+        )
+    ]  # fmt: skip
+    benchmark = tmp_path / "long.jsonl"
+    benchmark.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    arguments = ("evaluate", extended, "--benchmark", benchmark, "--intervals", "0", "--json")
+    out, err = world.run(*arguments)
+    assert json.loads(out)["truncated"] == {"en": 1, "de": 1}
+    assert err.count("note: 2 of 4 texts (en, de) have more than 24 tokens") == 1
+    assert "--long mean" in err
+    out, err = world.run(*arguments, "--long", "mean")
+    assert json.loads(out)["truncated"] == {}
+    assert "read in windows" in json.loads(out)["protocol"]
+    assert "note:" not in err
+    assert "--long" in here.error(*arguments, "--long", "short", code=2)

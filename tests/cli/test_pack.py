@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glotclip.packs.language_profile import read_profiles
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
@@ -49,6 +51,68 @@ def test_remove_leaves_the_others_bit_for_bit(world: World, here: Here, model: P
     assert world.weights(model) == {"fr": before["fr"]}
     assert not (model / "packs" / "de-1").exists()
     assert "installed packs: fr" in here.error("pack", "remove", model, "de", code=2)
+
+
+def test_a_regional_code_is_served_and_said(here: Here, model: Path) -> None:
+    _, err = here("pack", "show", model, "--lang", "fr-CA")
+    assert err.splitlines() == ["note: there is no 'fr-CA' here; 'fr' is used instead"]
+    assert [pack["name"] for pack in here.json("pack", "show", model, "--lang", "fr_CA")["packs"]] == ["fr"]
+    assert "installed: de, fr" in here.error("pack", "show", model, "--lang", "nl", code=2)
+    assert here.json("pack", "remove", model, "de-AT") == {"removed": ["de"], "left": ["fr"]}
+    assert "no pack provides 'gsw'" in here.error("pack", "remove", model, "gsw", code=2)
+
+
+def test_each_pack_keeps_what_its_texts_look_like(here: Here, extended: Path) -> None:
+    for code, word in (("de", "rot"), ("fr", "rou")):
+        (pack,) = here.json("pack", "show", extended, "--lang", code)["packs"]
+        assert pack["format"] == 2
+        profiles = read_profiles(extended / "packs" / f"{code}-1" / "profile.json")
+        assert set(profiles) == {code}
+        assert profiles[code].counts[word] > 0
+
+
+def test_a_base_that_moved_is_named(world: World, here: Here, model: Path, tmp_path: Path) -> None:
+    """On every command that loads a model."""
+    moved = shutil.copytree(world.base, tmp_path / "moved")
+    record = json.loads((model / "polyglot.json").read_text(encoding="utf-8"))
+    record["base"] |= {"source": "/nowhere/lost", "relative": "../lost"}
+    (model / "polyglot.json").write_text(json.dumps(record), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    runs = "runs: [{name: a, settings: {steps: 1}}]"
+    recipe.write_text(f"model: {model}\ndata: {world.captions}\nlanguages: [hi]\n{runs}\n", encoding="utf-8")
+    for command in (
+        ["search", model, "Kreis", "--lang", "de", "--images", world.pictures],
+        ["evaluate", model, "--benchmark", world.captions, "--langs", "de", "--intervals", "0"],
+        [
+            "extend",
+            model,
+            "--lang",
+            "hi",
+            "--data",
+            world.captions,
+            "--out",
+            tmp_path / "new",
+            "--dry-run",
+            *world.quick,
+        ],
+        ["compare", recipe, "--out", tmp_path / "compared", "--dry-run"],
+        ["pack", "verify", model],
+        ["pack", "export", model, tmp_path / "a.zip", "--with-base"],
+    ):
+        assert "--base" in here.error(*command)
+        here(*command, "--base", moved)
+
+
+def test_exported_and_added(world: World, here: Here, model: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "de.tar.gz"
+    value = here.json("pack", "export", model, archive, "--lang", "de")
+    assert value["bytes"] == archive.stat().st_size
+    assert "already provides de" in here.error("pack", "add", model, archive, code=2)
+    here("pack", "remove", model, "de")
+    assert [pack["name"] for pack in here.json("pack", "add", model, archive)["added"]] == ["de"]
+    assert world.weights(model).keys() == {"fr", "de"}
+    assert here.json("pack", "verify", model)["ok"]
+    assert "not named as an archive" in here.error("pack", "export", model, tmp_path / "de", code=2)
 
 
 def test_a_folder_that_is_none(here: Here, tmp_path: Path) -> None:

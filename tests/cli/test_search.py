@@ -35,9 +35,37 @@ def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tm
 
 def test_the_language_is_guessed_and_said(world: World, here: Here, extended: Path) -> None:
     value = here.json("search", extended, "un cercle rouge et un carré vert", "--images", world.pictures)
-    assert (value["lang"], value["lang_guessed"]) == ("fr", True)
+    assert (value["lang"], value["lang_guessed"], value["lang_sure"]) == ("fr", True, True)
+    assert (value["lang_among"], value["lang_weights"]) == (["en", "de", "fr"], {"fr": 1.0})
     out, _ = here("search", extended, "un cercle rouge et un carré vert", "--images", world.pictures, "--top", "1")
-    assert "language guessed: fr" in out
+    assert "language guessed: fr, among de, en, fr (say it with --lang)" in out
+
+
+def test_an_unsure_guess_is_said_and_searched_under_all_likely_ones(world: World, here: Here, extended: Path) -> None:
+    asked = ("search", extended, "123", "--images", world.pictures)
+    value = here.json(*asked)
+    assert (value["lang_guessed"], value["lang_sure"]) == (True, False)
+    assert value["lang_weights"] == {code: pytest.approx(1 / 3, abs=1e-4) for code in ("en", "de", "fr")}
+    model = glotclip.load(extended)
+    picture = model.encode_image([value["hits"][0]["path"]])
+    fused = sum(model.encode_text(["123"], lang=code) for code in ("en", "de", "fr"))
+    wanted = float((fused / fused.norm()) @ picture.T)
+    assert value["hits"][0]["score"] == pytest.approx(wanted, abs=1e-4)
+    out, _ = here(*asked)
+    assert "language not sure, searched under all of these: en 33%, de 33%, fr 33%; among de, en, fr" in out
+
+
+def test_a_regional_code_is_served_and_said_once(world: World, here: Here, extended: Path) -> None:
+    asked = ("search", extended, "roter Kreis", "--images", world.pictures, "--lang")
+    _, err = here(*asked, "de-AT")
+    assert err.count("note: there is no 'de-AT' here; 'de' is used instead") == 1
+    assert here.json(*asked, "de-AT")["hits"] == here.json(*asked, "de")["hits"]
+    assert "note" not in here(*asked, "de")[1]
+
+
+def test_a_guess_needs_no_extra(world: World, here: Here, extended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "py3langid", None)
+    assert here.json("search", extended, "ein grüner Kreis", "--images", world.pictures)["lang"] == "de"
 
 
 def test_a_single_language_is_not_guessed(world: World, here: Here) -> None:
@@ -65,6 +93,24 @@ def test_a_language_taught_on_translations_is_asked_in_translations(world: World
     direct = glotclip.load(tmp_path / "out").encode_text([english], lang="de")
     picture = glotclip.load(tmp_path / "out").encode_image([with_engine["hits"][0]["path"]])
     assert with_engine["hits"][0]["score"] == pytest.approx(float(direct @ picture.T), abs=1e-4)
+
+
+@pytest.mark.parametrize("query", ["", "  ", "\u200f\u00ad", "\u3164\ufeff"])
+def test_a_query_of_nothing_seen_is_refused(world: World, here: Here, extended: Path, query: str) -> None:
+    complaint = here.error("search", extended, query, "--images", world.pictures, "--lang", "de", code=2)
+    assert "the query is empty" in complaint
+
+
+def test_what_reads_alike_finds_alike_and_a_long_query_is_said(world: World, here: Here, extended: Path) -> None:
+    asked = ("search", extended, "--images", world.pictures, "--lang", "de", "--json")
+    plain, odd = (
+        json.loads(world.run(*asked, query)[0])["hits"]
+        for query in ("grüner Kreis", "\u200fgru\u0308ner\u00a0Kre\u00adis")
+    )
+    assert plain == odd
+    long = " ".join(["grüner Kreis"] * 30)
+    assert "note: 1 of 1 texts have more than 24 tokens" in world.run(*asked, long)[1]
+    assert "note:" not in world.run(*asked, long, "--long", "mean")[1]
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,51 @@ def test_every_seed_has_few_shots_of_its_own_unless_told_otherwise() -> None:
     assert seeds_of(shots=5) == [42, 43]
     assert seeds_of(shots=5, shots_seed=7) == [7, 7]
     assert seeds_of() == [None, None]
+
+
+MAPPING = """\
+languages: de
+runs:
+  plain:
+  small: {steps: 3, lr: 1e-3}
+  LoRA of 4: {method: lora, rank: 4}
+  joint: {joint: true, settings: {isolation: shared}, steps: 2}
+"""
+
+
+def test_runs_may_be_a_mapping_from_names_to_settings(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(MAPPING, encoding="utf-8")
+    runs = load_recipe(tmp_path / "recipe.yaml").runs
+    assert [(run.name, run.method, run.joint) for run in runs] == [
+        ("plain", "lexicon", None),
+        ("small", "lexicon", None),
+        ("LoRA of 4", "lora", None),
+        ("joint", "lexicon", True),
+    ]
+    assert [set(run.settings) for run in runs] == [set(), {"steps", "lr"}, {"rank"}, {"isolation", "steps"}]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{steps: 3, lr: 1e-3}", "5", "run 'small'"),
+        ("{steps: 3, lr: 1e-3}", "{name: other, steps: 3}", "second name"),
+        ("{isolation: shared}, steps", "{steps: 1}, steps", "sets steps twice"),
+        ("joint: true, settings: {isolation: shared}", "settings: [1]", "setting 'settings' in run 'joint'"),
+        ("  small:", "  PLAIN:", "two runs called plain"),
+        ("languages: de", "languages: de\nhold_out: 2", "hold_out"),
+    ],
+)
+def test_mistakes_in_a_mapping_are_loud(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(MAPPING.replace(old, new), encoding="utf-8")
+    with pytest.raises(GlotclipError) as caught:
+        load_recipe(tmp_path / "recipe.yaml")
+    assert said in str(caught.value)
+
+
+def test_how_data_is_read_is_said_where_it_is_not_the_usual_way() -> None:
+    recipe = Recipe.model_validate(
+        {"languages": "de", "runs": [{"name": "a"}], "default_lang": "de", "hold_out": 0.2}
+    )
+    assert recipe.reading == {"default_lang": "de", "hold_out": 0.2}
+    assert Recipe.model_validate({"languages": "de", "runs": [{"name": "a"}]}).reading == {}

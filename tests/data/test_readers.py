@@ -103,7 +103,7 @@ def test_a_missing_column_names_what_is_there_and_what_was_meant(tmp_path: Path)
     assert "no column 'text', 'lang'; found: picture, Captoin, Langauge" in caught.value.message
     assert "did you mean 'Captoin' for 'text'?" in caught.value.hint
     assert "did you mean 'Langauge' for 'lang'?" in caught.value.hint
-    assert "default_lang" in caught.value.hint
+    assert "--default-lang" in caught.value.hint
     for name, text in (("d.csv", ""), ("d.jsonl", '{"lang": "de"}\n'), ("d.tsv", "text\nein Hund\n")):
         with pytest.raises(DataError, match="no column"):
             readers.read(_write(tmp_path / name, text))
@@ -119,8 +119,8 @@ def test_default_language_fills_in(tmp_path: Path) -> None:
 def test_wrong_encodings_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not UTF-8: line 3 holds the byte 0xfc"):
         readers.read(_write(tmp_path / "c.csv", "text,lang\nHund,de\nTür,de\n", "latin-1"))
-    with pytest.raises(DataError, match="UTF-16"):
-        readers.read(_write(tmp_path / "c.csv", "text,lang\n", "utf-16"))
+    with pytest.raises(DataError, match="UTF-16 without a byte-order mark"):
+        readers.read(_write(tmp_path / "c.csv", "text,lang\n", "utf-16-le"))
 
 
 def test_files_that_are_no_caption_files(tmp_path: Path) -> None:

@@ -47,6 +47,27 @@ def test_ranks_equal_the_definition_in_any_block_size(case: tuple[Floats, Floats
     assert metrics.image_to_text_ranks(texts, images, owner, budget=budget).tolist() == expected
 
 
+def oracle_group_rank(image: int, texts: Floats, images: Floats, owner: list[int]) -> int:
+    """MLA's, a loop over images: the best caption of each stands for it; equally good images stand before it."""
+    best: dict[int, float] = {}
+    for text, own in zip(texts, owner, strict=True):
+        score = sum(float(a) * float(b) for a, b in zip(images[image], text, strict=True))
+        best[own] = max(score, best.get(own, score))
+    return sum(1 for other, score in best.items() if other != image and score >= best[image])
+
+
+@settings(max_examples=150, deadline=None)
+@given(retrieval_cases(), st.sampled_from([1, 64, metrics.SCORE_BUDGET]))
+def test_ranks_by_group_equal_a_written_out_loop(case: tuple[Floats, Floats, list[int]], budget: int) -> None:
+    texts, images, owner = case
+    expected = [oracle_group_rank(image, texts, images, owner) for image in sorted(set(owner))]
+    ranks = metrics.image_to_text_ranks_by_group(texts, images, owner, budget=budget)
+    assert ranks.tolist() == expected
+    alone = metrics.image_to_text_ranks(texts, images, owner)
+    assert (ranks <= alone).all()
+    assert ((ranks == 0) == (alone == 0)).all()  # R@1 is the same
+
+
 def test_ranks_accept_pairs_in_any_order_and_twice() -> None:
     gallery = np.eye(3, dtype=np.float32)
     queries = np.array([[3, 2, 1], [3, 2, 1]], dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.schema import Caption
-from glotclip.errors import DataError, LanguageError
+from glotclip.errors import ConfigError, DataError, DuplicateWarning, LanguageError
+from glotclip.evaluation import report
 from glotclip.evaluation.retrieval import Interval, evaluate
 
 IMAGES = np.eye(3, dtype=np.float32)
@@ -109,6 +111,46 @@ def test_unreadable_images_leave_gallery_and_queries_and_are_listed() -> None:
     assert english["subsets"]["animals"]["image_to_text"]["n_queries"] == 1
 
 
+def captioned() -> tuple[Benchmark, Lookup]:
+    """Six pictures; picture 0 has five captions, which the others' pictures are all closer to than to their own."""
+    many = {("en", f"zero {i}"): [1.0, 0.2, 0, 0, 0, 0] for i in range(5)}
+    own = {("en", f"text {i}"): [0.9 * (place == i) + 0.05 for place in range(6)] for i in range(1, 6)}
+    encoder = Lookup({**many, **own})
+    captions = [Caption(text, 0 if text.startswith("zero") else int(text[-1])) for _, text in encoder.features]
+    images = tuple(Path(f"{i}.png") for i in range(6))
+    return Benchmark("six", images, {"en": captions}, protocol="six pictures"), encoder
+
+
+def test_mlas_protocol_counts_a_pictures_captions_as_one() -> None:
+    many, encoder = captioned()
+    turned = np.eye(6, dtype=np.float32)
+    turned[1] = [0.9, 0.1, 0, 0, 0, 0]  # picture 1 looks like picture 0
+    each, as_one = (evaluate(encoder, many, image_features=turned, protocol=name) for name in ("karpathy", "mla"))
+    both = [result["languages"]["en"] for result in (each, as_one)]
+    assert both[0]["text_to_image"] == both[1]["text_to_image"]
+    alone, grouped = (scores["image_to_text"] for scores in both)
+    assert alone["r@1"] == grouped["r@1"] == pytest.approx(500 / 6, abs=1e-4)
+    assert (alone["r@5"], grouped["r@5"]) == (pytest.approx(500 / 6, abs=1e-4), 100.0)
+    assert both[0]["mean_recall"] < both[1]["mean_recall"]
+    assert each == {**as_one, "protocol": "six pictures", "ranking": "karpathy"} | {
+        key: each[key] for key in ("languages", "average", "disparity", "environment")
+    }
+
+
+def test_the_protocol_is_named_in_the_result() -> None:
+    default = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES)
+    assert (default["ranking"], default["protocol"]) == ("karpathy", "three pictures")
+    other = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, protocol="mla")
+    assert other["ranking"] == "mla"
+    assert other["protocol"].startswith("three pictures; protocol mla, image → text: ")
+
+
+def test_an_unknown_protocol_is_refused_with_a_guess() -> None:
+    with pytest.raises(ConfigError, match="'karpaty' in protocol") as caught:
+        evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, protocol="karpaty")
+    assert "did you mean 'karpathy'" in caught.value.hint
+
+
 def test_tensors_of_any_kind_are_taken() -> None:
     plain = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES)
     tensors = evaluate(AsTensor(ENCODER), benchmark(), image_features=torch.tensor(IMAGES, dtype=torch.bfloat16))
@@ -177,3 +219,49 @@ def test_an_encoder_that_loses_texts_is_an_error() -> None:
     one = replace(benchmark(), subsets={})
     with pytest.raises(DataError, match="gave 3 features for 4 texts in 'en'"):
         evaluate(Lossy(ENCODER), one, image_features=IMAGES)
+
+
+def test_identical_images_are_warned_of_and_scored_as_one_beside_the_usual_score() -> None:
+    """The second dog is the same picture: the usual R@1 counts it as wrong, and so does the result that says so."""
+    twice = replace(
+        benchmark(),
+        images=(Path("dog.png"), Path("cat.png"), Path("sun.png"), Path("same-dog.png")),
+        captions={"en": [Caption("dog", 0), Caption("cat", 1), Caption("sun", 2)]},
+        subsets={},
+    )
+    features = np.concatenate([IMAGES, 3 * IMAGES[:1]])  # equal once normalised
+    with pytest.warns(DuplicateWarning, match="2 of the 4 images of three have exactly the same feature"):
+        result = evaluate(Lookup(ENCODER), twice, image_features=features, interval=Interval(draws=0))
+    assert result["languages"]["en"]["text_to_image"]["r@1"] == pytest.approx(66.6667)
+    assert result["duplicates"] == {
+        "images": 2,
+        "groups": 1,
+        "merged": {"en": {"text_to_image.r@1": 100.0, "image_to_text.r@1": 100.0}},
+    }
+    (section,) = report.from_run({"results": {"three": result}}).sections
+    assert "2 of the images are identical to another (1 groups)" in section.text
+    assert "en 100.0 and 100.0" in section.text
+
+
+def test_captions_of_identical_images_are_right_for_each_of_them_once_merged() -> None:
+    twice = replace(
+        benchmark(),
+        images=(Path("dog.png"), Path("same-dog.png"), Path("sun.png")),
+        captions={"en": [Caption("dog", 0), Caption("hound", 1), Caption("sun", 2)]},
+        subsets={},
+    )
+    features = IMAGES[[0, 0, 2]]
+    with pytest.warns(DuplicateWarning):
+        result = evaluate(Lookup(ENCODER), twice, image_features=features, interval=Interval(draws=0))
+    assert result["languages"]["en"]["image_to_text"]["r@1"] == pytest.approx(
+        66.6667
+    )  # dog's caption is nearer to both
+    assert result["duplicates"]["merged"]["en"]["image_to_text.r@1"] == 100
+
+
+def test_without_identical_images_there_is_nothing_to_say() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, interval=Interval(draws=0))
+    assert result["duplicates"] == {"images": 0, "groups": 0, "merged": {}}
+    assert "identical" not in report.from_run({"results": {"three": result}}).sections[0].text

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.methods.adapter import SITES, Adapter, AdapterIngredient
+from glotclip.methods.method import method_named
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
@@ -45,3 +46,14 @@ def test_the_start(base: DualEncoder, make_lesson: MakeLesson) -> None:
             assert not tensor.any()
         else:
             assert float(tensor.detach().std()) == pytest.approx(0.03, rel=0.1)
+
+
+def test_the_activation_is_a_setting_and_gelu_the_default(base: DualEncoder, make_lesson: MakeLesson) -> None:
+    """PECT's library has GELU for adapters, by the same way by which it has ReLU for compacters."""
+    method = method_named("adapter")
+    chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, AdapterIngredient)]
+    assert [each.activation for each in chosen] == ["gelu_tanh"]
+    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=5, activation="relu")]).routes["de"].parts
+    assert Adapter.restore(base, part.tensors(), part.description()).description() == part.description()
+    assert part.description()["activation"] == "relu"
+    assert Adapter.restore(base, part.tensors(), {"bottleneck": 5}).description()["activation"] == "gelu_tanh"

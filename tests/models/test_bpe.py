@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError
 from glotclip.models import bpe
+from glotclip.textforms import well_formed
 
 HINDI = ("एक कुत्ता घास पर दौड़ता है", "कुत्ता और बिल्ली", "हिन्दी में कुत्ता")
 
@@ -75,5 +76,5 @@ def test_learn_is_the_same_in_every_process() -> None:
 
 
 def test_lone_surrogates_become_replacement_characters() -> None:
-    assert bpe.well_formed("\ud83d dog") == "� dog"
-    assert bpe.well_formed("👩 ok") == "👩 ok"
+    assert well_formed("\ud83d dog") == "� dog"
+    assert well_formed("👩 ok") == "👩 ok"

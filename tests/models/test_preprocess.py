@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import subprocess
 import sys
 import warnings
 import zlib
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from glotclip import image_formats
 from glotclip.errors import ConfigError, ImageError
 from glotclip.models.preprocess import Preprocess
 
@@ -192,3 +195,84 @@ def test_threads_leave_the_warnings_as_they_were(tmp_path: Path, monkeypatch: py
     finally:
         sys.setswitchinterval(interval)
     assert list(warnings.filters) == before
+
+
+HEIC = (
+    Path(__file__).parent / "red_blue.heic"
+)  # 48 × 32, made with pillow-heif: the left half red, the right one blue
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.HEIC", "really-heic.jpg", "photo"])
+def test_heic_is_read_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(HEIC.read_bytes())
+    pixels = PLAIN.load(path)
+    assert pixels[0, :, 2:10].mean() > 0.8 > 0.3 > pixels[0, :, -10:-2].mean()
+    path.write_bytes(HEIC.read_bytes()[:-60])
+    with pytest.raises(ImageError):
+        PLAIN.load(path)
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+def test_without_pi_heif_the_way_to_read_heic_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(HEIC.read_bytes())
+    code = f"""
+import sys
+sys.modules["pi_heif"] = None  # as if it were not installed
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda module: None if module == "pi_heif" else find(module)
+from glotclip.errors import ImageError
+from glotclip.models.preprocess import Preprocess
+try:
+    Preprocess().load({str(tmp_path / name)!r})
+except ImageError as error:
+    print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "is a HEIC image, which needs pi-heif" in out and "pip install 'glotclip[photos]'" in out
+
+
+@pytest.mark.parametrize(
+    "form", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "TGA", "PPM", "PCX"]
+)
+def test_every_format_of_the_list_is_read_by_its_suffix(tmp_path: Path, form: str) -> None:
+    suffixes = [suffix for suffix, name in Image.registered_extensions().items() if name == form]
+    assert suffixes and set(suffixes) <= image_formats.suffixes()
+    for suffix in suffixes:
+        path = tmp_path / f"a{suffix}"
+        photo(64, 48).save(path, form)
+        assert PLAIN.load(path).shape == (3, 32, 32)
+
+
+def test_no_format_that_runs_another_program_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EPS under the name of a photo: Pillow would start Ghostscript."""
+    monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: pytest.fail("a program was started"))
+    for name in ("a.jpg", "a.eps", "a.ps", "a", "a.gif"):
+        path = tmp_path / name
+        path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+        with pytest.raises(ImageError, match="is not a picture"):
+            PLAIN.load(path)
+    assert {".eps", ".ps", ".wmf", ".pdf", ".mpg"}.isdisjoint(image_formats.suffixes())
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_several_frames_the_first_counts(tmp_path: Path, form: str) -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("white", "black", "black")]
+    frames[0].save(tmp_path / "a", form, save_all=True, append_images=frames[1:])
+    assert PLAIN.load(tmp_path / "a").min() > 0.95
+
+
+def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="not a regular file"):
+        PLAIN.load(tmp_path / "a.png")
+
+
+def test_a_palette_with_several_transparent_entries(tmp_path: Path) -> None:
+    image = Image.new("P", (40, 40), 0)
+    image.putpalette([255, 0, 0, 0, 0, 0] + [0] * 762)
+    image.paste(1, (0, 20, 40, 40))
+    image.save(tmp_path / "a.png", transparency=bytes([0, 255] + [255] * 254))
+    pixels = PLAIN.load(tmp_path / "a.png")
+    assert pixels[:, :13].min() > 0.99 and pixels[:, 19:].max() < 0.01

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import Vocabulary
-from glotclip.models.tokenizer import SIMPLE_VOCABULARY, ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.clip_vocabulary import SIMPLE_VOCABULARY, read_simple_vocabulary
+from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
 
 GERMAN = ("ein Hund läuft über das grüne Gras", "zwei Hunde und eine Katze", "der Hund und die Frau")
 HINDI = ("एक कुत्ता घास पर दौड़ता है", "कुत्ता और बिल्ली", "एक बिल्ली")
@@ -37,6 +38,7 @@ def test_ids_equal_transformers_on_odd_texts(tokenizer: ClipTokenizer, reference
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=40))
 def test_ids_equal_transformers_on_any_text(tokenizer: ClipTokenizer, reference: Any, text: str) -> None:
+    assume("<|" not in text)  # hypothesis tries constants of the code, and special tokens cannot be written
     _assert_same(tokenizer, reference, text)
 
 
@@ -115,8 +117,6 @@ def test_byte_fallback(tokenizer: ClipTokenizer) -> None:
 
 
 def test_reads_openai_merges_and_tokenizer_json(tokenizer: ClipTokenizer, reference: Any, tmp_path: Path) -> None:
-    from glotclip.models.tokenizer import read_simple_vocabulary
-
     (tmp_path / "a").mkdir()
     content = "#version: 0.2\n" + "\n".join(" ".join(pair) for pair in [("d", "o"), ("do", "g</w>")])
     (tmp_path / "a" / SIMPLE_VOCABULARY).write_bytes(gzip.compress(content.encode()))

@@ -65,7 +65,7 @@ def test_what_cannot_be_exchanged_says_so(taught: Path, base: DualEncoder, drawn
     )  # fmt: skip
     with pytest.raises(ConfigError):
         to_peft(made.load(), "de", tmp_path / "adapter")
-    with pytest.raises(LanguageError, match="no pack provides 'hi'"):
+    with pytest.raises(LanguageError, match="language 'hi' is not installed"):
         to_peft(made.load(), "hi", tmp_path / "adapter")
     with pytest.raises(CheckpointError, match="no adapter of peft"):
         from_peft(base, "base", tmp_path, "de", PolyglotFolder(tmp_path / "x"))

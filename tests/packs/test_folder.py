@@ -48,9 +48,9 @@ def folder(school: School, states: dict[str, PackState], tmp_path: Path) -> Poly
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"
-    }
+    """Every file but glotclip's own records, by name."""
+    files = (p for p in folder.rglob("*") if p.is_file() and ".glotclip" not in p.parts)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def test_only_the_record_says_what_is_there(
@@ -66,7 +66,9 @@ def test_only_the_record_says_what_is_there(
 def test_sweeping_takes_leftovers_and_nothing_else(folder: PolyglotFolder) -> None:
     packs = folder.path / "packs"
     before = content(folder.path)
-    for name in ("hi-1", "de-7", ".de-2.x8s.part", "zh-Hant-3"):
+    for name in ("hi-1", "de-7", "zh-Hant-3"):
+        folder.workplace.claim_folder(f"packs/{name}")
+    for name in ("hi-1", "de-7", ".de-7.x8s.part", "zh-Hant-3", "fr-9"):  # the last was put there by somebody else
         (packs / name).mkdir()
         (packs / name / "pack.safetensors").write_bytes(b"")
     (packs / "my notes").mkdir()
@@ -75,8 +77,9 @@ def test_sweeping_takes_leftovers_and_nothing_else(folder: PolyglotFolder) -> No
     folder.sweep()
     assert content(folder.path) == {
         **before, "packs/my notes/keep.txt": b"mine", "packs/.DS_Store": b"a file manager's",
+        "packs/fr-9/pack.safetensors": b"",
     }  # fmt: skip
-    assert sorted(each.name for each in packs.iterdir()) == [".DS_Store", "de-1", "fr-1", "my notes"]
+    assert sorted(each.name for each in packs.iterdir()) == [".DS_Store", "de-1", "fr-1", "fr-9", "my notes"]
 
 
 def test_a_second_writer_is_told_to_wait(folder: PolyglotFolder) -> None:

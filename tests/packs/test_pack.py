@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from glotclip.errors import FingerprintError, PackError
 from glotclip.packs.card import model_card
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, write_pack
 from glotclip.storage import file_sha256
 
@@ -40,9 +41,12 @@ def state(school: School) -> PackState:
     return school.teach(None, "de", isolation="per-language").state
 
 
+PROFILES = {"de": Profile.learn(TEXTS)}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, school: School, state: PackState) -> Path:
-    return write(tmp_path / "de-1", school, state)
+    return write(tmp_path / "de-1", school, state, profiles=PROFILES)
 
 
 def features(school: School, state: PackState, code: str) -> torch.Tensor:
@@ -54,6 +58,24 @@ def test_the_round_trip_keeps_every_bit(school: School, state: PackState, folder
     assert pack.languages == ("de",)
     assert pack.state.tokenizer.identity == state.tokenizer.identity
     assert torch.equal(features(school, pack.state, "de"), features(school, state, "de"))
+
+
+def test_profiles_come_back_and_two_packs_are_the_same_bytes(
+    school: School, state: PackState, folder: Path, tmp_path: Path
+) -> None:
+    assert LanguagePack.load(folder, school.base).profiles == PROFILES
+    again = write(tmp_path / "again", school, state, profiles={"de": Profile.learn(TEXTS[::-1])})
+    for file in ("profile.json", "pack.safetensors", "tokenizer.json"):
+        assert (again / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_a_pack_of_format_1_opens_without_profiles(school: School, state: PackState, tmp_path: Path) -> None:
+    folder = write(tmp_path / "old", school, state)
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del content["profile"]
+    (folder / "manifest.json").write_text(json.dumps({**content, "format": 1}), encoding="utf-8")
+    pack = LanguagePack.load(folder, school.base)
+    assert (pack.manifest.format, pack.profiles) == (1, {})
 
 
 @pytest.mark.parametrize("isolation", ["shared", "per-language"])
@@ -148,6 +170,11 @@ def edit_tokenizer(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
+def forge_profile(folder: Path, content: str) -> None:
+    (folder / "profile.json").write_text(content, encoding="utf-8")
+    edit_manifest(folder, profile=file_sha256(folder / "profile.json"))
+
+
 ROWS = "all.lexicon.rows"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "cut short"),
@@ -170,6 +197,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tokenizer with strange merges": (lambda f: edit_tokenizer(f, merges=["zzz qqq"]), "tokenizer.json is damaged"),
     "tokenizer with fewer merges": (lambda f: edit_tokenizer(f, merges=[]), "not the tokenizer that the manifest"),
     "tokenizer that splits otherwise": (lambda f: edit_tokenizer(f, splitting="clip"), "not the tokenizer"),
+    "no profile": (lambda f: (f / "profile.json").unlink(), "profile.json is missing"),
+    "altered profile": (lambda f: (f / "profile.json").write_text('{"de": []}'), "profile.json does not match its"),
+    "profile that is none": (lambda f: forge_profile(f, '{"de": [{"1": "a"}, {"2": "abc"}]}'), "json is damaged"),
 }  # fmt: skip
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import unicodedata
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from glotclip.data.features import FeatureCache
 from glotclip.data.video import Sampling, sample_frames
-from glotclip.errors import ConfigError, FingerprintError, LanguageError, VideoError
+from glotclip.errors import ConfigError, FingerprintError, LanguageError, TruncationWarning, VideoError
+from glotclip.languages import LanguageFallbackWarning
+from glotclip.models.windows import windows
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, write_pack
 from glotclip.packs.polyglot import Polyglot
 
@@ -165,3 +174,176 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
         polyglot.encode_video([tmp_path / "text.mp4"])
     with pytest.raises(ConfigError, match="unknown way"):
         polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]
+
+
+# --- the forms of texts ------------------------------------------------------------------------------------------
+
+
+def formed(school: School, packs: dict[str, LanguagePack], form: str) -> Polyglot:
+    """The polyglot, its packs taught in a form."""
+    return Polyglot(
+        school.base,
+        [
+            replace(pack, manifest=pack.manifest.model_copy(update={"text_forms": {code: form}}))
+            for code, pack in packs.items()
+        ],
+    )
+
+
+def test_packs_of_old_are_asked_in_texts_as_they_are(polyglot: Polyglot) -> None:
+    assert polyglot.packs["de"].manifest.text_forms == {}
+    same = polyglot.encode_text(["rot", "\u200frot"], "de")
+    assert not torch.equal(same[0], same[1])
+
+
+@pytest.mark.parametrize(("lang", "text"), [("en", "red circle"), ("de", "grüner Kreis"), ("hi", "लाल वृत्त")])
+def test_what_reads_alike_has_one_feature(
+    school: School, packs: dict[str, LanguagePack], lang: str, text: str
+) -> None:
+    polyglot = formed(school, packs, "unicode-1")
+    expected = polyglot.encode_text([text], lang)
+    for written in (
+        f"\u200f{text}", f"\ufeff{text}\u00ad", f"  {text}\u3000", unicodedata.normalize("NFD", text),
+        text[:2] + "\u00ad\u2060" + text[2:], html.escape(text), text.replace(" ", "\u00a0"),
+    ):  # fmt: skip
+        assert torch.equal(polyglot.encode_text([written], lang), expected), ascii(written)
+
+
+def test_text_in_its_form_has_the_feature_it_had(school: School, packs: dict[str, LanguagePack]) -> None:
+    texts = ["a red circle, 3 bars", "it's black & green", "café"]
+    before = torch.nn.functional.normalize(school.base.encode_tokens(school.base.tokenizer.encode(texts)), dim=-1)
+    assert torch.equal(formed(school, packs, "unicode-1").encode_text(texts, "en"), before)
+    german = list(school.captions["de"].texts)
+    old, new = formed(school, packs, "none"), formed(school, packs, "unicode-1")
+    assert torch.equal(old.encode_text(german, "de"), new.encode_text(german, "de"))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=20), st.sampled_from(["en", "de", "fr", "hi"]))
+def test_any_string_has_a_feature(school: School, packs: dict[str, LanguagePack], text: str, lang: str) -> None:
+    features = formed(school, packs, "unicode-1").encode_text([text, f"\u200f{text}"], lang, long="mean")
+    assert torch.isfinite(features).all()
+    torch.testing.assert_close(features.norm(dim=-1), torch.ones(2))
+
+
+def test_a_text_of_nothing_seen_is_the_empty_text(school: School, packs: dict[str, LanguagePack]) -> None:
+    polyglot = formed(school, packs, "unicode-1")
+    assert torch.equal(polyglot.encode_text("\u200f\u00ad", "de"), polyglot.encode_text("", "de"))
+
+
+# --- long texts --------------------------------------------------------------------------------------------------
+
+LONG = " ".join(["red circle", "black bar", "green square"] * 3)
+
+
+def test_what_is_cut_is_said_once_with_a_count(polyglot: Polyglot) -> None:
+    texts = [LONG, "red", LONG, "rot", LONG]
+    with pytest.warns(TruncationWarning, match="3 of 5 texts have more than 24 tokens") as said:
+        polyglot.encode_text(texts, ["en", "en", "de", "de", "fr"])
+    assert len(said) == 1 and said[0].filename == __file__
+    found = said[0].message
+    assert isinstance(found, TruncationWarning) and (found.count, found.total, found.limit) == (3, 5, 24)
+
+
+def test_texts_that_fit_are_not_talked_about(polyglot: Polyglot) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        polyglot.encode_text(["red", "green"], "en")
+        polyglot.encode_text([LONG, "red"], "en", long="mean")
+
+
+def test_long_texts_are_read_whole(polyglot: Polyglot) -> None:
+    texts = ["red circle", LONG, "bar"]
+    mean = polyglot.encode_text(texts, "en", long="mean")
+    with pytest.warns(TruncationWarning):
+        cut = polyglot.encode_text(texts, "en")
+    assert torch.equal(mean[[0, 2]], cut[[0, 2]])  # what fits has the same feature, bit for bit
+    pieces = windows(polyglot.base.tokenizer, LONG)
+    assert len(pieces) > 1
+    expected = torch.nn.functional.normalize(polyglot.encode_text(pieces, "en").mean(dim=0), dim=0)
+    torch.testing.assert_close(mean[1], expected, atol=1e-6, rtol=0)
+    other = polyglot.encode_text([f"{LONG} grass"], "en", long="mean")
+    assert not torch.allclose(other[0], mean[1])  # its end counts
+
+
+def test_an_unknown_way_with_long_texts(polyglot: Polyglot) -> None:
+    with pytest.raises(ConfigError, match="use one of cut, mean"):
+        polyglot.encode_text("red", long="fold")  # type: ignore[arg-type]
+
+
+# --- guesses ---
+
+
+@pytest.fixture
+def guessing(school: School, tmp_path: Path) -> Polyglot:
+    """German, French and Hindi, each with the profile of what it was taught on."""
+    made = []
+    for code in ("de", "fr", "hi"):
+        write_pack(
+            tmp_path / code, school.teach(None, code, isolation="per-language").state, name=code, method="lexicon",
+            learnt=[code], base=school.base, settings={}, data={}, scores={},
+            profiles={code: Profile.learn(school.captions[code].texts)},
+        )  # fmt: skip
+        made.append(LanguagePack.load(tmp_path / code, school.base))
+    return Polyglot(school.base, made)
+
+
+def test_auto_takes_the_guessed_language_where_it_is_sure(guessing: Polyglot) -> None:
+    texts = ["लाल", "ein roter Kreis", "un cercle rouge et un carré vert"]
+    assert guessing.detect(texts) == ["hi", "de", "fr"]
+    sure = [row for row, guess in enumerate(guessing.guess(texts)) if guess.sure]
+    assert 0 in sure
+    together = guessing.encode_text(texts, lang="auto")
+    given = guessing.encode_text(texts, lang=["hi", "de", "fr"])
+    torch.testing.assert_close(together[sure], given[sure], atol=1e-6, rtol=0)
+
+
+def test_auto_fuses_the_likely_languages_where_it_is_not(guessing: Polyglot) -> None:
+    texts = ["123", "rouge", "लाल", "rot"]
+    together = guessing.encode_text(texts, lang=["auto", "fr", "auto", "auto"])
+    torch.testing.assert_close(together.norm(dim=1), torch.ones(4))
+    for row in (0, 2, 3):
+        (guess,) = guessing.guess([texts[row]])
+        parts = [share * guessing.encode_text(texts[row], lang=code) for code, share in guess.likely.items()]
+        wanted = torch.nn.functional.normalize(torch.stack(parts).sum(dim=0), dim=-1)
+        torch.testing.assert_close(together[row : row + 1], wanted, atol=1e-6, rtol=0)
+    assert set(guessing.guess(["123"])[0].likely) == {"en", "de", "fr", "hi"}
+    torch.testing.assert_close(together[1:2], guessing.encode_text("rouge", lang="fr"), atol=1e-6, rtol=0)
+
+
+def test_the_guess_follows_what_is_installed(guessing: Polyglot) -> None:
+    assert guessing.detect(["ein roter Kreis", "लाल"]) == ["de", "hi"]
+    pack = guessing.remove_pack("de")
+    assert "de" not in guessing.guess(["ein roter Kreis"])[0].probabilities
+    guessing.add_pack(pack)
+    assert guessing.detect(["ein roter Kreis"]) == ["de"]
+
+
+def test_packs_without_a_profile_are_guessed_too(polyglot: Polyglot) -> None:
+    assert polyglot.detect(["लाल", "रोटी"]) == ["hi", "hi"]
+    assert polyglot.encode_text(["ein Kreis", "123"], lang="auto").shape == (2, 16)
+    assert Polyglot(polyglot.base).guess(["ein Kreis"])[0].likely == {"en": 1.0}
+
+
+@pytest.mark.parametrize(("asked", "code"), [("de-AT", "de"), ("fr_CA", "fr"), ("hi-IN", "hi"), ("en-US", "en")])
+def test_a_regional_code_takes_its_language(polyglot: Polyglot, asked: str, code: str) -> None:
+    with pytest.warns(LanguageFallbackWarning, match=f"'{code}' is used instead"):
+        found = polyglot.encode_text(["rot", "x"], lang=[asked, code])
+    assert torch.equal(found, polyglot.encode_text(["rot", "x"], lang=code))
+
+
+def test_a_pack_is_removed_by_a_regional_code_and_not_by_another_script(polyglot: Polyglot) -> None:
+    assert polyglot.remove_pack("de-CH").name == "de"
+    for code in ("hi-Latn", "de", "gsw"):
+        with pytest.raises(LanguageError, match="no pack provides"):
+            polyglot.remove_pack(code)
+
+
+def test_repr_says_base_languages_and_packs(base: DualEncoder) -> None:
+    assert repr(Polyglot(base)) == f"Polyglot(base='{base.name}', languages=[en], packs=[])"
+
+
+def test_repr_stays_short_with_many_languages(base: DualEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [f"l{number}" for number in range(40)]
+    monkeypatch.setattr(Polyglot, "languages", codes)
+    assert repr(Polyglot(base)).count("l1") == 3 and "… 40 in all" in repr(Polyglot(base))

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.objective import Targets
@@ -155,6 +156,54 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert result.decay == pytest.approx((1 - 0.1 * 0.1) ** 4)  # of the steps that made these weights
 
 
+@pytest.mark.parametrize(
+    ("ties", "scores", "best"),
+    [
+        ("first", [1.0, 3.0, 3.0, 2.0, 3.0], 4),
+        ("last", [1.0, 3.0, 3.0, 2.0, 3.0], 10),
+        ("last", [3.0, 3.0, 1.0, 2.0, 2.0], 4),
+        ("last", [0.0, 0.0, 0.0, 0.0, 0.0], 10),
+    ],
+)
+def test_which_of_equally_good_validations_is_kept(ties: Any, scores: list[float], best: int) -> None:
+    learner, weights, each = Line(), dict[int, torch.Tensor](), iter(scores)
+    result = fit(
+        learner, numbers, 10, settings(evaluate_every=2, select_ties=ties),
+        log=lambda line: weights.update({line["step"]: learner.weight.detach().clone()}),
+        validate=lambda: next(each),
+    )  # fmt: skip
+    assert (result.best_step, result.best_score) == (best, max(scores))
+    assert torch.equal(learner.weight.detach(), weights[best])
+
+
+def test_a_tie_is_no_improvement_to_patience() -> None:
+    result = fit(
+        Line(), numbers, 100, settings(evaluate_every=1, patience=3, select_ties="last"), validate=lambda: 1.0
+    )
+    assert (result.steps, result.best_step) == (4, 4)
+
+
+def test_validating_after_each_epoch() -> None:
+    seen: list[int] = []
+    steps = [0]
+
+    def validate() -> float:
+        seen.append(steps[0])
+        return 0.0
+
+    fit(
+        Line(), numbers, 10, settings(evaluate_every="epoch"), validate=validate, steps_per_epoch=3,
+        log=lambda line: steps.__setitem__(0, line["step"]),
+    )  # fmt: skip
+    assert seen == [3, 6, 9]
+
+
+@pytest.mark.parametrize("wrong", ["epochs", -1, 0.5, None])
+def test_other_words_for_when_to_validate_are_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="evaluate_every"):
+        settings_from(TrainSettings, {"evaluate_every": wrong}, where="a test")
+
+
 def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     taught = school.teach(None, "de", isolation="shared", checkpoint_seconds=0, **more)
     return taught.state.parts["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
@@ -173,6 +222,23 @@ def test_resuming_at_every_step_changes_no_bit(school: School, tmp_path: Path, p
         resumed, at = rows_of(school, **common, fitting=fitting)
         assert at == stop_at
         assert torch.equal(resumed, whole)
+
+
+def test_resuming_without_bias_correction_changes_no_bit(school: School, tmp_path: Path) -> None:
+    common: dict[str, Any] = {
+        "precision": "fp32", "steps": 6, "schedule": "cosine", "schedule_span": "run", "warmup": 0.3,
+        "warmup_from_zero": True, "adam_bias_correction": False, "clip_norm": 0, "clip_per_tensor": 0.01,
+    }  # fmt: skip
+    whole, _ = rows_of(school, **common)
+    for stop_at in (1, 4):
+        path, calls = tmp_path / f"{stop_at}.safetensors", iter(range(1, 100))
+        fitting = {"resume_from": path, "identity": "x"}
+        with pytest.raises(KeyboardInterrupt):
+            rows_of(school, **common, fitting={**fitting, "stop": lambda at=stop_at, of=calls: next(of) >= at})
+        resumed, at = rows_of(school, **common, fitting=fitting)
+        assert at == stop_at
+        assert torch.equal(resumed, whole)
+    assert not torch.equal(whole, rows_of(school, **{**common, "adam_bias_correction": True})[0])
 
 
 def test_resuming_keeps_the_best_weights_and_patience(tmp_path: Path) -> None:

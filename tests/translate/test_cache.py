@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glotclip.errors import ConfigError, DataError, LanguageError, StorageError
+from glotclip.errors import CacheWarning, ConfigError, DataError, LanguageError, StorageError
 from glotclip.translate.cache import FILE, FirstFit, Translator
 from glotclip.translate.engine import BatchEngine, UnansweredWarning
 from glotclip.translate.lines import FileEngine
@@ -178,13 +179,32 @@ def test_a_damaged_or_newer_cache(tmp_path: Path) -> None:
         Translator(Counting(), tmp_path).run(["a"], "en", "de")
 
 
-def test_a_cache_in_a_files_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["a file in its place", "below a file", "a folder in its place", "locked"])
+def test_without_a_cache_all_is_translated_in_memory_and_that_is_said_once(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glotclip.translate.cache._WAIT_SECONDS", 0.05)
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot write"):
-        Translator(Counting(), tmp_path / "file").run(["a"], "en", "de")
-    (tmp_path / FILE).mkdir()
-    with pytest.raises(StorageError, match="cannot be used"):
+    folder = {"a file in its place": tmp_path / "file", "below a file": tmp_path / "file" / "deep"}.get(way, tmp_path)
+    other = None
+    known = way == "locked"
+    if way == "a folder in its place":
+        (tmp_path / FILE).mkdir()
+    if known:
         Translator(Counting(), tmp_path).run(["a"], "en", "de")
+        other = sqlite3.connect(tmp_path / FILE)
+        other.execute("BEGIN IMMEDIATE")  # whoever writes must wait; whoever reads need not
+    engine = Counting()
+    translator = Translator(engine, folder)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        first = translator.run(["a", "b", "c", "b"], "en", "de").texts
+        again = translator.run(["c", "a"], "en", "de").texts
+    assert again == [first[2], first[0]]
+    assert sorted(engine.asked) == (["b", "c"] if known else ["a", "b", "c"])
+    assert [warning.category for warning in said] == [CacheWarning]
+    if other is not None:
+        other.close()
 
 
 def test_no_heavy_package_is_loaded_for_cached_answers(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -86,3 +89,19 @@ def test_a_folder_changes_with_any_of_its_files(tmp_path_factory: pytest.TempPat
     assert after != before
     (folder / "more").touch()
     assert folder_digest(folder) not in (before, after)
+
+
+def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
+    """Moved or copied it is the same model; changed under the same size and time it is another."""
+    weights = tmp_path / "model" / "deep" / "weights"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"1")
+    os.utime(weights, ns=(7, 7))
+    before = folder_digest(tmp_path / "model")
+    shutil.copytree(tmp_path / "model", tmp_path / "copy", copy_function=shutil.copyfile)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    assert folder_digest(tmp_path / "copy") == folder_digest(tmp_path / "moved") == before
+    moved = tmp_path / "moved" / "deep" / "weights"
+    moved.write_bytes(b"2")
+    os.utime(moved, ns=(7, 7))
+    assert folder_digest(tmp_path / "moved") != before

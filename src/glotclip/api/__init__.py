@@ -17,6 +17,7 @@ from glotclip.api.extending import (
     resolve_settings,
     run_extension,
 )
+from glotclip.api.searching import SearchResult, search
 
 __all__ = [
     "ENGLISH",
@@ -25,6 +26,7 @@ __all__ = [
     "Finetuned",
     "PolyglotEncoder",
     "Progress",
+    "SearchResult",
     "accuracy_matrix",
     "curriculum_of",
     "evaluate",
@@ -37,5 +39,6 @@ __all__ = [
     "rebase",
     "resolve_settings",
     "run_extension",
+    "search",
     "silent",
 ]

@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from glotclip.api.common import ENGLISH, list_skipped
+from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
 from glotclip.config import read_recipe, settings_from
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset, Reading
 from glotclip.data.schema import BadRow
-from glotclip.errors import StorageError
+from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.device import choose_device
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.packs.folder import PolyglotFolder
+from glotclip.ownership import check_new
+from glotclip.packs.archive import is_archive
+from glotclip.packs.base_source import absolute
+from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_json
+from glotclip.storage import to_json
+from glotclip.training import checkpoint as checkpoints
 
 
-def load(name_or_path: str | Path, *, device: str = "auto", base: DualEncoder | None = None) -> Polyglot:
+def load(name_or_path: str | Path, *, device: str = "auto", base: Base | None = None) -> Polyglot:
     """Load a model ready to encode texts and pictures.
 
     Args:
         name_or_path: ``emoji-clip``, a hub id, a checkpoint folder or file, or a folder made by ``extend``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        base: for a folder made by ``extend`` whose base has moved: the base, already loaded.
+        base: for a folder made by ``extend`` whose base has moved: where it is now, or the base or a model on it,
+            already loaded. Its fingerprint must be the one the folder names.
 
     Raises:
         CheckpointError: if there is no such model, or it cannot be read.
         PackError: if a pack in the folder is damaged or belongs to another base.
+        ConfigError: if ``base`` is given for something that is no folder made by ``extend``.
     """
     if PolyglotFolder.is_one(name_or_path):
         polyglot = PolyglotFolder(name_or_path).load(base)
+    elif base is not None:
+        raise ConfigError(
+            f"{name_or_path} is no folder made by `glotclip extend`, so it has no base that could have moved",
+            hint="leave the base out",
+        )
+    elif is_archive(name_or_path) and Path(name_or_path).is_file():
+        raise ConfigError(
+            f"{name_or_path} is an archive",
+            hint="unpack it and load the folder in it, or add its packs to a model: `glotclip pack add MODEL_DIR "
+            f"{name_or_path}`",
+        )
     else:
-        where = Path(name_or_path)
-        source = str(where.resolve()) if where.exists() else str(name_or_path)
-        polyglot = Polyglot(base or load_base(str(name_or_path)), source=source)
+        polyglot = Polyglot(load_base(str(name_or_path)), source=absolute(str(name_or_path)))
     return polyglot.to(choose_device(device))
 
 
@@ -50,6 +66,7 @@ class Finetuned:
     steps: int
     seconds: float
     skipped: tuple[BadRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def finetune(
@@ -60,7 +77,9 @@ def finetune(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
+    base: Base | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
+    **reading: Unpack[Reading],
 ) -> Finetuned:
     """Fine-tune both towers of a base on English pairs, and save the result as a new base (MLA's FT-En).
 
@@ -71,7 +90,10 @@ def finetune(
         recipe: a YAML file of settings that differ from :class:`~glotclip.training.finetune.FinetuneSettings`.
         settings: settings that differ from the recipe.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        base: as :func:`load` takes it.
         log: called after every step with its numbers.
+        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
+            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
 
     Raises:
         StorageError: if ``out`` exists.
@@ -79,37 +101,63 @@ def finetune(
     """
     from glotclip.training import finetune as tuning
 
-    target = Path(out)
-    if target.exists():
-        raise StorageError(f"{target} is there already", hint="choose another --out, or remove it")
+    target = Path(out).absolute()
+    sources = data.sources if isinstance(data, Dataset) else (data,)
+    checkpoint = training_checkpoint(target, (model if isinstance(model, str | Path) else None, *sources))
     values = {**(read_recipe(Path(recipe)) if recipe else {}), **(settings or {})}
     chosen = settings_from(tuning.FinetuneSettings, values, where="the settings")
-    base = load(model, device=device).base if isinstance(model, str | Path) else model
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    start = load(model, device=device, base=base).base if isinstance(model, str | Path) else model
+    dataset = opened(data, reading)
     corpus = dataset.corpus([ENGLISH])
-    checkpoint = target.with_name(f".{target.name}.training.safetensors")
-    encoder, result, bad = tuning.finetune(base, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
-    save_base(encoder, target)
-    facts = {"settings": chosen.model_dump(mode="json"), "base": base.fingerprint, "data": dataset.name}
-    write_json(target / "training.json", {**facts, "steps": result.steps, "seconds": round(result.seconds, 1)})
-    skipped = (*corpus.bad, *bad)
-    list_skipped(target, skipped)
+    said = dataset.notes([ENGLISH]) or corpus.notes
+    encoder, result, bad = tuning.finetune(start, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
+    facts = {
+        "settings": chosen.model_dump(mode="json"), "base": start.fingerprint, "data": dataset.name,
+        "steps": result.steps, "seconds": round(result.seconds, 1),
+    }  # fmt: skip
+    skipped = (*corpus.bad, *corpus.unused, *bad)
+    notes = {"training.json": to_json(facts, indent=1) + "\n"}
+    if skipped or said:
+        notes[SKIPPED] = skipped_text(skipped, said)
+    save_base(encoder, target, notes=notes)
     checkpoint.unlink(missing_ok=True)
-    return Finetuned(target, encoder.fingerprint, result.steps, result.seconds, skipped)
+    return Finetuned(Path(out), encoder.fingerprint, result.steps, result.seconds, skipped, said)
 
 
-def rebase(folder: str | Path, base: str | Path | DualEncoder, out: str | Path) -> Polyglot:
+def training_checkpoint(out: Path, inputs: Iterable[str | Path | None]) -> Path:
+    """The file beside ``out``, which must not exist yet, from which a killed training of a base goes on.
+
+    Raises:
+        StorageError: if ``out`` exists or is an input, or something else lies in the file's place.
+    """
+    check_new(out, inputs)
+    path = out.with_name(f".{out.name}.training.safetensors")
+    if os.path.lexists(path) and not checkpoints.is_one(path):
+        raise StorageError(
+            f"{path} is where the training would be saved, and is no checkpoint of glotclip",
+            hint="move it elsewhere, or choose another --out",
+        )
+    return path
+
+
+def rebase(
+    folder: str | Path, base: str | Path | DualEncoder, out: str | Path, *, old_base: Base | None = None
+) -> Polyglot:
     """Copy a model's packs onto another base of the same shape, and return the model that was made.
 
     Args:
         folder: made by :func:`extend`.
         base: a fine-tuned copy of its base.
-        out: the folder to write.
+        out: the folder to write; it must not exist yet, or be empty.
+        old_base: where the folder's own base is, if it has moved; as :func:`load` takes it.
 
     Raises:
         ConfigError: if the new base has another tokenizer or text geometry.
+        StorageError: if ``out`` holds anything.
     """
+    from glotclip.packs.rebase import check_target
     from glotclip.packs.rebase import rebase as move
 
+    check_target(Path(out), (folder, base if isinstance(base, str | Path) else None))
     onto = Polyglot(base) if isinstance(base, DualEncoder) else load(base)
-    return move(PolyglotFolder(folder), onto.base, onto.source, Path(out)).load(onto.base)
+    return move(PolyglotFolder(folder), onto.base, onto.source, Path(out), old_base=old_base).load(onto.base)

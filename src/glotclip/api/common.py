@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glotclip.data.dataset import Dataset, Reading, open_dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, describe
 from glotclip.data.view import Translate
-from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_text
+from glotclip.errors import ConfigError, TruncationWarning
+from glotclip.ownership import Workplace
+from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.translate.cache import Translator
 from glotclip.translate.specs import open_translator
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
-ENGLISH = "en"
+ENGLISH, SKIPPED = "en", "skipped.txt"
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -32,17 +35,35 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class PolyglotEncoder:
-    """A polyglot as evaluation sees it."""
+    """A polyglot as evaluation sees it.
+
+    Attributes:
+        polyglot: the model.
+        precision: of the computation.
+        long: what becomes of texts longer than the context.
+        seen: by language, how many texts were encoded and how many of them cut.
+    """
 
     polyglot: Polyglot
     precision: str = "fp32"
+    long: Long = "cut"
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
         """Normalised features (M, E) of texts in one language."""
-        features: np.ndarray[Any, Any] = (
-            self.polyglot.encode_text(texts, lang, precision=self.precision).cpu().numpy()
-        )
+        encoded, cut = self.polyglot.encode_counted(texts, lang, precision=self.precision, long=self.long)
+        texts_before, cut_before = self.seen.get(lang, (0, 0))
+        self.seen[lang] = (texts_before + len(texts), cut_before + cut)
+        features: np.ndarray[Any, Any] = encoded.cpu().numpy()
         return features
+
+    def warn_of_cut(self) -> None:
+        """Say once how many of all texts encoded so far were cut."""
+        total, cut = (sum(each) for each in zip(*self.seen.values(), strict=True)) if self.seen else (0, 0)
+        if cut:
+            codes = ", ".join(code for code, (_, some) in self.seen.items() if some)
+            limit, hint = self.polyglot.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
+            warnings.warn(TruncationWarning(cut, total, limit, what=f"texts ({codes})", hint=hint), stacklevel=3)
 
 
 def gallery_features(
@@ -67,9 +88,34 @@ def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate 
     return None if engine is None else translator_of(engine, cache).translate
 
 
-def list_skipped(folder: Path, skipped: Sequence[BadRow]) -> None:
-    """List what was skipped in ``skipped.txt``; where nothing was, an earlier run's list goes away."""
-    path = folder / "skipped.txt"
-    path.unlink(missing_ok=True)
-    if skipped:
-        write_text(path, "".join(f"{describe(bad)}\n" for bad in skipped))
+def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
+    """Open a dataset by its name or path; one that is open already is taken as it is.
+
+    Raises:
+        ConfigError: if it is open already and it is said how to read it.
+    """
+    if not isinstance(data, Dataset):
+        return open_dataset(data, **reading)
+    if reading:
+        raise ConfigError(
+            f"{', '.join(reading)} cannot be set for a dataset that is open already",
+            hint="give them to glotclip.data.dataset.open_dataset",
+        )
+    return data
+
+
+def list_skipped(workplace: Workplace, skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> None:
+    """List what was skipped, and what else was noted of the data, in ``skipped.txt``.
+
+    Where there is nothing to list, an earlier run's list goes away.
+    """
+    if text := skipped_text(skipped, notes):
+        workplace.write_text(SKIPPED, text)
+    else:
+        workplace.remove(SKIPPED)
+
+
+def skipped_text(skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> str:
+    """What was noted of the data and what was skipped, a line each."""
+    lines = [*(f"note: {note}" for note in notes), *(describe(bad) for bad in skipped)]
+    return "".join(f"{line}\n" for line in lines)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
-from glotclip.api.common import Progress, companions_of, list_skipped, silent
+from glotclip.api.common import ENGLISH, Progress, companions_of, list_skipped, opened, silent
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset, Reading
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import BadRow
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
 from glotclip.evaluation.continual import AccuracyMatrix
+from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.methods.method import Method, method_named
 from glotclip.methods.settings import MethodSettings
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.packs.folder import PolyglotFolder
+from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
+from glotclip.textforms import NONE
 from glotclip.training.captions import Captions, collect
 from glotclip.training.curriculum import Curriculum
 from glotclip.training.extend import Extension, Hooks
@@ -48,6 +51,8 @@ class Extended:
             nothing was evaluated.
         evaluations: the scores themselves: task → language → scores.
         skipped: rows and pictures that could not be used; also listed in ``skipped.txt`` in the folder.
+        notes: what else there is to know of the data, warnings included; likewise.
+        gallery: what the scores are on, in a few words; empty if nothing was evaluated, or by a hook of one's own.
     """
 
     folder: Path
@@ -55,6 +60,8 @@ class Extended:
     matrix: AccuracyMatrix | None
     evaluations: Mapping[str, Any]
     skipped: tuple[BadRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    gallery: str = ""
 
     def load(self) -> Polyglot:
         """Load the model that was made."""
@@ -73,6 +80,7 @@ class ExtendPlan:
     skipped: tuple[BadRow, ...]
     cache: Path | None = None
     world: World = field(default_factory=World)
+    notes: tuple[str, ...] = ()
 
 
 def resolve_settings(
@@ -98,6 +106,8 @@ def resolve_settings(
             raise ConfigError(f"{where} are for method {layer['method']!r}", hint=f"use --method {layer['method']}")
         layer.pop("method", None)
         check_names(layer, known, where=where)
+        if "epochs" in layer:
+            merged.pop("steps", None)  # which would win over epochs, wherever they come from
         merged.update(method.expanded(layer))  # layer by layer: a later shorthand wins over an earlier name
     of_loop = {name: value for name, value in merged.items() if name in TrainSettings.model_fields}
     of_method = {name: value for name, value in merged.items() if name not in TrainSettings.model_fields}
@@ -128,7 +138,7 @@ def curriculum_of(
 
 def plan_extension(
     model: str | Path | Polyglot,
-    langs: Sequence[str],
+    langs: str | Sequence[str],
     *,
     data: str | Path | Dataset = "emoji",
     method: str = "lexicon",
@@ -139,24 +149,36 @@ def plan_extension(
     further: bool = False,
     companions: str | Engine | None = None,
     device: str = "auto",
+    base: Base | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
+    **reading: Unpack[Reading],
 ) -> ExtendPlan:
     """Check and resolve everything that :func:`extend` does before it trains; arguments as there."""
     codes = normalise_all(langs)
     if not codes:
         raise ConfigError("no language was named", hint="name at least one, e.g. --lang de")
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device)
+    folder = PolyglotFolder(out)
+    _check_out(folder, model, data)
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     curriculum = curriculum_of(
         polyglot.base, codes, method=method, recipe=recipe, settings=settings or {}, joint=joint, further=further
     )
     wanted, train = curriculum.method_settings, curriculum.train
     view = View(wanted.text, wanted.partner, train.shots, train.shots_seed)
-    dataset: Dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = opened(data, reading)
     if view != View():
         dataset = ViewedDataset(dataset, view, companions_of(companions, cache))
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
+    asis = wanted.text_form == NONE
+
+    def partner_form(text: str, code: str) -> str:
+        """The form of an English counterpart, or of what was translated from it into the language."""
+        if wanted.partner == "from-english":
+            return curriculum.text_form(code, polyglot.base)(text, code)
+        return text if asis else polyglot.base.text_form(text, ENGLISH)
+
     losses = [stage.objective for stage in curriculum.stages()]
     captions = {
         code: collect(
@@ -167,17 +189,32 @@ def plan_extension(
             with_images=any(loss.wants_images for loss in losses),
             partner_features=any(loss.cross_lingual > 0 and not loss.wants_partner_tokens for loss in losses),
             partner_texts=any(loss.wants_partner_tokens for loss in losses),
+            form=partial(curriculum.text_form(code, polyglot.base), lang=code),
+            partner_form=partial(partner_form, code=code),
             progress=progress,
         )
         for code in codes
     }
-    skipped = (*corpus.bad, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
-    return ExtendPlan(polyglot, PolyglotFolder(out), dataset, curriculum, captions, skipped, cache, join_world())
+    skipped = (*corpus.bad, *corpus.unused, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    notes = dataset.notes(codes) or corpus.notes
+    return ExtendPlan(polyglot, folder, dataset, curriculum, captions, skipped, cache, join_world(), notes)
+
+
+def _check_out(folder: PolyglotFolder, model: str | Path | Polyglot, data: str | Path | Dataset) -> None:
+    """Refuse a folder that is not glotclip's to write, before anything is computed.
+
+    It may be the model's own, which then gains the languages.
+    """
+    inputs: list[str | Path | None] = [*data.sources] if isinstance(data, Dataset) else [data]
+    if not isinstance(model, Polyglot):
+        own = PolyglotFolder.is_one(model) and folder.path.exists() and folder.path.samefile(model)
+        inputs += [] if own else [model]
+    folder.check(inputs=inputs)
 
 
 def extend(
     model: str | Path | Polyglot,
-    langs: Sequence[str],
+    langs: str | Sequence[str],
     *,
     data: str | Path | Dataset = "emoji",
     method: str = "lexicon",
@@ -188,20 +225,23 @@ def extend(
     further: bool = False,
     companions: str | Engine | None = None,
     device: str = "auto",
+    base: Base | None = None,
     benchmark: bool | str | Path | Benchmark = True,
     max_forgetting: float | None = None,
     cache: Path | None = None,
     hooks: Hooks | None = None,
     progress: Progress = silent,
+    **reading: Unpack[Reading],
 ) -> Extended:
     """Teach a model languages and write the result to a folder; run again after a kill, it goes on.
 
     Args:
         model: what :func:`load` takes; a folder made by an earlier ``extend`` gains the languages.
-        langs: the languages, learnt one after another in this order.
+        langs: the languages, learnt one after another in this order: a list of codes, or a text with one or several.
         data: ``emoji``, or a caption file or folder with columns text, lang, image and/or english.
         method: how; see :data:`glotclip.methods.method.METHODS`.
-        out: the folder to write. It may be ``model`` itself: each language is one atomic update.
+        out: the folder to write: new, empty, or made by glotclip. It may be ``model`` itself if that is such a
+            folder: each language is one atomic update.
         recipe: a YAML file of settings that differ from the defaults.
         settings: settings that differ from the recipe, e.g. ``{"steps": 50, "isolation": "per-language"}``.
         joint: learn all languages in one task instead of one after another (needs a shared table).
@@ -209,6 +249,7 @@ def extend(
         companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
             the data lacks; see :func:`glotclip.translate.specs.open_translator`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        base: as :func:`load` takes it.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
             False: nothing.
         max_forgetting: points of R@1 that any language may lose before a task is refused; see :func:`run_extension`.
@@ -216,6 +257,8 @@ def extend(
         hooks: callbacks for progress; where ``evaluate`` is not given, ``benchmark`` is evaluated, and a signal
             stops the run as ``stop`` does.
         progress: called with (what, done, total) while features are computed.
+        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
+            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
 
     Raises:
         GlotclipError: any of its kinds, each with what to do next; the folder is then as it was.
@@ -223,7 +266,8 @@ def extend(
     """
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
-        joint=joint, further=further, companions=companions, device=device, cache=cache, progress=progress,
+        joint=joint, further=further, companions=companions, device=device, base=base, cache=cache, progress=progress,
+        **reading,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)
 
@@ -272,12 +316,15 @@ def run_extension(
         )
         record = extension.run()
     if plan.world.leads:
-        list_skipped(plan.folder.path, plan.skipped)
+        list_skipped(plan.folder.workplace, plan.skipped, plan.notes)
     evaluations = record.run.evaluations if record.run else {}
+    gallery = hooks.evaluate.benchmark.gallery if isinstance(hooks.evaluate, Scorer) else ""
     return Extended(
         plan.folder.path,
         tuple(plan.folder.load(plan.polyglot.base).languages),
         accuracy_matrix(evaluations),
         evaluations,
         plan.skipped,
+        plan.notes,
+        gallery,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.console import BaseOption, Console, Progress, duration
+from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 
 def train_base(
@@ -24,18 +26,16 @@ def train_base(
     """
     import torch
 
+    from glotclip.api.bases import training_checkpoint
     from glotclip.config import parse_assignments, read_recipe, settings_from
-    from glotclip.errors import StorageError
     from glotclip.models.checkpoints import save_base
-    from glotclip.storage import write_json
     from glotclip.training.base import BaseSettings, train_emoji_base
 
     console = Console(as_json)
     values = {**(read_recipe(recipe) if recipe else {}), **parse_assignments(settings or [])}
     chosen = settings_from(BaseSettings, values, where="the settings")
-    if out.exists():
-        raise StorageError(f"{out} is there already", hint="choose another --out, or remove it")
-    checkpoint = out.with_name(f".{out.name}.training.safetensors")
+    target = out.absolute()
+    checkpoint = training_checkpoint(target, (recipe,))
     with Progress() as progress:
         encoder, result = train_emoji_base(
             chosen,
@@ -45,9 +45,9 @@ def train_base(
             ),
             progress=progress,
         )
-    save_base(encoder, out, dtype=torch.float16)  # its weights are rounded to it already
     facts = {"settings": chosen.model_dump(mode="json"), "steps": result.steps, "seconds": round(result.seconds, 1)}
-    write_json(out / "training.json", facts)
+    notes = {"training.json": json.dumps(facts, indent=1) + "\n"}
+    save_base(encoder, target, dtype=torch.float16, notes=notes)  # its weights are rounded to it already
     checkpoint.unlink(missing_ok=True)
     console.say(f"{result.steps} steps in {duration(result.seconds)}; wrote {out}")
     console.result({"folder": str(out), "fingerprint": encoder.fingerprint, **facts})
@@ -61,6 +61,12 @@ def finetune(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
     ] = None,
+    images: Images = None,
+    default_lang: DefaultLang = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
+    hold_out: HoldOut = HOLD_OUT,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -81,13 +87,26 @@ def finetune(
             recipe=recipe,
             settings=parse_assignments(settings or []),
             device=device,
+            base=base,
             log=lambda numbers: progress(
                 "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
             ),
+            images=images,
+            default_lang=default_lang,
+            encoding=encoding,
+            max_skipped=max_skipped,
+            hold_out=hold_out,
         )
+    say_notes(console, done.notes)
     if done.skipped:
         console.say(f"{len(done.skipped)} pictures could not be read; all in {out / 'skipped.txt'}")
     console.say(f"{done.steps} steps in {duration(done.seconds)}; wrote {out}")
     console.result(
-        {"folder": str(out), "fingerprint": done.fingerprint, "steps": done.steps, "seconds": round(done.seconds, 1)}
+        {
+            "folder": str(out),
+            "fingerprint": done.fingerprint,
+            "steps": done.steps,
+            "seconds": round(done.seconds, 1),
+            "notes": list(done.notes),
+        }
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console, Pace, Progress, duration
+from glotclip.cli.console import BaseOption, Console, Pace, Progress, duration
+from glotclip.cli.options import say_notes
 
 if TYPE_CHECKING:
     from glotclip.compare.forecast import Forecast
@@ -24,6 +25,7 @@ def compare(
     only: Annotated[str, typer.Option(metavar="NAMES", help="Runs by name, with commas; all by default.")] = "",
     seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Instead of the recipe's, with commas.")] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep every cell's model in OUT/work.")] = False,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Time every run by a few steps; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -44,7 +46,14 @@ def compare(
         stop_with_parent()
     with Progress() as progress:
         study = Study.open(
-            chosen, out, only=_split(only), seeds=_numbers(seeds), device=device, keep=keep, progress=progress
+            chosen,
+            out,
+            only=_split(only),
+            seeds=_numbers(seeds),
+            device=device,
+            base=base,
+            keep=keep,
+            progress=progress,
         )
         if cell:
             study.bench.run(next(each for each in study.cells if each.slug == cell))
@@ -55,7 +64,7 @@ def compare(
             console.say("nothing was written")
             console.result({"dry_run": True, "cells": len(study.cells), "unfinished": len(todo), **plan})
             return
-        _run(study, todo, console, processes, device)
+        _run(study, todo, console, processes, device, base)
     _conclude(study, console)
 
 
@@ -107,7 +116,7 @@ def _row(each: Forecast) -> dict[str, str | int | float | None]:
     }
 
 
-def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, device: str) -> None:
+def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, device: str, base: str | None) -> None:
     from glotclip.compare.recipe import slug
     from glotclip.compare.study import RECIPE
 
@@ -117,7 +126,7 @@ def _run(study: Study, todo: Sequence[Cell], console: Console, processes: int, d
 
     def command(each: Cell) -> list[str]:
         wanted = ["--seeds", str(each.seed), "--only", slug(each.run.name), "--cell", each.slug, "--device", device]
-        kept = ["--keep"] if study.bench.keep else []
+        kept = [*(["--keep"] if study.bench.keep else []), *(["--base", base] if base else [])]
         files = [str(study.folder / RECIPE), "--out", str(study.folder)]
         return ["-m", "glotclip.cli.main", "compare", *files, *wanted, *kept]
 
@@ -140,7 +149,8 @@ def _reached(study: Study, each: Cell) -> str:
     value = study.bench.finished(each)
     found = numbers(value) if value is not None else {}
     names = ("average", "learnt", "en after")
-    return ", ".join(f"{name} {found[name]:.1f}" for name in names if found.get(name) is not None)
+    scores = ", ".join(f"{name} {found[name]:.1f}" for name in names if found.get(name) is not None)
+    return f"R@1 on {value['gallery']}: {scores}" if value is not None and "gallery" in value else scores
 
 
 def _conclude(study: Study, console: Console) -> None:
@@ -148,7 +158,9 @@ def _conclude(study: Study, console: Console) -> None:
     from glotclip.evaluation.tables import Table
 
     value = study.write_report()
-    page = comparison.report(study.results(), title=study.recipe.title)
+    done = study.results()
+    say_notes(console, [note for each in done for note in each.get("notes", ())])
+    page = comparison.report(done, title=study.recipe.title)
     console.say()
     for part in (part for section in page.sections[:2] for part in section.parts):
         if isinstance(part, Table):

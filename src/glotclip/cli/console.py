@@ -1,27 +1,38 @@
-"""Speaking to people and to programs: text, tables and progress for the former, JSON for the latter.
+r"""Speaking to people and to programs: text, tables and progress for the former, JSON for the latter.
 
-With ``--json`` standard output holds one JSON document and nothing else; whatever people read goes to
-standard error. Progress goes to standard error in any case.
+With ``--json`` standard output holds one JSON document in UTF-8 and nothing else; whatever people read goes to
+standard error. Progress goes to standard error in any case. Names of files that are not UTF-8 are written with
+``\xNN`` for the bytes (:func:`glotclip.storage.printable`).
 """
 
 from __future__ import annotations
 
-import json
+import io
 import sys
 import time
 from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from glotclip.errors import GlotclipError
+import typer
+
+from glotclip.errors import ConfigError, GlotclipError
+from glotclip.storage import printable, to_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
     from glotclip.evaluation.tables import Table
+    from glotclip.packs.polyglot import Long
 
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="PATH", help="Where the model folder's base is, if it is not found by itself any more."
+    ),
+]
 _SECONDS_BETWEEN_LINES = 10.0
 _RECENT = 20.0  # seconds from which the time left is estimated
 
@@ -38,7 +49,7 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """Print a line for people."""
-        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        print(printable(text), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def table(self, table: Table) -> None:
         """Print a table for people."""
@@ -47,14 +58,23 @@ class Console:
         self.say(plain(table))
 
     def result(self, value: Any) -> None:
-        """Print the result for programs, if they asked for it."""
+        """Print the result for programs, if they asked for it: JSON in UTF-8, whatever the locale."""
         if self.as_json:
-            print(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False), flush=True)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(f"{to_json(value, indent=1)}\n".encode())
+            sys.stdout.buffer.flush()
 
 
 def complain(message: str, hint: str) -> None:
     """Print what went wrong and what to do next."""
-    print(f"error: {message}\n  → {hint}", file=sys.stderr, flush=True)
+    print(printable(f"error: {message}\n  → {hint}"), file=sys.stderr, flush=True)
+
+
+def make_streams_lenient() -> None:
+    r"""Have signs that the locale's encoding lacks written as ``\u2192`` or ``\xe4``; else they were an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def complain_of(error: GlotclipError) -> None:
@@ -151,6 +171,16 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+LONG: Any = typer.Option(metavar="cut|mean", help="Texts longer than the context: cut them, or average windows.")
+
+
+def long_of(value: str) -> Long:
+    """Check what was given to ``--long``."""
+    if value not in ("cut", "mean"):
+        raise ConfigError(f"--long {value} is unknown", hint="use --long cut or --long mean")
+    return cast("Long", value)
 
 
 def split_codes(values: list[str] | None) -> list[str]:

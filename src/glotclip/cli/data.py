@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glotclip.cli.console import Console
+from glotclip.cli.options import MAX_SKIPPED, DefaultLang, Encoding, Images, MaxSkipped, say_notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,10 @@ def check(
     ],
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where a named dataset lies.")] = None,
     bad_rows: Annotated[Path | None, typer.Option(help="Write the rows that cannot be used here, as TSV.")] = None,
+    images: Images = None,
+    default_lang: DefaultLang = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
     as_json: Json = False,
 ) -> None:
     """Compare a dataset's counts with its owner's, or check every row of a caption file.
@@ -66,10 +71,14 @@ def check(
     Exit code 1 if a count differs, if parallel text has a fault, or if too many rows cannot be used.
     """
     from glotclip.data import catalog
+    from glotclip.ownership import check_file
 
     console = Console(as_json)
+    if bad_rows is not None:
+        check_file(bad_rows, (name, folder), option="--bad-rows")
     if name not in catalog.DATASETS and Path(name).exists():
-        _check_file(Path(name), bad_rows, console)
+        corpus = _read(Path(name), images, default_lang, encoding)
+        _check_file(Path(name), corpus, bad_rows, max_skipped, console)
         return
     dataset = catalog.dataset(name)
     found = dataset.check(folder)
@@ -133,20 +142,36 @@ def get(
     console.result({"name": name, "folder": str(place)})
 
 
-def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
-    """Read a caption file or a folder, say what it holds and what is wrong with it."""
-    from glotclip.data import corpora, readers
+def _read(path: Path, images: Path | None, default_lang: str | None, encoding: str | None) -> Corpus:
+    """Read a caption file, a folder, or a set of videos."""
+    from glotclip.data import corpora, readers, videosets
+
+    if (of_videos := videosets.recognise(path)) is not None:
+        return of_videos(path, images).corpus
+    if (layout := corpora.layout_of(path)) is not None:
+        return layout.read(path, images=images)
+    return readers.read(path, images=images, default_lang=default_lang, encoding=encoding)
+
+
+def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: float, console: Console) -> None:
+    """Say what a caption file or a folder holds and what is wrong with it."""
+    from glotclip.data import readers
+    from glotclip.data.listing import summary
+    from glotclip.data.oddities import oddities
     from glotclip.data.schema import describe
 
-    corpus = (corpora.recognise(path) or readers.read)(path)
+    notes = (*corpus.notes, *oddities(corpus))
     counts = _counts(corpus)
     console.say(f"{path}: {len(corpus):,} rows, {len(corpus.bad):,} cannot be used")
     for code, by_split in counts.items():
         console.say(f"  {code}: " + ", ".join(f"{count:,} {split}" for split, count in by_split.items()))
+    say_notes(console, notes)
     for bad in corpus.bad[:_BAD_SHOWN]:
         console.say(f"  {describe(bad)}")
     if len(corpus.bad) > _BAD_SHOWN:
         console.say(f"  and {len(corpus.bad) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    for line in summary(corpus.unused, path):
+        console.say(f"  not used: {line}")
     if bad_rows is not None:
         readers.write_bad_rows(corpus, bad_rows)
         console.say(f"wrote {bad_rows}")
@@ -156,9 +181,11 @@ def _check_file(path: Path, bad_rows: Path | None, console: Console) -> None:
             "rows": len(corpus),
             "languages": counts,
             "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.bad],
+            "notes": notes,
+            "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }
     )
-    readers.check_share(corpus)
+    readers.check_share(corpus, max_skipped)
 
 
 def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console, Progress, duration, split_codes
+from glotclip.cli.console import BaseOption, Console, Progress, duration, split_codes
+from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
 
 if TYPE_CHECKING:
     from glotclip.api import Extended, ExtendPlan
@@ -27,9 +28,15 @@ def extend(
             "--lang", "--langs", metavar="CODES", help="Languages in the order of learning; commas or repeated."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write; it may be MODEL itself.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder to write: new, empty, or made by `extend`, as MODEL itself may be.")
+    ],
     data: Annotated[str, typer.Option(help="emoji, or a caption file or folder.")] = "emoji",
-    images: Annotated[Path | None, typer.Option(help="The pictures of a corpus, where they lie elsewhere.")] = None,
+    images: Images = None,
+    default_lang: DefaultLang = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
+    hold_out: HoldOut = HOLD_OUT,
     method: Annotated[
         str, typer.Option(help="How languages are learnt: lexicon, acquirer, lora, …; docs/methods.md lists all.")
     ] = "lexicon",
@@ -45,6 +52,7 @@ def extend(
         str | None,
         typer.Option(metavar="ENGINE", help="Translation engine for text=to-english and partner=from-english."),
     ] = None,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate: Annotated[bool, typer.Option(help="Score every language after every task.")] = True,
     max_forgetting: Annotated[
@@ -64,14 +72,13 @@ def extend(
     """
     from glotclip import api
     from glotclip.config import parse_assignments
-    from glotclip.data.dataset import open_dataset
 
     console, began = Console(as_json), time.monotonic()
     with Progress() as progress:
         plan = api.plan_extension(
             model,
             split_codes(lang),
-            data=open_dataset(data, images),
+            data=data,
             method=method,
             out=out,
             recipe=recipe,
@@ -80,8 +87,15 @@ def extend(
             further=further,
             companions=companions,
             device=device,
+            base=base,
             progress=progress,
+            images=images,
+            default_lang=default_lang,
+            encoding=encoding,
+            max_skipped=max_skipped,
+            hold_out=hold_out,
         )
+        say_notes(console, plan.notes)
         if plan.skipped:
             console.say(_skipped(plan, out, dry_run=dry_run))
         if dry_run:
@@ -90,20 +104,27 @@ def extend(
         if not plan.world.leads:
             api.run_extension(plan, benchmark=evaluate, max_forgetting=max_forgetting)
             return
+        hooks = run_hooks(plan, console, progress)
+        if (scorer := api.evaluator(plan, evaluate, progress)) is not None:
+            hooks = run_hooks(plan, console, progress, gallery=scorer.benchmark.gallery, evaluate=scorer)
         done = api.run_extension(
-            plan,
-            benchmark=evaluate,
-            max_forgetting=max_forgetting,
-            hooks=run_hooks(plan, console, progress),
-            progress=progress,
+            plan, benchmark=evaluate, max_forgetting=max_forgetting, hooks=hooks, progress=progress
         )
     value = _results(plan, done, time.monotonic() - began)
     _conclude(plan, done, value, console, with_report=report)
     console.result(value)
 
 
-def run_hooks(plan: ExtendPlan, console: Console, progress: Progress) -> Hooks:
-    """Make hooks that show the steps of all tasks as one bar, and say a line before and after each task."""
+def run_hooks(plan: ExtendPlan, console: Console, progress: Progress, *, gallery: str = "", **more: Any) -> Hooks:
+    """Make hooks that show the steps of all tasks as one bar, and say a line before and after each task.
+
+    Args:
+        plan: of the run.
+        console: where lines go.
+        progress: where the bar goes.
+        gallery: what scores are on, in a few words.
+        more: further hooks.
+    """
     from glotclip.training.extend import Hooks
 
     curriculum = plan.curriculum
@@ -120,17 +141,17 @@ def run_hooks(plan: ExtendPlan, console: Console, progress: Progress) -> Hooks:
         progress("training", before[name] + numbers["step"], total, f"{name}, loss {numbers['loss']:.4f}")
 
     def done(name: str, result: FitResult, scores: Mapping[str, Any]) -> None:
-        console.say(f"  {duration(result.seconds)}{_resumed(result)}{_task_scores(name.split('+'), scores)}")
+        console.say(f"  {duration(result.seconds)}{_resumed(result)}{_task_scores(name.split('+'), scores, gallery)}")
 
-    return Hooks(log=log, task_started=started, task_done=done)
+    return Hooks(log=log, task_started=started, task_done=done, **more)
 
 
 def _resumed(result: FitResult) -> str:
     return f" (went on from step {result.resumed_at})" if result.resumed_at else ""
 
 
-def _task_scores(learnt: Sequence[str], scores: Mapping[str, Any]) -> str:
-    """The line after a task: R@1 of its languages, the average, and English."""
+def _task_scores(learnt: Sequence[str], scores: Mapping[str, Any], gallery: str) -> str:
+    """The line after a task: R@1 of its languages, the average, and English, and the gallery they are on."""
     from glotclip.api import accuracy_matrix
 
     matrix = accuracy_matrix({"start": scores} if scores else {})
@@ -141,7 +162,7 @@ def _task_scores(learnt: Sequence[str], scores: Mapping[str, Any]) -> str:
     words.append(f"average of {len(r1)}: {sum(r1.values()) / len(r1):.1f}")
     if "en" in r1 and "en" not in learnt:
         words.append(f"English {r1['en']:.1f}")
-    return "; R@1 " + ", ".join(words)
+    return "; R@1 " + ", ".join(words) + (f" (on {gallery})" if gallery else "")
 
 
 def _results(plan: ExtendPlan, done: Extended, seconds: float) -> dict[str, Any]:
@@ -160,7 +181,9 @@ def _results(plan: ExtendPlan, done: Extended, seconds: float) -> dict[str, Any]
         "summary": done.matrix.summary() if done.matrix else None,
         "matrix": done.matrix.to_json() if done.matrix else None,
         "evaluations": dict(done.evaluations),
+        "gallery": done.gallery,
         "skipped": len(done.skipped),
+        "notes": list(done.notes),
         "seconds": round(seconds, 1),
         "settings": curriculum.settings(),
         "environment": environment(),
@@ -173,14 +196,14 @@ def _conclude(
     """Write results and report into the folder, and show the table."""
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
-    from glotclip.storage import write_json
 
-    write_json(done.folder / "results.json", value)
+    plan.folder.workplace.write_json("results.json", value)
     run: dict[str, Any] = {
         "title": f"{plan.polyglot.source} and {', '.join(plan.curriculum.languages)}",
         "summary": f"Method {value['method']} on {value['data']}, {duration(value['seconds'])} in all.",
         "settings": value["settings"],
         "environment": value["environment"],
+        "gallery": done.gallery,
     }
     if done.matrix is not None:
         run["matrices"] = {value["method"]: done.matrix}
@@ -234,6 +257,7 @@ def _dry_run(plan: ExtendPlan, console: Console, max_forgetting: float | None, *
             "precision": plan.curriculum.precision,
             "settings": plan.curriculum.settings(),
             "skipped": len(plan.skipped),
+            "notes": list(plan.notes),
             "tasks": [task.to_json() for task in tasks],
             **({"gate": gate} if gate else {}),
         }

@@ -6,14 +6,17 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import typer
 
 from glotclip import threads
 from glotclip.cli import base, compare, data, demo, evaluate, extend, pack, search, translate
-from glotclip.cli.console import complain, complain_of
-from glotclip.errors import GlotclipError
+from glotclip.cli.console import complain, complain_of, make_streams_lenient
+from glotclip.errors import GlotclipError, GlotclipWarning
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
 DEBUG = "GLOTCLIP_DEBUG"
@@ -60,8 +63,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
+    make_streams_lenient()
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
+        with _warnings_as_notes():
+            code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()
     except GlotclipError as error:
         _show_traceback()
@@ -81,6 +86,23 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print each of the library's own warnings once, as a line for people; others as Python does."""
+    with warnings.catch_warnings():
+        default, said = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if not issubclass(category, GlotclipWarning):
+                default(message, category, *rest, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"note: {message}", file=sys.stderr, flush=True)
+
+        warnings.showwarning = show
+        yield
 
 
 def _said(error: Exception) -> str:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console
+from glotclip.cli.console import BaseOption, Console
 
 if TYPE_CHECKING:
     from glotclip.packs.folder import PolyglotFolder
     from glotclip.packs.manifest import Manifest
 
-app = typer.Typer(help="List, show, verify, move and remove language packs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, verify, add, export, remove and exchange language packs, or move them to another base.",
+    no_args_is_help=True,
+)
 Folder = Annotated[Path, typer.Argument(help="A folder made by `extend`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PackOrFolder = Annotated[Path, typer.Argument(metavar="PACK_OR_MODEL_DIR", help="A pack, or a folder of `extend`.")]
@@ -51,24 +54,30 @@ def to_peft(
     folder: Folder,
     lang: Annotated[str, typer.Option(help="The language whose LoRA is written.")],
     out: Annotated[Path, typer.Option(help="The adapter's folder; it must not exist yet.")],
+    base: BaseOption = None,
     as_json: Json = False,
 ) -> None:
     """Write a language's LoRA in peft's format."""
     from glotclip import api
+    from glotclip.ownership import check_new
     from glotclip.packs.exchange import to_peft as write
 
     console = Console(as_json)
-    write(api.load(folder, device="cpu"), lang, out)
+    check_new(out, (folder,))
+    write(api.load(folder, device="cpu", base=base), lang, out)
     console.say(f"{out}: an adapter that peft reads")
     console.result({"folder": str(out), "language": lang})
 
 
 @app.command("from-peft")
 def from_peft(
-    base: Annotated[str, typer.Argument(help="The base that the adapter was trained on.")],
+    model: Annotated[
+        str, typer.Argument(metavar="BASE", help="The base that the adapter was trained on, or a model folder on it.")
+    ],
     adapter: Annotated[Path, typer.Argument(help="The folder that peft saved.")],
     lang: Annotated[str, typer.Option(help="The language it is for.")],
     out: Annotated[Path, typer.Option(help="The model folder to write, or to add the pack to.")],
+    base: BaseOption = None,
     as_json: Json = False,
 ) -> None:
     """Make a language pack of a LoRA that peft saved."""
@@ -77,8 +86,10 @@ def from_peft(
     from glotclip.packs.folder import PolyglotFolder
 
     console = Console(as_json)
-    loaded = api.load(base, device="cpu")
-    manifest = read(loaded.base, loaded.source, adapter, lang, PolyglotFolder(out))
+    target = PolyglotFolder(out)
+    target.check(())
+    loaded = api.load(model, device="cpu", base=base)
+    manifest = read(loaded.base, loaded.source, adapter, lang, target)
     console.say(f"{out} speaks {', '.join(manifest.languages)}: {manifest.parameters:,} weights")
     console.result({"folder": str(out), **_facts(manifest)})
 
@@ -87,26 +98,39 @@ def from_peft(
 def rebase(
     folder: Folder,
     base: Annotated[str, typer.Option(help="The base to move the packs onto, a fine-tuned copy of theirs.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; new or empty.")],
+    old_base: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where the packs' own base is, if it is not found by itself.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy a model's packs onto another base of the same shape. What they score there must be measured anew."""
     from glotclip import api
 
     console = Console(as_json)
-    made = api.rebase(folder, base, out)
+    _polyglot_folder(folder)
+    made = api.rebase(folder, base, out, old_base=old_base)
     console.say(f"{out}: {', '.join(made.languages)} on {made.base.name}; score it with `glotclip evaluate {out}`")
     console.result({"folder": str(out), "base": made.base.name, "languages": made.languages})
 
 
 @app.command()
-def show(path: PackOrFolder, as_json: Json = False) -> None:
+def show(
+    path: PackOrFolder,
+    lang: Annotated[str, typer.Option(help="Only the pack of this language.")] = "",
+    as_json: Json = False,
+) -> None:
     """Show what a pack is, how it was made, and how well it does."""
+    from glotclip.languages import check_installed
     from glotclip.packs.pack import CARD, MANIFEST, read_manifest
     from glotclip.storage import read_json
 
     console = Console(as_json)
     folders = _pack_folders(path)
+    if lang:
+        speaks = {folder: read_manifest(folder).languages for folder in folders}
+        code = check_installed(lang, [code for codes in speaks.values() for code in codes])
+        folders = [folder for folder, codes in speaks.items() if code in codes]
     for folder in folders:
         read_manifest(folder)  # checked, before anything of it is shown
         card = folder / CARD
@@ -118,8 +142,11 @@ def show(path: PackOrFolder, as_json: Json = False) -> None:
 def verify(
     path: PackOrFolder,
     base: Annotated[
-        str, typer.Option(help="Also check a lone pack against this base: a name, hub id or folder.")
-    ] = "",
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The base: where a model folder's is by now, or what to check a lone pack against."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check every file of a pack or model folder, believing none: format, checksum, tensors, base.
@@ -135,7 +162,7 @@ def verify(
     folders = _pack_folders(path)
     encoder = None
     if PolyglotFolder.is_one(path):
-        encoder = PolyglotFolder(path).load_base()
+        encoder = PolyglotFolder(path).load_base(base)
     elif base:
         encoder = load_base(base)
     checked: list[dict[str, Any]] = []
@@ -157,6 +184,48 @@ def verify(
     console.result({"ok": all(each["ok"] for each in checked), "base_checked": encoder is not None, "packs": checked})
     if not all(each["ok"] for each in checked):
         raise typer.Exit(1)
+
+
+@app.command()
+def add(
+    folder: Folder,
+    pack: Annotated[Path, typer.Argument(help="A pack's folder, another model folder, or what `pack export` wrote.")],
+    lang: Annotated[str | None, typer.Option(help="Only the pack of this language.")] = None,
+    base: BaseOption = None,
+    as_json: Json = False,
+) -> None:
+    """Add language packs to a model folder, in one step; each is checked before anything changes.
+
+    They must have been made for the same base; all other languages stay as they are, bit for bit.
+    """
+    from glotclip.packs.saving import add_packs
+
+    console = Console(as_json)
+    added = add_packs(_polyglot_folder(folder), pack, lang=lang, base=base)
+    console.say(f"added {', '.join(code for manifest in added for code in manifest.learnt)} to {folder}")
+    console.result({"folder": str(folder), "added": [_facts(manifest) for manifest in added]})
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The archive to write: .tar.gz, .tgz or .zip.")],
+    lang: Annotated[str | None, typer.Option(help="Only the pack of this language.")] = None,
+    with_base: Annotated[bool, typer.Option("--with-base", help="Put the base's weights in as well.")] = False,
+    base: BaseOption = None,
+    as_json: Json = False,
+) -> None:
+    """Write a model folder's packs as one archive, the same bytes each time.
+
+    Unpacked anywhere it is a model folder; `glotclip pack add` also takes it as it is. Without --with-base it needs
+    the base where it arrives: a built-in one, one of the hub, a folder of the same name beside it, or --base PATH.
+    """
+    from glotclip.packs.saving import export as write
+
+    console = Console(as_json)
+    write(_polyglot_folder(folder), out, lang=lang, with_base=with_base, base=base)
+    console.say(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
+    console.result({"file": str(out), "bytes": out.stat().st_size, "with_base": with_base})
 
 
 @app.command()

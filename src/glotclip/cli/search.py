@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotclip.cli.console import Console, Progress
+from glotclip.cli.console import LONG, BaseOption, Console, Progress, long_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glotclip.packs.guess import Guess
 
 _BAD_SHOWN = 5
+_CANDIDATES_SHOWN = 6
 
 
 def search(
     model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
     query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of pictures.")],
-    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given.")] = "",
+    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
     companions: Annotated[
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
     ] = None,
+    long: Annotated[str, LONG] = "cut",
     top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
+    base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -30,58 +37,63 @@ def search(
 
     Every picture of the folder is compared, so the result is exact. Pictures are encoded once and remembered.
     """
-    from glotclip.api import load
+    from glotclip import api
+    from glotclip.data.listing import summary
     from glotclip.data.schema import describe
     from glotclip.evaluation.tables import Table
-    from glotclip.languages import check_installed
-    from glotclip.search.scan import pictures_in
-    from glotclip.search.scan import search as scan
+    from glotclip.storage import shown
 
     console = Console(as_json)
-    pictures = pictures_in(images)
-    polyglot = load(model, device=device)
-    guessed = not lang and len(polyglot.languages) > 1
-    code = check_installed(lang, polyglot.languages) if lang else polyglot.detect([query])[0]
-    if guessed:
-        console.say(f"language guessed: {code} (say it with --lang)")
-    asked = _as_taught(query, code, companions) if polyglot.reads_translations(code) else query
     with Progress() as progress:
-        found = scan(polyglot, pictures, [asked], [code], top=top, progress=partial(progress, "pictures"))
-    hits = found.hits[0]
+        found = api.search(
+            model, images, query, lang or None, top=top, long=long_of(long), companions=companions, device=device,
+            base=base, progress=progress,
+        )  # fmt: skip
+    if found.guess:
+        console.say(_guessed(found.guess, found.weights))
     console.table(
         Table(
             ("#", "score", "picture"),
-            tuple((place, f"{hit.score:.3f}", str(hit.path)) for place, hit in enumerate(hits, start=1)),
-            title=f"“{query}” ({code}) among {found.searched} pictures",
+            tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1)),
+            title=f"“{found.query}” ({', '.join(found.weights)}) among {found.searched} pictures",
         )
     )
-    if found.bad:
-        console.say(f"{len(found.bad)} pictures could not be read:")
-        for bad in found.bad[:_BAD_SHOWN]:
+    if found.unreadable:
+        console.say(f"{len(found.unreadable)} pictures could not be read:")
+        for bad in found.unreadable[:_BAD_SHOWN]:
             console.say(f"  {describe(bad)}")
-        if len(found.bad) > _BAD_SHOWN:
-            console.say(f"  and {len(found.bad) - _BAD_SHOWN} more; --json lists all")
+        if len(found.unreadable) > _BAD_SHOWN:
+            console.say(f"  and {len(found.unreadable) - _BAD_SHOWN} more; --json lists all")
+    for line in summary(found.unused, images):
+        console.say(f"not searched: {line}")
     console.result(
         {
             "model": model,
-            "query": query,
-            "lang": code,
-            "lang_guessed": guessed,
+            "query": found.query,
+            "lang": found.lang,
+            "lang_guessed": found.guess is not None,
+            "lang_sure": found.guess.sure if found.guess else True,
+            "lang_among": list(found.guess.probabilities) if found.guess else [found.lang],
+            "lang_weights": {each: round(weight, 4) for each, weight in found.weights.items()},
             "searched": found.searched,
-            "hits": [{"path": str(hit.path), "score": round(hit.score, 6)} for hit in hits],
-            "unreadable": [{"path": bad.where, "reason": bad.reason} for bad in found.bad],
+            "hits": [{**_place(hit.path), "score": round(hit.score, 6)} for hit in found.hits],
+            "unreadable": [{**_place(bad.where), "reason": bad.reason} for bad in found.unreadable],
+            "unused": [{**_place(each.where), "reason": each.reason} for each in found.unused],
         }
     )
 
 
-def _as_taught(query: str, lang: str, companions: str | None) -> str:
-    """Translate a query in a language that was taught on translations into English."""
-    from glotclip.api.common import translator_of
-    from glotclip.errors import ConfigError
+def _guessed(guess: Guess, under: Mapping[str, float]) -> str:
+    """What was guessed, how sure that is, and among which languages."""
+    among = list(guess.probabilities)
+    few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
+    if len(under) == 1:
+        sure = "" if guess.sure else f", not surely ({guess.probabilities[guess.lang]:.0%})"
+        return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang)"
+    shares = ", ".join(f"{code} {share:.0%}" for code, share in under.items())
+    return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang)"
 
-    if companions is None:
-        raise ConfigError(
-            f"{lang!r} was taught on texts machine-translated into English",
-            hint="name who translates the query, e.g. --companions apertium",
-        )
-    return translator_of(companions, None).translate([query], lang, "en")[0]
+
+def _place(path: str | Path) -> dict[str, str]:
+    """A file's name, and its address, which tells names apart that are no UTF-8."""
+    return {"path": str(path), "uri": Path(path).absolute().as_uri()}

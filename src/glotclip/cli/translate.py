@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.options import MAX_SKIPPED, Encoding, MaxSkipped, say_notes
 
 
 def translate(
@@ -28,6 +29,8 @@ def translate(
         ),
     ] = "apertium",
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache; by default glotclip's own.")] = None,
+    encoding: Encoding = None,
+    max_skipped: MaxSkipped = MAX_SKIPPED,
     check: Annotated[bool, typer.Option("--check", help="Read both files again and compare them.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -47,8 +50,16 @@ def translate(
     translator = open_translator(engine, cache)
     with Progress() as progress:
         made = translate_file(
-            source, out, translator, origin, to, progress=lambda done, total: progress("captions", done, total)
+            source,
+            out,
+            translator,
+            origin,
+            to,
+            encoding=encoding,
+            max_skipped=max_skipped,
+            progress=lambda done, total: progress("captions", done, total),
         )
+    say_notes(console, made.notes)
     seconds = time.perf_counter() - started
     console.say(
         f"{made.captions:,} captions from {origin} into {to} by {translator.name} {translator.version} "
@@ -64,7 +75,8 @@ def translate(
         console.say(f"{len(made.bad):,} rows cannot be used, first: {describe(made.bad[0])}")
     console.say(f"wrote {out}")
     if check:
-        console.say(f"checked: {check_file(source, out, origin, to):,} captions on both sides, none empty")
+        checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
+        console.say(f"checked: {checked:,} captions on both sides, none empty")
     console.result(
         {
             **asdict(made),

@@ -6,12 +6,13 @@ DIR/work/NAME-SEED/           what an unfinished cell needs to go on, removed wh
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,22 @@ import torch
 from glotclip import api
 from glotclip.compare.recipe import Cell, digest
 from glotclip.data.dataset import Dataset, open_dataset
-from glotclip.errors import DataError
+from glotclip.data.digests import DigestIndex
+from glotclip.errors import DataError, StorageError
 from glotclip.evaluation.retrieval import DIRECTIONS, environment
 from glotclip.languages import normalise_all
 from glotclip.methods.lesson import Lesson
-from glotclip.packs.folder import PolyglotFolder
+from glotclip.ownership import discard, strangers
+from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import file_sha256, read_json, write_json, write_text
+from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.threads import held_at
 from glotclip.training.extend import Hooks
 from glotclip.training.loop import FitResult
 
 FORMAT = 1
 RESULTS, WORK = "cells", "work"
+_OWN = ("mark.json", "tasks.json", RECORD)
 
 
 @dataclass
@@ -56,9 +60,9 @@ class Bench:
     progress: api.Progress = lambda what, done, total: None
 
     @classmethod
-    def open(cls, cell: Cell, folder: Path, *, device: str = "auto", **more: Any) -> Bench:
-        """Open what a cell's recipe names."""
-        return cls(api.load(cell.recipe.model, device=device), _data(cell), folder, **more)
+    def open(cls, cell: Cell, folder: Path, *, device: str = "auto", base: str | None = None, **more: Any) -> Bench:
+        """Open what a cell's recipe names; ``base`` as for :func:`glotclip.load`."""
+        return cls(api.load(cell.recipe.model, device=device, base=base), _data(cell), folder, **more)
 
     def work(self, cell: Cell) -> Path:
         """Where the cell is taught."""
@@ -82,6 +86,7 @@ class Bench:
         companions = {"companions": cell.recipe.companions} if cell.recipe.companions else {}
         return {
             **companions,
+            **({"reading": {**cell.recipe.reading}} if cell.recipe.reading else {}),
             "base": base.fingerprint,
             "start": {name: pack.manifest.sha256 for name, pack in self.polyglot.packs.items()},
             "data": _content(cell.recipe.data),
@@ -115,6 +120,15 @@ class Bench:
             name for name in {*flat_before, *flat_now} if flat_before.get(name, ...) != flat_now.get(name, ...)
         )
 
+    def check_result(self, cell: Cell) -> None:
+        """Raise :class:`StorageError` if something lies in the result's place that is no cell's result."""
+        path = self.result_file(cell)
+        if os.path.lexists(path) and not _is_result(path):
+            raise StorageError(
+                f"{path} is where a result is to be written, and is none",
+                hint="move it elsewhere, or choose another --out",
+            )
+
     def plan(self, cell: Cell) -> api.ExtendPlan:
         """The cell's run, checked and resolved."""
         return api.plan_extension(
@@ -139,11 +153,11 @@ class Bench:
         """
         inputs, work = self.inputs(cell), self.work(cell)
         mark: dict[str, Any] = {"identity": digest(inputs), "threads": torch.get_num_threads()}
-        begun = _mark(work) if work.exists() else None
+        begun = _mark(work)
         if isinstance(begun, dict) and begun.get("identity") == mark["identity"]:
             mark["threads"] = begun.get("threads", mark["threads"])
-        elif work.exists():
-            shutil.rmtree(work)
+        elif os.path.lexists(work):
+            discard(work, _OWN if _is_work(work) else ())
         work.mkdir(parents=True, exist_ok=True)
         write_json(work / "mark.json", mark)
         # Threads change sums in their last bits, so a run goes on with as many as it began with.
@@ -174,19 +188,21 @@ class Bench:
             "inputs": inputs,
             "tasks": [list(task) for task in plan.curriculum.tasks],
             "protocol": scorer.benchmark.protocol,
+            "gallery": scorer.benchmark.gallery,
             "text_weights": self.polyglot.base.text_weights,
             "training": diary.tasks,
             "seconds": diary.clock(),
             "packs": _packs(made.folder),
             "skipped": len(made.skipped),
+            "notes": list(made.notes),
             "scores": {task: _brief(scores) for task, scores in made.evaluations.items()},
             "final": list(made.evaluations.values())[-1],
             "environment": environment(),
         }
+        self.check_result(cell)
         write_text(self.result_file(cell), _lines(value))
-        if self.keep:
-            (work / "mark.json").unlink()  # the model stays, but nothing goes on here
-        else:
+        (work / "mark.json").unlink()  # if the model stays, nothing goes on here
+        if not self.keep and next(strangers(work, _OWN), None) is None:
             shutil.rmtree(work)
         return value
 
@@ -246,7 +262,7 @@ class _Diary:
 
 
 def _data(cell: Cell) -> Dataset:
-    return open_dataset(cell.recipe.data, Path(cell.recipe.images) if cell.recipe.images else None)
+    return open_dataset(cell.recipe.data, **cell.recipe.reading)
 
 
 def _head(cell: Cell) -> dict[str, Any]:
@@ -265,14 +281,7 @@ def _content(name: str) -> str:
     path = Path(name)
     if not path.is_file():
         return name
-    facts = path.stat()
-    return _checksum(path, facts.st_mtime_ns, facts.st_size)
-
-
-@lru_cache(maxsize=8)
-def _checksum(path: Path, changed: int, size: int) -> str:
-    """Every cell asks, and the file may be large; a file that was not written since is not read again."""
-    return f"sha256:{file_sha256(path)}"
+    return f"sha256:{DigestIndex().of(path).hex()}"  # every cell asks, and the file may be large
 
 
 def _mark(work: Path) -> Any:
@@ -280,6 +289,25 @@ def _mark(work: Path) -> Any:
         return read_json(work / "mark.json")
     except DataError:
         return None
+
+
+def _is_work(work: Path) -> bool:
+    """Whether a folder was made to teach a cell in."""
+    for name, keys in (("mark.json", {"identity", "threads"}), ("tasks.json", {"seconds", "tasks"})):
+        with contextlib.suppress(DataError):
+            value = read_json(work / name)
+            if isinstance(value, dict) and set(value) == keys:
+                return True
+    return False
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is some cell's result: its identity is that of the inputs it tells."""
+    try:
+        value = read_json(path)
+    except DataError:
+        return False
+    return isinstance(value, dict) and "inputs" in value and value.get("identity") == digest(value["inputs"])
 
 
 def _packs(folder: Path) -> dict[str, dict[str, int]]:
@@ -308,7 +336,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _lines(value: Mapping[str, Any]) -> str:
     """JSON with a line a member: a matrix of scores on lines of its own would be thousands."""
-    members = (
-        f"{json.dumps(name)}: {json.dumps(each, ensure_ascii=False, allow_nan=False)}" for name, each in value.items()
-    )
+    members = (f"{json.dumps(name)}: {to_json(each)}" for name, each in value.items())
     return "{\n" + ",\n".join(members) + "\n}\n"

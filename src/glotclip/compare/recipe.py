@@ -8,11 +8,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
 from glotclip.config import Settings, check_names, read_recipe, settings_from
+from glotclip.data.dataset import Reading
+from glotclip.data.holdout import HOLD_OUT
+from glotclip.data.schema import MAX_SKIPPED
 from glotclip.data.view import View
 from glotclip.errors import ConfigError
 from glotclip.languages import normalise_all
@@ -50,7 +53,11 @@ class Recipe(Settings):
     title: str = Field("Comparison", description="of the report")
     model: str = Field("emoji-clip", description="what is extended, as `glotclip extend MODEL`")
     data: str = Field("emoji", description="captions to learn from, as --data")
-    images: str = Field("", description="the pictures of a corpus, where they lie elsewhere, as --images")
+    images: str = Field("", description="the pictures, where they lie elsewhere, as --images")
+    default_lang: str = Field("", description="language of captions that do not say theirs, as --default-lang")
+    encoding: str = Field("", description="of caption files, as --encoding")
+    max_skipped: float = Field(MAX_SKIPPED, ge=0, le=1, description="share of unusable rows, as --max-skipped")
+    hold_out: float = Field(HOLD_OUT, ge=0, le=1, description="of data that does not say its splits, as --hold-out")
     benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
     companions: str = Field("", description="translation engine for text and partner, as --companions")
     languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
@@ -68,6 +75,12 @@ class Recipe(Settings):
     runs: tuple[Run, ...] = Field(min_length=1)
 
     _languages = field_validator("languages", mode="before")(_codes)
+
+    @property
+    def reading(self) -> Reading:
+        """How the data is read, as far as that differs from the usual."""
+        given = self.model_dump(include=set(Reading.__optional_keys__), exclude_defaults=True)
+        return cast(Reading, given)
 
     def cells(self, *, only: Collection[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
         """The cells, seed by seed so that a comparison that is cut short has something of every run.
@@ -131,9 +144,15 @@ def load_recipe(path: Path) -> Recipe:
     """
     values = read_recipe(path)
     where = f"the recipe {path}"
-    if not isinstance(values.get("runs"), list):
-        raise ConfigError(f"{where} compares nothing", hint="give it runs: a list of {name, method, settings}")
-    runs = [_run(value, place, where) for place, value in enumerate(values["runs"], start=1)]
+    given = values.get("runs")
+    if isinstance(given, Mapping):
+        given = [_named(name, value, where) for name, value in given.items()]
+    if not isinstance(given, list):
+        raise ConfigError(
+            f"{where} compares nothing",
+            hint="give it runs: a list of {name: …, method: …, settings: …}, or a mapping from names to settings",
+        )
+    runs = [_run(value, place, where) for place, value in enumerate(given, start=1)]
     recipe = settings_from(Recipe, {**values, "runs": runs}, where=where)
     for place, values in (("common", recipe.common), *((f"run {run.name!r}", run.settings) for run in recipe.runs)):
         if "seed" in values:
@@ -142,6 +161,26 @@ def load_recipe(path: Path) -> Recipe:
     if twice := sorted({each for each in slugs if slugs.count(each) > 1}):
         raise ConfigError(f"{where} has two runs called {', '.join(twice)}", hint="give every run a name of its own")
     return recipe
+
+
+def _named(name: Any, value: Any, where: str) -> dict[str, Any]:
+    """Make a run of an entry of a mapping: what a run has, and its settings, directly or under ``settings``."""
+    if name is False:
+        name = "no"  # YAML 1.1's reading of Norwegian
+    if not isinstance(value, Mapping | None):
+        raise ConfigError(
+            f"run {name!r} of {where} is not a mapping of settings", hint="write NAME: {method: lora, rank: 8}"
+        )
+    value = dict(value or {})
+    if "name" in value and str(value["name"]) != str(name):
+        raise ConfigError(f"run {name!r} of {where} has a second name", hint="leave the name inside out")
+    of_run = {key: value.pop(key) for key in list(value) if key in Run.model_fields}
+    nested = of_run.get("settings") or {}
+    if not isinstance(nested, Mapping):
+        return {**of_run, "name": str(name)}  # told as a wrong value
+    if twice := sorted(set(nested) & set(value)):
+        raise ConfigError(f"run {name!r} of {where} sets {', '.join(twice)} twice", hint="write each setting once")
+    return {**of_run, "name": str(name), "settings": {**nested, **value}}
 
 
 def _run(value: Any, place: int, where: str) -> Run:

@@ -12,9 +12,9 @@ from glotclip.compare.pool import run_side_by_side
 from glotclip.compare.recipe import Cell, Recipe
 from glotclip.errors import GlotclipError
 from glotclip.evaluation import comparison, report
-from glotclip.storage import write_json
+from glotclip.ownership import Workplace
 
-RECIPE = "recipe.json"
+RECIPE, KIND = "recipe.json", "comparison"
 Ended = Callable[[Cell, str], None]  # a cell, and what went wrong with it: empty if nothing did
 
 
@@ -48,17 +48,26 @@ class Study:
 
         Raises:
             ConfigError: for a run that there is none of, or settings that a run's method does not know.
+            StorageError: if the folder holds anything that no comparison made.
         """
         cells = recipe.cells(only=only, seeds=seeds)
+        inputs = (recipe.model, recipe.data, recipe.images or None, recipe.benchmark or None)
+        Workplace(folder, KIND).check((RECIPE, "results.json", *report.PAGES), inputs)
         study = cls(recipe, Bench.open(cells[0], folder, device=device, **more), cells)
         for cell in cells:
             study.bench.inputs(cell)  # a recipe's mistakes are told before anything is done
+            study.bench.check_result(cell)
         return study
 
     @property
     def folder(self) -> Path:
         """Where everything is written."""
         return self.bench.folder
+
+    @property
+    def workplace(self) -> Workplace:
+        """What glotclip made there."""
+        return Workplace(self.folder, KIND)
 
     def unfinished(self) -> list[Cell]:
         """The wanted cells without a result of the same inputs."""
@@ -97,8 +106,11 @@ class Study:
                 self.failures[cell.slug] = fault
             ended(cell, fault)
 
-        write_json(self.folder / RECIPE, self.recipe.model_dump(mode="json", exclude_defaults=True))
+        self.workplace.claim()
+        self.workplace.write_json(RECIPE, self.recipe.model_dump(mode="json", exclude_defaults=True))
         if processes > 1 and command is not None:
+            for cell in cells:
+                self.workplace.claim_log(f"{WORK}/{cell.slug}.log")
             run_side_by_side(cells, command, self.folder / WORK, processes, note)
         else:
             for cell in cells:
@@ -129,7 +141,7 @@ class Study:
             "missing": missing,
             "failures": self.failures,
         }
-        write_json(self.folder / "results.json", value)
+        self.workplace.write_json("results.json", value)
         facts = {
             "languages": self.recipe.languages,
             "seeds": self.recipe.seeds,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from glotclip import image_formats
 from glotclip.errors import VideoError
 
 SUFFIXES = (".gif", ".webp", ".apng", ".png")
@@ -42,7 +43,7 @@ class AnimatedReel:
         """Yield time and frame of each index, up to the first that cannot be decoded."""
         with ExitStack() as stack:
             with _readable(self._path):
-                image = stack.enter_context(Image.open(self._path))
+                image = stack.enter_context(Image.open(self._path, formats=image_formats.decodable()))
             for index in chosen:
                 try:
                     image.seek(index)
@@ -68,7 +69,7 @@ def _gaps(path: Path) -> list[int]:
     """Return how long each frame of an animated picture is on display, milliseconds, 0 where it does not say."""
     if path.suffix.lower() == ".webp" and (gaps := webp_gaps(path)):
         return gaps
-    with Image.open(path) as image:
+    with Image.open(path, formats=image_formats.decodable()) as image:
         gaps = []
         for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)

@@ -27,6 +27,7 @@ class Benchmark:
         bad: what had to be left out.
         licence: terms of use of pictures and texts.
         sampling: which frames stand for a video; ``None``: the gallery is one of pictures.
+        split: which rows of the data these are, where it has splits.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Benchmark:
     bad: tuple[BadRow, ...] = ()
     licence: str = "unknown"
     sampling: Sampling | None = None
+    split: str = ""
 
     def __post_init__(self) -> None:
         for lang, captions in self.captions.items():
@@ -61,6 +63,12 @@ class Benchmark:
     def medium(self) -> str:
         """What the gallery holds: ``picture`` or ``video``."""
         return "picture" if self.sampling is None else "video"
+
+    @property
+    def gallery(self) -> str:
+        """What scores are on, in a few words: ``captions.csv, split test, 120 pictures``."""
+        split = f", split {self.split}" if self.split else ""
+        return f"{self.name}{split}, {len(self.images):,} {self.medium}s"
 
 
 def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Sampling | None = None) -> Benchmark:
@@ -93,7 +101,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         elif path not in index_of:
             further.add(path)
     captions: dict[str, list[Caption]] = {}
-    bad = list(corpus.bad)
+    bad = [*corpus.bad, *corpus.unused]
     for row in rows:
         if row.key is None or row.key not in group_index:
             bad.append(BadRow(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
@@ -119,4 +127,5 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         bad=tuple(bad),
         licence=corpus.licence,
         sampling=chosen,
+        split=split or "",
     )

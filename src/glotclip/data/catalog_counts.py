@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glotclip.data import cldr, emoji, pictures
 from glotclip.data.corpora.layout import entries
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text
 from glotclip.errors import DataError
 from glotclip.storage import read_json
 

@@ -17,14 +17,36 @@ SYNONYMS = {
     "split": ("split", "subset", "partition"),
     "group": ("group", "group_id", "image_id", "concept"),
     "translations": ("translations",),
+    "to_english": ("to_english",),
+    "from_english": ("from_english",),
 }
+#: Columns that say where a row came from; `glotclip translate` writes the first.
+ASIDE = frozenset({"engine"})
 FIELDS = tuple(SYNONYMS)
+_SHOWN = 20
 
 
 def field_of(header: str) -> str | None:
     """Return the field that a header names, or ``None``."""
-    name = header.strip().lower().replace(" ", "_").replace("-", "_")
+    name = _plain(header)
     return next((field for field, names in SYNONYMS.items() if name in names), None)
+
+
+def unused(headers: Sequence[str]) -> list[str]:
+    """Return what should be said of the columns that are not read: unknown ones, and second ones of one meaning."""
+    fields = [field_of(header) for header in headers]
+    unknown = [_shown(header) for header, field in zip(headers, fields, strict=True)
+               if field is None and _plain(header) not in ASIDE]  # fmt: skip
+    notes = []
+    if unknown := list(dict.fromkeys(unknown)):
+        notes.append(f"columns not used, since nothing is known by these names: {_listed(unknown)}")
+    for place, (header, field) in enumerate(zip(headers, fields, strict=True)):
+        if field is not None and (first := fields.index(field)) < place:
+            notes.append(
+                f"column {place + 1}, {_shown(header)!r}, is not used: {field!r} is read from column {first + 1}, "
+                f"{_shown(headers[first])!r}"
+            )
+    return notes
 
 
 def assign(headers: Sequence[str], *, where: str, default_lang: str | None) -> dict[str, int]:
@@ -57,9 +79,22 @@ def missing_columns(missing: Sequence[str], found: Sequence[str], where: str) ->
     also = [f"{field}: also {', '.join(SYNONYMS[field][1:4])}" for field in missing]
     hint = " ".join([*guesses, f"needed: {', '.join(missing)} ({'; '.join(also)})"])
     if "lang" in missing:
-        hint += "; or say the language of the whole file (default_lang)"
+        hint += "; or say the language of the whole file (--default-lang de)"
     return DataError(f"{where} has no column {', '.join(map(repr, missing))}; found: {_listed(found)}", hint=hint)
 
 
 def _listed(headers: Sequence[str]) -> str:
-    return ", ".join(header.strip() or "(empty)" for header in headers[:20]) or "none"
+    more = f" and {len(headers) - _SHOWN} more" if len(headers) > _SHOWN else ""
+    return ", ".join(map(_shown, headers[:_SHOWN])) + more if headers else "none"
+
+
+def _shown(header: str) -> str:
+    return _printable(header.strip())[:40] or "(empty)"
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
+def _plain(header: str) -> str:
+    return header.replace("\ufeff", "").strip().lower().replace(" ", "_").replace("-", "_")

@@ -4,25 +4,81 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from glotclip.data import benchmark as benchmarks
 from glotclip.data import emoji, motion, readers
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.corpora import Layout, layout_of
-from glotclip.data.schema import Corpus, check_share
-from glotclip.data.videosets import VideoSet, recognise
-from glotclip.errors import DataError, LanguageError
+from glotclip.data.holdout import HOLD_OUT, check_hold_out, hold_out
+from glotclip.data.oddities import oddities
+from glotclip.data.schema import MAX_SKIPPED, Corpus, check_share
+from glotclip.data.serving import no_captions, serve, served, servers
+from glotclip.data.videosets import ReadVideos, VideoSet, recognise
+from glotclip.errors import ConfigError, DataError
 
 HELD_OUT_SPLITS = ("test", "validation")
+
+
+class Reading(TypedDict, total=False):
+    """How data of one's own is read, as every function takes it that opens data by its name.
+
+    ``images``: the folder of the pictures or videos, where they do not lie beside the captions.
+    ``default_lang``: the language of captions that do not say theirs.
+    ``encoding``: of caption files; by default as their byte-order mark says, else UTF-8.
+    ``max_skipped``: the share of rows that may be unusable before the data is refused.
+    ``hold_out``: the share of pictures held out for testing where no row says its split; 0 trains on all.
+    """
+
+    images: str | Path | None
+    default_lang: str | None
+    encoding: str | None
+    max_skipped: float
+    hold_out: float
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """The same with defaults."""
+
+    images: str | Path | None = None
+    default_lang: str | None = None
+    encoding: str | None = None
+    max_skipped: float = MAX_SKIPPED
+    hold_out: float = HOLD_OUT
+
+    def __post_init__(self) -> None:
+        check_hold_out(self.hold_out)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of pictures."""
+        return None if self.images is None else Path(self.images)
+
+    def refuse(self, what: str, *names: str) -> None:
+        """Raise :class:`ConfigError` for the first of ``names`` that is given though ``what`` has no use for it."""
+        for each in fields(self):
+            if each.name in names and getattr(self, each.name) != each.default:
+                option = f"--{each.name.replace('_', '-')}"
+                raise ConfigError(
+                    f"{option} has no meaning for {what}", hint=f"leave {option} out; it is for data of one's own"
+                )
 
 
 class Dataset(ABC):
     """Training captions and a benchmark under one name."""
 
     name: str
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files and folders it is read from, which nothing may be written over or into."""
+        found = (getattr(self, name, None) for name in ("path", "images"))
+        return tuple(path for path in found if isinstance(path, Path))
 
     @abstractmethod
     def languages(self) -> list[str]:
@@ -36,18 +92,22 @@ class Dataset(ABC):
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """A benchmark of rows that are never trained on, in those of ``langs`` that have any; None without such."""
 
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """What a reader should be told once of the captions in ``langs``, warnings included."""
+        del langs
+        return ()
+
     def benchmark(self, langs: Sequence[str]) -> Benchmark:
         """The benchmark of held-out rows; that there is none is an error, and so is a language without captions."""
         found = self.held_out(langs)
         if found is None:
-            if langs and not set(langs) & set(self.languages()):
-                raise LanguageError(
-                    f"{self.name} has no captions in {', '.join(langs)}",
-                    hint=f"it has: {', '.join(self.languages())}",
-                )
+            have = self.languages()
+            if langs and not servers(langs, have):
+                raise no_captions(self.name, langs, have)
             raise DataError(
                 f"{self.name} has no pictures in a split {' or '.join(HELD_OUT_SPLITS)}",
-                hint="add a column 'split' with rows marked test, and a column 'image'",
+                hint="add a column 'split' with rows marked test, and a column 'image'; without a column 'split', "
+                "--hold-out 1 tests on all rows",
             )
         return found
 
@@ -111,30 +171,65 @@ class EmojiVideoDataset(Dataset):
         return motion.benchmark([code for code in langs if named[code] > 0], vendor=self.vendor)
 
 
-class FileDataset(Dataset):
+class OwnDataset(Dataset):
+    """What files and folders that a user names have in common: a corpus, read once.
+
+    Args:
+        path: the file or folder.
+        reading: how it is read.
+    """
+
+    def __init__(self, path: Path, **reading: Unpack[Reading]) -> None:
+        self.path = path
+        self.name = path.name or path.resolve().name
+        self.options = ReadingOptions(**reading)
+
+    @abstractmethod
+    def rows(self) -> Corpus:
+        """All captions."""
+
+    def languages(self) -> list[str]:
+        """Codes that occur in it."""
+        return self.rows().languages
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The rows of those languages, and of all others."""
+        return served(self.rows(), langs, self.path)
+
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """What was met while reading, and what looks like a mistake."""
+        corpus = serve(self.rows(), langs)
+        return (*corpus.notes, *oddities(corpus))
+
+    def _as_divided(self, benchmark: Benchmark | None) -> Benchmark | None:
+        """Say in the protocol where it was not the data that chose what is tested on."""
+        if benchmark is None or self.rows().divided:
+            return benchmark
+        share = f"a share of {self.options.hold_out:g} held out by glotclip, since no row says its split"
+        return replace(benchmark, protocol=f"{benchmark.protocol}; {share}")
+
+
+class FileDataset(OwnDataset):
     """A caption file, or a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`)."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = path.name
+    def rows(self) -> Corpus:
+        """All captions, those held out for testing marked as such."""
+        return self._rows
 
     @cached_property
     def _rows(self) -> Corpus:
-        corpus = readers.read(self.path)
-        check_share(corpus)
-        return corpus
-
-    def languages(self) -> list[str]:
-        """Codes that occur in the file."""
-        return self._rows.languages
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
-        """The rows of those languages."""
-        return _having(self._rows, langs, self.path)
+        of = self.options
+        corpus = readers.read(self.path, default_lang=of.default_lang, images=of.folder, encoding=of.encoding)
+        check_share(corpus, of.max_skipped)
+        if corpus.divided and of.hold_out not in (0, HOLD_OUT):
+            unused = f"--hold-out {of.hold_out:g} is not used: the data says which rows are for testing"
+            return replace(corpus, notes=(*corpus.notes, unused))
+        home = self.path if self.path.is_dir() else self.path.parent
+        return hold_out(corpus, of.hold_out, of.folder or home)
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The rows of split "test", or of "validation" if there are none."""
-        return held_out_of(self._rows, langs)
+        return self._as_divided(held_out_of(self._rows, langs))
 
 
 class CorpusDataset(Dataset):
@@ -144,10 +239,13 @@ class CorpusDataset(Dataset):
         path: the folder.
         layout: how it is laid out.
         images: the folder of pictures, where it is not beside the captions.
+        max_skipped: the share of captions that may be unusable.
     """
 
-    def __init__(self, path: Path, layout: Layout, images: Path | None = None) -> None:
-        self.path, self.layout, self.images = path, layout, images
+    def __init__(
+        self, path: Path, layout: Layout, images: Path | None = None, max_skipped: float = MAX_SKIPPED
+    ) -> None:
+        self.path, self.layout, self.images, self.max_skipped = path, layout, images, max_skipped
         self.name = layout.name
 
     def languages(self) -> list[str]:
@@ -156,85 +254,82 @@ class CorpusDataset(Dataset):
 
     def corpus(self, langs: Sequence[str]) -> Corpus:
         """The captions in ``langs``; no other language's files are opened, English aside."""
-        corpus = self.layout.read(self.path, langs, images=self.images)
-        check_share(corpus)
-        return corpus
+        found = servers(langs, self.languages())
+        opened = list(dict.fromkeys(found.get(code, code) for code in langs))
+        corpus = self.layout.read(self.path, opened, images=self.images)
+        check_share(corpus, self.max_skipped)
+        return serve(corpus, langs)
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The rows of split "test" that have pictures, or of "validation" if there are none."""
-        known = self.languages()
-        return held_out_of(self.corpus([code for code in langs if code in known]), langs)
+        return held_out_of(self.corpus(list(servers(langs, self.languages()))), langs)
 
 
-class VideoDataset(Dataset):
-    """Captioned videos: MSR-VTT, VATEX, or a list of one's own (:mod:`glotclip.data.videosets`)."""
+class VideoDataset(OwnDataset):
+    """Captioned videos: MSR-VTT, VATEX, or a list of one's own (:mod:`glotclip.data.videosets`).
 
-    def __init__(self, path: Path, read: Callable[[Path], VideoSet]) -> None:
-        self.path = path
-        self.name = path.name
+    Args:
+        path: the file or folder.
+        read: reads it.
+        reading: how.
+    """
+
+    def __init__(self, path: Path, read: ReadVideos, **reading: Unpack[Reading]) -> None:
+        super().__init__(path, **reading)
         self._read = read
 
     @cached_property
     def _set(self) -> VideoSet:
-        return self._read(self.path)
+        return self._read(self.path, self.options.folder, hold_out=self.options.hold_out)
 
-    def languages(self) -> list[str]:
-        """Codes that occur in the lists."""
-        return self._set.corpus.languages
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
+    def rows(self) -> Corpus:
         """The captions, also of missing videos: those are text alone."""
-        return _having(self._set.corpus, langs, self.path)
+        return self._set.corpus
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The videos of split "test" that are there, or of "validation" if there are none."""
-        found = (self._set.held_out(langs, split) for split in HELD_OUT_SPLITS)
-        return next((benchmark for benchmark in found if benchmark is not None), None)
+        films = replace(self._set, corpus=serve(self.rows(), langs))
+        found = (films.held_out(langs, split) for split in HELD_OUT_SPLITS)
+        return self._as_divided(next((benchmark for benchmark in found if benchmark is not None), None))
 
 
 def held_out_of(corpus: Corpus, langs: Sequence[str]) -> Benchmark | None:
     """A benchmark of a corpus's rows of split "test", or of "validation" if no test row has a picture or video."""
     for split in HELD_OUT_SPLITS:
-        rows = corpus.select(split=split).rows
+        rows = serve(corpus.select(split=split), langs).rows
         chosen = tuple(row for row in rows if row.lang in langs)
         if any(row.image is not None or row.video is not None for row in chosen):
-            return benchmarks.from_corpus(Corpus(corpus.name, chosen, (), corpus.licence), split=split)
+            return benchmarks.from_corpus(replace(corpus, rows=chosen, bad=()), split=split)
     return None
 
 
-def _having(corpus: Corpus, langs: Sequence[str], path: Path) -> Corpus:
-    """Return a corpus that has captions in all of ``langs``; that it lacks one is an error."""
-    have = corpus.languages
-    if missing := [code for code in langs if code not in have]:
-        raise LanguageError(
-            f"{path} has no captions in {', '.join(missing)}", hint=f"it has: {', '.join(have) or 'none'}"
-        )
-    return corpus
-
-
-def open_dataset(name: str | Path, images: Path | None = None) -> Dataset:
+def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
     """Open ``emoji``, ``emoji-video`` (either with ``:VENDOR``), or a caption file or folder.
 
     Args:
         name: the name, or the path.
-        images: the folder of pictures of a corpus that :mod:`glotclip.data.corpora` knows, where it lies elsewhere.
+        reading: how data of one's own is read; see :class:`Reading`.
 
     Raises:
         DataError: if there is neither such a name nor such a path.
+        ConfigError: for an option that has no meaning for this data.
     """
     text = str(name)
     kind, _, vendor = text.partition(":")
     path = Path(name)
-    if kind == EmojiDataset.name and not path.exists():
-        return EmojiDataset(vendor or "auto")
-    if kind == EmojiVideoDataset.name and not path.exists():
-        return EmojiVideoDataset(vendor or "auto")
+    options = ReadingOptions(**reading)
+    if kind in (EmojiDataset.name, EmojiVideoDataset.name) and not path.exists():
+        every = [each.name for each in fields(options)]
+        options.refuse(f"{kind}, which brings its pictures, names and splits", *every)
+        return EmojiDataset(vendor or "auto") if kind == EmojiDataset.name else EmojiVideoDataset(vendor or "auto")
     if path.exists():
         if (of_videos := recognise(path)) is not None:
-            return VideoDataset(path, of_videos)
+            options.refuse(f"{path}, which lists videos", "default_lang", "encoding", "max_skipped")
+            return VideoDataset(path, of_videos, **reading)
         if (layout := layout_of(path)) is not None:
-            return CorpusDataset(path, layout, images)
-        return FileDataset(path)
+            options.refuse(f"{path}, which is laid out as {layout.name}", "default_lang", "encoding", "hold_out")
+            return CorpusDataset(path, layout, options.folder, options.max_skipped)
+        return FileDataset(path, **reading)
     close = difflib.get_close_matches(text, [EmojiDataset.name, EmojiVideoDataset.name], n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     raise DataError(

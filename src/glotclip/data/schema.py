@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from glotclip.data.markers import is_missing
 from glotclip.data.video import Sampling
-from glotclip.errors import DataError, LanguageError
-from glotclip.languages import normalise
+from glotclip.errors import ConfigError, DataError, LanguageError
+from glotclip.languages import normalise, resolve
+from glotclip.storage import shown
 
 SPLITS = ("train", "validation", "test")
+#: The share of rows that may be left out before data is refused.
+MAX_SKIPPED = 0.05
+_NOT_THERE = "does not exist"
 _SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _SPLIT_ALIASES |= {"testing": "test", "eval": "test"}
 
@@ -70,8 +76,12 @@ class BadRow:
 class Corpus:
     """Checked rows under a name, what had to be left out, and the terms of use.
 
+    ``unused`` lists what lies in the corpus's folder beside its captions and is not used, with the reasons: that is
+    no fault of a row, and :func:`check_share` does not count it.
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
-    ``sampling`` says which frames stand for its videos.
+    ``sampling`` says which frames stand for its videos. ``notes`` are what a reader should be told once, in
+    sentences: columns not used, cells taken as empty, rows held out. ``divided`` is whether the data itself says
+    which rows are for training and which for testing.
     """
 
     name: str
@@ -80,6 +90,9 @@ class Corpus:
     licence: str = "unknown"
     provenance: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
+    notes: tuple[str, ...] = ()
+    divided: bool = True
+    unused: tuple[BadRow, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -146,12 +159,15 @@ def clean_text(text: str) -> str:
     """Return ``text`` in NFC with every run of white space as one space.
 
     Raises:
-        DataError: if nothing is left, or the text holds control characters or signs of a wrong decoding.
+        DataError: if nothing is left or it marks a missing value (:mod:`glotclip.data.markers`), or the text holds
+            control characters or signs of a wrong decoding.
     """
-    # Line breaks and tabs inside a quoted CSV field are layout, not damage, and become spaces.
-    cleaned = " ".join(unicodedata.normalize("NFC", text).split())
-    if not cleaned:
-        raise DataError("the text is empty", hint="remove the row or write its caption")
+    # Line breaks and tabs inside a quoted CSV field are layout, not damage, and become spaces. So do byte-order
+    # marks, which are left in the middle where files were joined.
+    cleaned = " ".join(unicodedata.normalize("NFC", text).replace("\ufeff", " ").split())
+    if is_missing(cleaned):
+        marked = f": {cleaned!r} marks a missing value" if cleaned else ""
+        raise DataError(f"the text is empty{marked}", hint="remove the row or write its caption")
     if cleaned.isascii() and cleaned.isprintable():
         return cleaned
     for sign in cleaned:
@@ -177,7 +193,9 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
         translations = {known_language(code): clean_text(text) for code, text in row.translations.items()}
     except LanguageError as error:
         raise DataError(error.message, hint=error.hint) from error
-    english = _clean_or_none(row.english) or translations.get("en")
+    english = _clean_or_none(row.english)
+    if english is None and (spoken := resolve("en", translations)) is not None:
+        english = translations[spoken]
     return Row(
         text=clean_text(row.text),
         lang=lang,
@@ -192,32 +210,43 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
     )
 
 
-def check_share(corpus: Corpus, limit: float = 0.05) -> None:
+def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
     """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are bad."""
+    if not 0 <= limit <= 1:
+        raise ConfigError(f"a share of rows is between 0 and 1, not {limit}", hint="e.g. --max-skipped 0.2")
     bad, total = len(corpus.bad), len(corpus.bad) + len(corpus.rows)
     if corpus.rows and bad <= limit * total:
         return
     first = "; ".join(describe(row) for row in corpus.bad[:3]) or "it holds no rows"
+    elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.bad)
     raise DataError(
         f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
-        hint="correct the rows listed, or raise the limit if the rest is what you want",
+        hint="correct the rows listed"
+        + (", or name the folder where the pictures lie (--images DIR)" if elsewhere else "")
+        + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
     )
 
 
+def _above(share: float) -> float:
+    """Round a share up to two digits."""
+    return math.ceil(share * 100) / 100
+
+
 def write_bad_rows(corpus: Corpus, path: Path) -> None:
-    """Write the rows left out as a TSV file: where, line, reason."""
-    from glotclip.storage import write_text
+    """Write the rows left out as a TSV file: where, line, reason; over no file that glotclip did not make."""
+    from glotclip.ownership import write_file
 
     lines = ["where\tline\treason"]
     for row in corpus.bad:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
-        lines.append(f"{row.where}\t{'' if row.line is None else row.line}\t{reason}")
-    write_text(path, "\n".join(lines) + "\n")
+        lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
+    write_file(path, ("\n".join(lines) + "\n").encode(), option="--bad-rows")
 
 
 def describe(bad: BadRow) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
-    return f"{bad.where}: {bad.reason}" if bad.line is None else f"{bad.where}:{bad.line}: {bad.reason}"
+    where = shown(bad.where)
+    return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"
 
 
 def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -244,8 +273,8 @@ def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _clean_or_none(text: str | None) -> str | None:
-    """Clean a companion text; one that is missing or blank does not spoil the row it accompanies."""
-    return clean_text(text) if text and text.strip() else None
+    """Clean a companion text; one that is missing does not spoil the row it accompanies."""
+    return None if text is None or is_missing(text) else clean_text(text)
 
 
 def _existing(path: Path | None, root: Path | None, what: str) -> Path | None:
@@ -257,5 +286,5 @@ def _existing(path: Path | None, root: Path | None, what: str) -> Path | None:
     except (OSError, ValueError) as error:  # a name too long for the system, or holding a zero byte
         raise DataError(f"the {what} {path} has an impossible name", hint="correct the path") from error
     if not found:
-        raise DataError(f"the {what} {path} does not exist", hint="check the path and the pictures' folder")
+        raise DataError(f"the {what} {path} {_NOT_THERE}", hint="check the path and the folder it starts from")
     return full.absolute()

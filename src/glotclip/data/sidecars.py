@@ -2,27 +2,43 @@
 
 ``photo.jpg`` is captioned by ``photo.txt`` (or ``photo.jpg.txt``) in the default language, and by
 ``photo.de.txt`` in German. A first folder called ``train``, ``validation`` (``val``, ``dev``) or ``test``
-gives the split. Blank lines are skipped; a picture without captions is left out.
+gives the split. Blank lines are skipped. What is not used is listed with its reason in ``corpus.unused``: images
+without captions, files of other kinds, hidden files, and so on (:mod:`glotclip.data.listing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from glotclip.data.readers import Found, collect, finish, read_text
+from glotclip.data.encodings import read_text, split_lines
+from glotclip.data.listing import OTHER, list_folder
+from glotclip.data.readers import Found, Tally, collect, corpus_of
 from glotclip.data.schema import BadRow, Corpus, Row, known_split
 from glotclip.errors import DataError
+from glotclip.storage import shown
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+WITHOUT_CAPTIONS = "image without captions"
+NO_CAPTION = "caption file without a caption"
 
 
-def read_folder(folder: Path, *, default_lang: str | None = None, name: str | None = None) -> Corpus:
+def read_folder(
+    folder: Path,
+    *,
+    default_lang: str | None = None,
+    images: Path | None = None,
+    encoding: str | None = None,
+    name: str | None = None,
+) -> Corpus:
     """Read every caption file below ``folder`` that lies beside its picture.
 
     Args:
-        folder: searched with all its subfolders; hidden ones are left out.
+        folder: searched with all its subfolders, as :func:`~glotclip.data.listing.list_folder` does.
         default_lang: language of caption files that do not name theirs.
+        images: the folder of the pictures, where those do not lie beside their captions: in the same folders below
+            it, or all in it.
+        encoding: of the caption files; see :func:`glotclip.data.encodings.read_text`.
         name: what the corpus is called; ``None``: the folder's name.
 
     Raises:
@@ -30,51 +46,56 @@ def read_folder(folder: Path, *, default_lang: str | None = None, name: str | No
     """
     rows: list[Row] = []
     bad: list[BadRow] = []
-    files = list(_visible_files(folder))
-    pictures = _by_stem(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
-    captions = [path for path in files if path.suffix.lower() == ".txt"]
-    if not captions:
+    tally = Tally()
+    listing = list_folder(folder)
+    home = images or folder
+    gallery = listing if images is None else list_folder(images)
+    pictures = _by_stem(path.relative_to(home) for path in gallery.images)
+    captioned: set[Path] = set()
+    blank: list[BadRow] = []
+    if not listing.texts:
         raise DataError(
             f"{folder} holds no caption files",
             hint="put photo.txt or photo.de.txt beside photo.jpg, one caption a line; or give a .csv, .tsv or .jsonl",
         )
-    for path in captions:
-        match = _picture_of(path, pictures)
+    for path in listing.texts:
+        beside = path.relative_to(folder)
+        match = _picture_of(beside, pictures)
+        if match is None and images is not None:
+            match = _picture_of(Path(beside.name), pictures)
         if match is None:
-            bad.append(BadRow(str(path), None, "there is no picture of this name beside it"))
+            place = f"in {images}" if images is not None else "beside it"
+            bad.append(BadRow(str(path), None, f"there is no picture of this name {place}"))
             continue
         image, lang = match
+        captioned.add(image)
         if lang is None and default_lang is None:
             raise DataError(
-                f"{path} does not say its language",
-                hint=f"call it {image.stem}.en.txt, or say the language of such files (default_lang)",
+                f"{shown(path)} does not say its language",
+                hint=f"call it {image.stem}.en.txt, or say the language of such files (--default-lang en)",
             )
         try:
-            text = read_text(path)
+            text = read_text(path, encoding)
         except DataError as error:
             bad.append(BadRow(str(path), None, error.message))
             continue
-        shown = image.relative_to(folder)
-        found = _lines(text, image.name, lang, _split_of(shown), group=str(shown))
-        good, wrong = collect(found, where=str(path), default_lang=default_lang, root=image.parent)
+        found = _lines(text, str(image), lang, _split_of(beside), group=str(image))
+        good, wrong = collect(found, where=str(path), default_lang=default_lang, root=home, tally=tally)
         rows += good
         bad += wrong
-    return Corpus(name or folder.resolve().name, finish(rows), tuple(bad))
+        if not good and not wrong:
+            blank.append(BadRow(str(path), None, NO_CAPTION))
+    gallery.images = [path for path in gallery.images if path.relative_to(home) not in captioned]
+    unused = gallery.unused({"images": WITHOUT_CAPTIONS, "videos": OTHER})
+    if images is not None:  # one may lie in the other
+        told = {each.where for each in unused} | {str(home / path) for path in captioned}
+        rest = listing.unused({"images": WITHOUT_CAPTIONS, "videos": OTHER})
+        unused = [*(each for each in rest if each.where not in told), *unused]
+    corpus = corpus_of(name or folder.resolve().name, rows, bad, tally)
+    return replace(corpus, unused=(*unused, *blank))
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    """Yield all files below ``folder`` in a fixed order, without hidden ones; links to folders are not followed."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if not entry.is_symlink():
-                yield from _visible_files(entry)
-        else:
-            yield entry
-
-
-def _by_stem(pictures: Iterator[Path]) -> dict[Path, Path]:
+def _by_stem(pictures: Iterable[Path]) -> dict[Path, Path]:
     """Index pictures by path without suffix, and by the whole path; the first of one name wins."""
     found: dict[Path, Path] = {}
     for path in pictures:
@@ -93,15 +114,15 @@ def _picture_of(caption: Path, pictures: dict[Path, Path]) -> tuple[Path, str | 
     return (pictures[shorter], lang) if shorter in pictures and shorter is not None else None
 
 
-def _split_of(shown: Path) -> str:
-    """Return the split that a picture's first folder names; ``train`` if it names none."""
+def _split_of(caption: Path) -> str | None:
+    """Return the split that the first folder of a caption file names; ``None`` if it names none."""
     try:
-        return known_split(shown.parts[0]) if len(shown.parts) > 1 else "train"
+        return known_split(caption.parts[0]) if len(caption.parts) > 1 else None
     except DataError:
-        return "train"
+        return None
 
 
-def _lines(text: str, image: str, lang: str | None, split: str, *, group: str) -> Iterator[Found]:
-    for line, caption in enumerate(text.split("\n"), start=1):
+def _lines(text: str, image: str, lang: str | None, split: str | None, *, group: str) -> Iterator[Found]:
+    for line, caption in enumerate(split_lines(text), start=1):
         if caption.strip():
             yield line, {"text": caption, "image": image, "lang": lang, "split": split, "group": group}

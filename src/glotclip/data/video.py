@@ -121,6 +121,8 @@ def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image]
     A file that is damaged behind its beginning gives the frames that could be decoded, and a note.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its other end for ever
+        raise VideoError(f"{path} is not a regular file", hint="give the file of a video")
     animated = path.suffix.lower() in animation.SUFFIXES
     reel: Reel = animation.AnimatedReel(path) if animated else film.StreamReel(path)
     chosen = choose(reel.starts, reel.end, sampling)

@@ -16,6 +16,7 @@ from glotclip.data import benchmark as benchmarks
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset, held_out_of
 from glotclip.data.schema import Caption, Corpus, Row
+from glotclip.data.serving import servers
 from glotclip.errors import DataError
 
 Translate = Callable[[Sequence[str], str, str], list[str]]  # texts, from, to → as many texts
@@ -59,6 +60,10 @@ class ViewedDataset(Dataset):
         """Those of the dataset."""
         return self.dataset.languages()
 
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """Those of the dataset."""
+        return self.dataset.notes(langs)
+
     def corpus(self, langs: Sequence[str]) -> Corpus:
         """The captions in ``langs``, as the view has them.
 
@@ -94,8 +99,7 @@ class ViewedDataset(Dataset):
     def _held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The dataset's benchmark; of a mere test set under shots, the rows that stay for testing."""
         if self.view.shots is not None:  # only then are the rows worth reading for it
-            known = self.dataset.languages()
-            corpus = self.dataset.corpus([code for code in langs if code in known])
+            corpus = self.dataset.corpus(list(servers(langs, self.dataset.languages())))
             if not has_training(corpus):
                 return held_out_of(divide(corpus), langs)
         return self.dataset.held_out(langs)
@@ -117,8 +121,7 @@ class ViewedDataset(Dataset):
 
     def _english_of(self, langs: Sequence[str]) -> dict[tuple[str, str], str]:
         """Machine translations that the dataset itself brings, by language and text."""
-        have = self.dataset.languages()
-        rows = self.dataset.corpus([code for code in langs if code in have]).rows
+        rows = self.dataset.corpus(list(servers(langs, self.dataset.languages()))).rows
         return {(row.lang, row.text): row.to_english for row in rows if row.to_english}
 
     def _companioned(self, corpus: Corpus, langs: Sequence[str]) -> Corpus:

@@ -14,7 +14,7 @@ import numpy as np
 from glotclip.evaluation import metrics
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
-from glotclip.evaluation.report import Report, Section
+from glotclip.evaluation.report import Report, Section, on_gallery
 from glotclip.evaluation.retrieval import DIRECTIONS, REFERENCE
 from glotclip.evaluation.tables import Cell, Table
 
@@ -199,6 +199,7 @@ def report(
         return Report(title, (), "No cell is finished yet.")
     found = results(cells)["runs"]
     first = cells[0]
+    gallery = galleries(cells)
     protocols = " / ".join(dict.fromkeys(cell["protocol"] for cell in cells))
     summary = f"{first['model']} learning from {first['data']}. {protocols}"
     if missing:
@@ -206,14 +207,20 @@ def report(
     sections = [
         Section("Scores", tuple(_score_tables(found, cells))),
         Section("Costs", (_table(found, COSTS, note=COST_NOTE, digits=2),)),
-        Section("In the paper's form", (_paper(found),), PAPER_NOTE),
-        Section("Languages", tuple(_maps(cells))),
+        Section("In the paper's form", (_paper(found),), f"{on_gallery('Scores', gallery)}. {PAPER_NOTE}"),
+        Section("Languages", tuple(_maps(cells)), f"{on_gallery('Scores', gallery)}."),
     ]
     curves = _curves(cells)
     if curves:
-        sections.insert(3, Section("After each task", curves, "Means over seeds; in another order, other languages."))
+        said = f"{on_gallery('Scores', gallery)}: means over seeds; in another order, other languages."
+        sections.insert(3, Section("After each task", curves, said))
     facts = Section("Made with", (Table(("name", "value"), tuple(_facts(cells, settings or {}))),))
     return Report(title, (*sections, facts), summary)
+
+
+def galleries(cells: Sequence[Mapping[str, Any]]) -> str:
+    """What the scores of cells are on; cells made before this was kept do not say."""
+    return " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
 
 
 COSTS = (
@@ -236,8 +243,8 @@ def _score_tables(found: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[st
     columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
     apart = [_named(name, side) for side in SIDES for name in DISPARITY]
     return [
-        _table(found, columns, note=SCORES_NOTE),
-        _table(found, apart, title="Disparity between languages", note=DISPARITY_NOTE),
+        _table(found, columns, title=on_gallery("Scores", galleries(cells)), note=SCORES_NOTE),
+        _table(found, apart, title=on_gallery("Disparity between languages", galleries(cells)), note=DISPARITY_NOTE),
     ]
 
 

@@ -13,13 +13,15 @@ A worked example, two captions for each of two images, everything in E = 2:
 array([0, 1, 0, 0])
 >>> image_to_text_ranks(texts, images, owner)  # for each image its best caption counts
 array([0, 0])
+>>> image_to_text_ranks_by_group(texts, images, owner)  # MLA's: each image's captions stand as one, their best
+array([0, 0])
 >>> recall_at(text_to_image_ranks(texts, images, owner), 1)
 75.0
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,14 +83,8 @@ def ranks(
             hint="both sides must come from the same model",
         )
     owners, targets, starts = _sorted_pairs(positives, len(query), len(candidate))
-    distinct, place = _distinct_rows(candidate)
     result = np.empty(len(query), dtype=np.int64)
-    block = max(1, budget // max(1, len(candidate) * candidate.itemsize))
-    for first in range(0, len(query), block):
-        last = min(first + block, len(query))
-        scores = query[first:last] @ distinct.T  # (block, distinct candidates)
-        if len(distinct) < len(candidate):
-            scores = scores[:, place]  # (block, C)
+    for first, last, scores in _score_blocks(query, candidate, budget):
         pairs = slice(starts[first], starts[last])
         right = scores[owners[pairs] - first, targets[pairs]]
         begins = starts[first:last] - starts[first]
@@ -112,6 +108,55 @@ def image_to_text_ranks(texts: ArrayLike, images: ArrayLike, owner: ArrayLike, *
     own = np.asarray(owner)
     present, query = np.unique(own, return_inverse=True)
     return ranks(np.asarray(images)[present], texts, (query, np.arange(len(own))), budget=budget)
+
+
+def image_to_text_ranks_by_group(
+    texts: ArrayLike, images: ArrayLike, owner: ArrayLike, *, budget: int = SCORE_BUDGET
+) -> Ints:
+    """Rank of each image's captions among those of all images, each image's standing as one: int64 (K,).
+
+        s(v, g) = max over captions y of image g of v·y        rank_v = |{g ≠ v : s(v, g) ≥ s(v, v)}|
+
+    The protocol of MLA (Zhang et al. 2022), by way of CLIP4Clip's "multi-sentence" retrieval. A wrong image with
+    several captions ahead of the right one counts once, where :func:`image_to_text_ranks` counts each, so no rank is
+    higher than there, and both are 0 for the same images: R@1 is the same, R@5 and R@10 are not lower. Ties count as
+    ahead, as in :func:`ranks`. Worked example, three captions of image 0 and one of image 1:
+
+    >>> images = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> texts = np.array([[0.6, 0.8], [0.6, 0.8], [0.28, 0.96], [0.96, 0.28]])
+    >>> owner = np.array([0, 0, 0, 1])
+    >>> image_to_text_ranks(texts, images, owner)  # three captions of image 0 are closer to image 1 than its own
+    array([1, 3])
+    >>> image_to_text_ranks_by_group(texts, images, owner)  # but they are one image's
+    array([1, 1])
+
+    Args:
+        texts: features (M, E).
+        images: features (N, E).
+        owner: (M,), the image of each text. The K images that have one are queries and candidates, in the order of
+            ``np.unique(owner)``.
+        budget: bytes for one block of scores.
+    """
+    own = np.asarray(owner, dtype=np.int64)
+    order = np.argsort(own, kind="stable")
+    present, starts = np.unique(own[order], return_index=True)
+    query, candidate = _matrix(np.asarray(images)[present], "images"), _matrix(np.asarray(texts)[order], "texts")
+    result = np.empty(len(query), dtype=np.int64)
+    for first, last, scores in _score_blocks(query, candidate, budget):
+        best = np.maximum.reduceat(scores, starts, axis=1)  # (block, K)
+        right = best[np.arange(last - first), np.arange(first, last)]
+        result[first:last] = np.count_nonzero(best >= right[:, None], axis=1) - 1
+    return result
+
+
+def _score_blocks(query: Floats, candidate: Floats, budget: int) -> Iterator[tuple[int, int, Floats]]:
+    """Yield the scores (block, C) of the queries from the first to before the last of a block."""
+    distinct, place = distinct_rows(candidate)
+    block = max(1, budget // max(1, len(candidate) * candidate.itemsize))
+    for first in range(0, len(query), block):
+        last = min(first + block, len(query))
+        scores = query[first:last] @ distinct.T  # (block, distinct candidates)
+        yield first, last, scores[:, place] if len(distinct) < len(candidate) else scores
 
 
 def _matrix(features: ArrayLike, what: str) -> Floats:
@@ -147,7 +192,7 @@ def _sorted_pairs(positives: tuple[ArrayLike, ArrayLike], count: int, gallery: i
     return owner, target, starts
 
 
-def _distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
+def distinct_rows(matrix: Floats) -> tuple[Floats, Ints]:
     """Return the distinct rows and, for every row, which of them it is.
 
     A matrix product may round the same inner product differently at different columns (the edge of a block

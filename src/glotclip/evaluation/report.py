@@ -14,16 +14,17 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from glotclip import storage
 from glotclip.errors import DataError
 from glotclip.evaluation import plots, retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
+from glotclip.ownership import Workplace
 
+PAGES = ("report.md", "report.html")
 Part = Table | Curves | HeatMap
-RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment")
+RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment", "gallery")
 NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
 MEASURES = (
     "Average: over the languages known by then. Learning accuracy: each language right after it was learnt. "
@@ -59,7 +60,8 @@ def from_run(run: Mapping[str, Any]) -> Report:
     Args:
         run: ``title`` and any of ``summary`` (a paragraph), ``matrices`` ({run name: accuracy matrix as JSON or
             object}), ``results`` ({name: what :func:`glotclip.evaluation.retrieval.evaluate` gave}), ``rows``
-            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested).
+            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested), and
+            ``gallery`` (what the matrices' scores are on, in a few words).
 
     Raises:
         DataError: for a key that is none of these, or a matrix that is none.
@@ -73,7 +75,7 @@ def from_run(run: Mapping[str, Any]) -> Report:
     }
     sections: list[Section] = []
     if matrices:
-        sections += _continual(matrices)
+        sections += _continual(matrices, str(run.get("gallery", "")))
     sections += [_result(name, result) for name, result in run.get("results", {}).items()]
     if run.get("rows"):
         sections.append(Section("Measurements", (Table.of(run["rows"]),)))
@@ -83,11 +85,20 @@ def from_run(run: Mapping[str, Any]) -> Report:
     return Report(str(run.get("title", "Run")), tuple(sections), str(run.get("summary", "")))
 
 
-def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
+def on_gallery(what: str, gallery: str) -> str:
+    """Say what a score is on, where that is known."""
+    return f"{what} on {gallery}" if gallery else what
+
+
+def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str = "") -> list[Section]:
     """Sections about what was learnt and what was forgotten, one run beside the other."""
     scores = " and ".join(dict.fromkeys(matrix.score for matrix in matrices.values()))
     known = list(dict.fromkeys(language for matrix in matrices.values() for language in matrix.known))
-    summary = Table.of([_summary_row(name, matrix, known) for name, matrix in matrices.items()], note=MEASURES)
+    summary = Table.of(
+        [_summary_row(name, matrix, known) for name, matrix in matrices.items()],
+        title=f"Scores on {gallery}" if gallery else "",
+        note=MEASURES,
+    )
     lines = {"Average over the languages known by then": {n: _averages(m) for n, m in matrices.items()}}
     for language in known:
         lines[f"Language {language}, known before the first task"] = {
@@ -111,9 +122,13 @@ def _continual(matrices: Mapping[str, AccuracyMatrix]) -> list[Section]:
         for name, matrix in matrices.items()
     )
     return [
-        Section("Learning and forgetting", (summary, _languages(matrices)), f"Scores are {scores}, in percent."),
-        Section("After each task", curves),
-        Section("Every language after every task", maps),
+        Section(
+            "Learning and forgetting",
+            (summary, _languages(matrices, gallery)),
+            f"{on_gallery(f'Scores are {scores}', gallery)}, in percent.",
+        ),
+        Section("After each task", curves, f"{on_gallery('Scores', gallery)}." if gallery else ""),
+        Section("Every language after every task", maps, f"{on_gallery('Scores', gallery)}." if gallery else ""),
     ]
 
 
@@ -129,7 +144,7 @@ def _summary_row(name: str, matrix: AccuracyMatrix, known: Sequence[str]) -> dic
     return row
 
 
-def _languages(matrices: Mapping[str, AccuracyMatrix]) -> Table:
+def _languages(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> Table:
     """Each language right after it was learnt and at the end, in every run."""
     records: dict[str, dict[str, Cell]] = {}
     for name, matrix in matrices.items():
@@ -143,7 +158,7 @@ def _languages(matrices: Mapping[str, AccuracyMatrix]) -> Table:
                     f"{prefix}change": None if learnt is None or last is None else last - learnt,
                 }
             )
-    return Table.of(list(records.values()), title="Each language")
+    return Table.of(list(records.values()), title=on_gallery("Each language", gallery))
 
 
 def _averages(matrix: AccuracyMatrix) -> list[float | None]:
@@ -160,8 +175,13 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
     records = [_scores(code, scores) for code, scores in result["languages"].items()]
     if len(records) > 1:
         records.append(_scores("average", result["average"]))
-    note = "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images."
-    parts = [Table.of(records, note=note)]
+    ranking = str(result.get("ranking", retrieval.DEFAULT_PROTOCOL))  # older results do not say it
+    note = (
+        "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images. "
+        f"Protocol {ranking}, {retrieval.PROTOCOLS.get(ranking, 'unknown here')}."
+    )
+    gallery = str(result.get("gallery", ""))
+    parts = [Table.of(records, title=on_gallery("Retrieval", gallery) if gallery else "", note=note)]
     disparity = [
         {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}
         for score, values in result["disparity"].items()
@@ -169,9 +189,29 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
     ]
     if len(result["languages"]) > 1:
         parts.append(
-            Table.of(disparity, title=f"Disparity between languages, gaps to {result['disparity']['reference']}")
+            Table.of(
+                disparity,
+                title=on_gallery(
+                    f"Disparity between languages, gaps to {result['disparity']['reference']},", gallery
+                ).removesuffix(","),
+            )
         )
-    return Section(name, tuple(parts), str(result.get("protocol", "")))
+    return Section(name, tuple(parts), f"{result.get('protocol', '')}{_duplicates(result)}".strip())
+
+
+def _duplicates(result: Mapping[str, Any]) -> str:
+    """A sentence on identical images, which count against each other; empty where there are none."""
+    found = result.get("duplicates", {})
+    if not found.get("images"):
+        return ""
+    merged = "; ".join(
+        f"{code} {scores['text_to_image.r@1']:.1f} and {scores['image_to_text.r@1']:.1f}"
+        for code, scores in found["merged"].items()
+    )
+    return (
+        f" {found['images']:,} of the images are identical to another ({found['groups']:,} groups) and count against "
+        f"each other; taken as one, R@1 would be (T→I and I→T): {merged}."
+    )
 
 
 def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
@@ -236,12 +276,18 @@ def html_page(report: Report, *, draw: bool | None = None) -> str:
 
 
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
-    """Write ``report.md`` and ``report.html`` into ``folder``, each atomically, and return their paths."""
-    pages = {folder / "report.md": markdown(report), folder / "report.html": html_page(report)}
-    for path, text in pages.items():
-        storage.write_text(path, text)
-    text_path, page_path = pages
-    return text_path, page_path
+    """Write ``report.md`` and ``report.html`` into ``folder``, each atomically, and return their paths.
+
+    Raises:
+        StorageError: if a file of that name is there that glotclip did not make; neither is written then.
+    """
+    workplace = Workplace(folder, "report")
+    pages = dict(zip(PAGES, (markdown(report), html_page(report)), strict=True))
+    for name in pages:
+        workplace.check_name(name)
+    for name, text in pages.items():
+        workplace.write_text(name, text)
+    return folder / PAGES[0], folder / PAGES[1]
 
 
 def _part(part: Part, *, draw: bool) -> list[str]:

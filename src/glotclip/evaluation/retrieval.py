@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glotclip import __version__
-from glotclip.errors import DataError, LanguageError
+from glotclip.config import check_names
+from glotclip.errors import DataError, DuplicateWarning, LanguageError
 from glotclip.evaluation import metrics
 from glotclip.languages import normalise_all
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
 
 FORMAT = 1
+PROTOCOLS: Mapping[str, str] = {
+    "karpathy": "image → text: the rank of an image's best caption among all captions (Karpathy & Fei-Fei 2015)",
+    "mla": "image → text: the rank of an image's captions among those of all images, each image's captions standing "
+    "as one, their best (MLA, Zhang et al. 2022); R@5 and R@10 come out higher where images have several captions",
+}
+"""How ranks are counted, by name; text → image is the same in all."""
+DEFAULT_PROTOCOL = "karpathy"
 DIRECTIONS = ("text_to_image", "image_to_text")
 REFERENCE = "en"
 
@@ -68,6 +77,7 @@ def evaluate(
     model: str = "",
     interval: Interval = Interval(),
     progress: Callable[[str], None] | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
 ) -> dict[str, Any]:
     """Score retrieval in both directions for every language, over the whole gallery and per subset of queries.
 
@@ -86,16 +96,23 @@ def evaluate(
         model: the model's name for the record.
         interval: settings of the bootstrap intervals of R@1.
         progress: called with each language's code before it is encoded.
+        protocol: how ranks are counted: a name of ``PROTOCOLS``.
 
     Returns:
         A JSON-ready dictionary. R@K, MRR and mean recall are in percent, ``median_rank`` counts from 1, all are
         rounded to four decimals. ``languages.<code>.text_to_image."r@1"`` is a score; ``subsets`` of a
-        language holds the same keys for each subset (one without queries is left out).
+        language holds the same keys for each subset (one without queries is left out). ``ranking`` names the
+        protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the default way.
+        ``duplicates`` counts the images that have exactly the feature of another: in the scores they count against
+        each other, as is usual in the field. Where there are any, a warning says so, and
+        ``duplicates.merged.<code>`` holds R@1 in both directions with identical images taken as one.
 
     Raises:
+        ConfigError: for an unknown protocol ("did you mean").
         LanguageError: for a language the benchmark has no captions in.
         DataError: for features that are not finite or do not fit the benchmark.
     """
+    check_protocol(protocol)
     codes = _languages(benchmark, langs)
     features = _array(image_features)
     rows = _image_rows(benchmark, len(features), image_rows)
@@ -104,10 +121,15 @@ def evaluate(
         raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
     images = metrics.normalised(features[rows[readable]], what=f"images of {benchmark.name}")
     languages: dict[str, dict[str, Any]] = {}
+    distinct, same_as = metrics.distinct_rows(images)
+    duplicates = _duplicates(benchmark.name, same_as)
     for code in codes:
         if progress is not None:
             progress(code)
-        directions = _ranks(encoder, benchmark, code, images, readable)
+        texts, owner = _texts(encoder, benchmark, code, readable)
+        directions = _ranks(texts, owner, images, readable, protocol)
+        if duplicates["images"]:
+            duplicates["merged"][code] = _merged(texts, distinct, same_as[owner])
         languages[code] = _scores(directions, interval)
         subsets: dict[str, Any] = {}
         for name, mask in benchmark.subsets.items():
@@ -118,9 +140,12 @@ def evaluate(
     return {
         "format": FORMAT,
         "benchmark": benchmark.name,
-        "protocol": benchmark.protocol,
+        "protocol": benchmark.protocol if protocol == DEFAULT_PROTOCOL else _said(benchmark.protocol, protocol),
+        "ranking": protocol,
         "model": model,
+        "gallery": benchmark.gallery,
         "gallery_images": int(readable.size),
+        "duplicates": duplicates,
         "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
         "languages": languages,
         "average": _average(languages),
@@ -128,6 +153,15 @@ def evaluate(
         "interval": {"draws": interval.draws, "seed": interval.seed, "level": 95, "unit": "image"},
         "environment": environment(),
     }
+
+
+def check_protocol(name: str) -> None:
+    """Raise :class:`ConfigError` with "did you mean" unless there is a protocol of this name."""
+    check_names([name], PROTOCOLS, where="protocol")
+
+
+def _said(benchmark: str, protocol: str) -> str:
+    return "; ".join(part for part in (benchmark, f"protocol {protocol}, {PROTOCOLS[protocol]}") if part)
 
 
 def environment() -> dict[str, Any]:
@@ -179,14 +213,30 @@ def _image_rows(benchmark: Benchmark, count: int, rows: ArrayLike | None) -> NDA
     return array
 
 
-def _ranks(
-    encoder: TextEncoder,
-    benchmark: Benchmark,
-    code: str,
-    images: NDArray[np.floating],
-    readable: NDArray[np.int64],
-) -> list[_Queries]:
-    """Encode one language's captions and rank both directions, in the order of ``DIRECTIONS``."""
+def _duplicates(name: str, same_as: NDArray[np.int64]) -> dict[str, Any]:
+    """Count identical images, given for each which distinct one it is, and warn of them."""
+    times = np.bincount(same_as)
+    images, groups = int(times[times > 1].sum()), int((times > 1).sum())
+    if images:
+        warnings.warn(
+            f"{images:,} of the {len(same_as):,} images of {name} have exactly the same feature as another, and "
+            "count against each other; `duplicates` in the result holds R@1 with identical images taken as one",
+            DuplicateWarning,
+            stacklevel=3,
+        )
+    return {"images": images, "groups": groups, "merged": {}}
+
+
+def _merged(texts: Any, distinct: NDArray[np.floating], owner: NDArray[np.int64]) -> dict[str, float]:
+    """R@1 in both directions with identical images taken as one, whose captions are those of all."""
+    both = metrics.text_to_image_ranks(texts, distinct, owner), metrics.image_to_text_ranks(texts, distinct, owner)
+    return {f"{d}.r@1": _round(metrics.recall_at(ranks, 1)) for d, ranks in zip(DIRECTIONS, both, strict=True)}
+
+
+def _texts(
+    encoder: TextEncoder, benchmark: Benchmark, code: str, readable: NDArray[np.int64]
+) -> tuple[Any, NDArray[np.int64]]:
+    """Encode the captions of one language whose image is readable: (M, E), and the place of each one's image (M,)."""
     place = np.full(len(benchmark.images), -1)
     place[readable] = np.arange(len(readable))
     captions = [caption for caption in benchmark.captions[code] if place[caption.image] >= 0]
@@ -203,9 +253,17 @@ def _ranks(
             f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
             hint="encode_text must return one row for each text",
         )
+    return texts, owner
+
+
+def _ranks(
+    texts: Any, owner: NDArray[np.int64], images: NDArray[np.floating], readable: NDArray[np.int64], protocol: str
+) -> list[_Queries]:
+    """Rank both directions, in the order of ``DIRECTIONS``."""
+    backwards = metrics.image_to_text_ranks_by_group if protocol == "mla" else metrics.image_to_text_ranks
     return [
         _Queries(metrics.text_to_image_ranks(texts, images, owner), readable[owner]),
-        _Queries(metrics.image_to_text_ranks(texts, images, owner), readable[np.unique(owner)]),
+        _Queries(backwards(texts, images, owner), readable[np.unique(owner)]),
     ]
 
 

@@ -94,6 +94,7 @@ def way_of(polyglot: Polyglot, code: str, digests: dict[int, str] | None = None)
 
     state = pack.state
     return (
+        pack.text_form(code).name,
         state.tokenizer.identity,
         *(digest(part) for scope in ("all", code) for part in state.parts.get(scope, ())),
     )

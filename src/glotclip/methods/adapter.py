@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from glotclip.methods.lesson import Context
-from glotclip.methods.module import Bottleneck, ModuleIngredient, ModulePart
+from glotclip.methods.module import Activation, Bottleneck, ModuleIngredient, ModulePart, activation_named
 from glotclip.models.pathway import Inside
 from glotclip.models.text_tower import TextConfig
 
@@ -21,11 +20,15 @@ SITES = ("attention", "mlp")
 
 
 class Site(Bottleneck):
-    """``x + W_up gelu(W_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
+    """``x + W_up f(W_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
+
+    def __init__(self, width: int, size: int, activation: Activation) -> None:
+        super().__init__(width, size)
+        self.activation = activation_named(activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(S, W) → (S, W)."""
-        return x + self.decode(F.gelu(self.encode(x), approximate="tanh"))
+        return x + self.decode(self.activation(self.encode(x)))
 
 
 class Adapter(ModulePart):
@@ -34,15 +37,17 @@ class Adapter(ModulePart):
     Args:
         text: geometry of the tower.
         bottleneck: width of the bottlenecks.
+        activation: f; a pack that does not say was made with GELU.
     """
 
     kind: ClassVar[str] = "adapter"
 
-    def __init__(self, text: TextConfig, bottleneck: int) -> None:
+    def __init__(self, text: TextConfig, bottleneck: int, activation: Activation = "gelu_tanh") -> None:
         super().__init__()
-        self.bottleneck = bottleneck
+        self.bottleneck, self.activation = bottleneck, activation
         self.blocks = nn.ModuleList(
-            nn.ModuleDict({site: Site(text.width, bottleneck) for site in SITES}) for _ in range(text.layers)
+            nn.ModuleDict({site: Site(text.width, bottleneck, activation) for site in SITES})
+            for _ in range(text.layers)
         )
 
     def inside(self, k: int) -> Inside:
@@ -52,8 +57,8 @@ class Adapter(ModulePart):
         return Inside(after_attention=block["attention"], after_mlp=block["mlp"])
 
     def description(self) -> dict[str, Any]:
-        """The bottlenecks' width."""
-        return {"bottleneck": self.bottleneck}
+        """The bottlenecks' width and their activation."""
+        return {"bottleneck": self.bottleneck, "activation": self.activation}
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,18 @@ class AdapterIngredient(ModuleIngredient):
         shared: one set for all languages, or one for each (the paper).
         bottleneck: its width (the paper: 24).
         std: standard deviation of the weights at the start; biases are zero. Small: nearly the base.
+        activation: between the two maps (PECT's library by its default: GELU's tanh form, ``gelu_new``).
     """
 
     kind: ClassVar[str] = Adapter.kind
     shared: bool = False
     bottleneck: int = 24
     std: float = 0.01
+    activation: Activation = "gelu_tanh"
 
     def fresh(self, context: Context) -> Adapter:
         """Draw adapters for every block."""
-        part = Adapter(context.base.text.config, self.bottleneck)
+        part = Adapter(context.base.text.config, self.bottleneck, self.activation)
         with torch.no_grad():
             for parameter in part.parameters():
                 if parameter.dim() > 1:

@@ -6,7 +6,7 @@ Shapes: S tokens, W width, n terms of the sum, R rank, I and O a map's input and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError
 from glotclip.methods.adapter import SITES
 from glotclip.methods.lesson import Context
-from glotclip.methods.module import ModuleIngredient, ModulePart
+from glotclip.methods.module import Activation, ModuleIngredient, ModulePart, activation_named
 from glotclip.models.pathway import Inside
 from glotclip.models.text_tower import TextConfig
+
+Start = Literal["even", "reference"]
 
 
 class KroneckerLinear(nn.Module):
@@ -68,18 +70,31 @@ class KroneckerLinear(nn.Module):
         self.rule.normal_(std=each, generator=generator)
         self.bias.zero_()
 
+    @torch.no_grad()
+    def draw_as_reference(self, generator: torch.Generator) -> None:
+        """As PECT's library does: factors Glorot-uniform, term by term, rules N(0, 0.01²), no bias.
+
+        H's entries then deviate by less than a thousandth at its sizes, and the map hardly moves in few steps.
+        """
+        for factor in (self.left, self.right):
+            bound = (6 / (factor.shape[1] + factor.shape[2])) ** 0.5
+            factor.uniform_(-bound, bound, generator=generator)
+        self.rule.normal_(std=0.01, generator=generator)
+        self.bias.zero_()
+
 
 class Site(nn.Module):
-    """``x + H_up gelu(H_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
+    """``x + H_up f(H_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
 
-    def __init__(self, width: int, size: int, terms: int, rank: int) -> None:
+    def __init__(self, width: int, size: int, terms: int, rank: int, activation: Activation) -> None:
         super().__init__()
+        self.activation = activation_named(activation)
         self.down = KroneckerLinear(width, size, terms, rank)
         self.up = KroneckerLinear(size, width, terms, rank)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(S, W) → (S, W)."""
-        added: torch.Tensor = self.up(F.gelu(self.down(x), approximate="tanh"))
+        added: torch.Tensor = self.up(self.activation(self.down(x)))
         return x + added
 
 
@@ -91,18 +106,22 @@ class Compacter(ModulePart):
         reduction: W over the bottlenecks' width.
         terms: n.
         rank: R.
+        activation: f; a pack that does not say was made with GELU, before there was a choice.
     """
 
     kind: ClassVar[str] = "compacter"
 
-    def __init__(self, text: TextConfig, reduction: int, terms: int, rank: int) -> None:
+    def __init__(
+        self, text: TextConfig, reduction: int, terms: int, rank: int, activation: Activation = "gelu_tanh"
+    ) -> None:
         super().__init__()
         if reduction < 1:
             raise ConfigError(f"a reduction by {reduction}", hint="use 1 or more")
-        self.sizes = {"reduction": reduction, "terms": terms, "rank": rank}
+        self.described = {"reduction": reduction, "terms": terms, "rank": rank, "activation": activation}
         size = text.width // reduction
         self.blocks = nn.ModuleList(
-            nn.ModuleDict({site: Site(text.width, size, terms, rank) for site in SITES}) for _ in range(text.layers)
+            nn.ModuleDict({site: Site(text.width, size, terms, rank, activation) for site in SITES})
+            for _ in range(text.layers)
         )
 
     def inside(self, k: int) -> Inside:
@@ -112,8 +131,8 @@ class Compacter(ModulePart):
         return Inside(after_attention=block["attention"], after_mlp=block["mlp"])
 
     def description(self) -> dict[str, Any]:
-        """Reduction, terms and rank."""
-        return dict(self.sizes)
+        """Reduction, terms, rank and activation."""
+        return dict(self.described)
 
 
 @dataclass(frozen=True)
@@ -125,7 +144,9 @@ class CompacterIngredient(ModuleIngredient):
         reduction: the tower's width over the bottleneck's (the paper: 16).
         terms: Kronecker products in each map (the paper: 4); must divide width and bottleneck.
         rank: of their right factors (the paper: 1).
-        std: standard deviation of the entries of H at the start, as the adapter has it; biases are zero.
+        activation: between the two maps (PECT's library, by the way PECT calls it: ReLU).
+        start: "even", H's entries deviate by ``std``; "reference", drawn as PECT's library draws them.
+        std: standard deviation of the entries of H at an even start, as the adapter has it; biases are zero.
     """
 
     kind: ClassVar[str] = Compacter.kind
@@ -133,12 +154,16 @@ class CompacterIngredient(ModuleIngredient):
     reduction: int = 16
     terms: int = 4
     rank: int = 1
+    activation: Activation = "relu"
+    start: Start = "even"
     std: float = 0.01
 
     def fresh(self, context: Context) -> Compacter:
         """Draw compacters for every block."""
-        part = Compacter(context.base.text.config, self.reduction, self.terms, self.rank)
+        part = Compacter(context.base.text.config, self.reduction, self.terms, self.rank, self.activation)
         for module in part.modules():
-            if isinstance(module, KroneckerLinear):
+            if isinstance(module, KroneckerLinear) and self.start == "reference":
+                module.draw_as_reference(context.generator)
+            elif isinstance(module, KroneckerLinear):
                 module.draw(self.std, context.generator)
         return part

@@ -102,6 +102,9 @@ def _acquirers(settings: s.AcquirerSettings, shared: bool) -> list[Ingredient]:
 TEIR = {"teir": ("teir_init", "teir_gradient", "teir_decay")}
 # PECT (§3): the picture's contrast in full, a fixed temperature; its batches, rate and epochs are recipes.
 PECT = {"cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "weight_decay": 0.0, "norms": True}
+# Both losses at once, pictures in full: above MLA's two stages at equal steps (benchmarks/results/compare_mla.md,
+# benchmarks/acquirer_defaults.py). The paper's own are recipes/mla_paper.yaml.
+ACQUIRER = {"cross_modal": 1.0, "learn_temperature": False}
 POOL = {"isolation": "shared", "english": "taught"}
 METHODS = {
     method.name: method
@@ -113,7 +116,7 @@ METHODS = {
             s.AcquirerSettings,
             _module(_acquirers),
             TEIR,
-            {"stages": ("nlt", "le")},
+            ACQUIRER,
         ),
         Method(
             "lora",
@@ -127,7 +130,7 @@ METHODS = {
             "adapter",
             "two bottlenecks inside every block (PECT)",
             s.AdapterSettings,
-            _module(lambda c, shared: [AdapterIngredient(shared, c.bottleneck, c.adapter_std)]),
+            _module(lambda c, shared: [AdapterIngredient(shared, c.bottleneck, c.adapter_std, c.activation)]),
             TEIR,
             PECT,
         ),
@@ -135,7 +138,11 @@ METHODS = {
             "compacter",
             "two bottlenecks of Kronecker products (PECT)",
             s.CompacterSettings,
-            _module(lambda c, shared: [CompacterIngredient(shared, c.reduction, c.terms, c.factor_rank)]),
+            _module(
+                lambda c, shared: [
+                    CompacterIngredient(shared, c.reduction, c.terms, c.factor_rank, c.activation, c.start)
+                ]
+            ),
             TEIR,
             PECT,
         ),

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from glotclip.config import check_names
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.lesson import Context, Contribution, ParameterGroup, Task
 from glotclip.methods.part import ALL, PackState, Part
@@ -131,6 +133,24 @@ class ModuleIngredient(ABC):
 
         facts = {f"{self.kind}_weights": sum(part.size for part in parts.values())}
         return Contribution(parts, groups, finish, facts)
+
+
+Activation = Literal["relu", "gelu", "gelu_tanh"]
+_ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+}
+
+
+def activation_named(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The function between the two maps of a bottleneck.
+
+    Raises:
+        ConfigError: for a name that there is none of.
+    """
+    check_names([name], _ACTIVATIONS, where="activation")
+    return _ACTIVATIONS[name]
 
 
 class Bottleneck(nn.Module):

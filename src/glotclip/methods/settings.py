@@ -7,9 +7,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from glotclip.methods.compacter import Start
 from glotclip.methods.lexicon import Damps
 from glotclip.methods.lora import Target
+from glotclip.methods.module import Activation
 from glotclip.methods.objective import ObjectiveSettings
+from glotclip.textforms import Folds, Forms
 
 Isolation = Literal["shared", "per-language"]
 
@@ -23,6 +26,15 @@ class MethodSettings(ObjectiveSettings):
         "'per-language': a language cannot touch any other",
     )
 
+    text_form: Forms = Field(
+        "unicode-1",
+        description="the form captions are learnt and queries asked in (docs/text.md); 'none': as they are written",
+    )
+    fold: Folds = Field(
+        "none",
+        description="scripts that are folded into one besides: 'simplified' for Chinese, 'latin' for Serbian, Uzbek, "
+        "Azerbaijani and Turkmen; 'all': either, where it concerns the language",
+    )
     store: Literal["fp32", "fp16"] = Field("fp32", description="what weights are rounded to in the pack")
 
     @property
@@ -123,6 +135,7 @@ class AdapterSettings(ModuleSettings):
 
     bottleneck: int = Field(24, ge=1, description="width of the bottlenecks")
     adapter_std: float = Field(0.01, ge=0, description="standard deviation of the weights at the start")
+    activation: Activation = Field("gelu_tanh", description="between the two maps; PECT: gelu_tanh")
 
 
 class CompacterSettings(ModuleSettings):
@@ -131,6 +144,12 @@ class CompacterSettings(ModuleSettings):
     reduction: int = Field(16, ge=1, description="the tower's width over the bottleneck's")
     terms: int = Field(4, ge=1, description="Kronecker products in each map")
     factor_rank: int = Field(1, ge=1, description="rank of their right factors")
+    activation: Activation = Field("relu", description="between the two maps; PECT: relu")
+    start: Start = Field(
+        "even",
+        description="'even': the maps' entries deviate by 0.01, as an adapter's; 'reference': drawn as PECT's "
+        "library does, so small that few steps hardly move them",
+    )
 
 
 class PromptSettings(ModuleSettings):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class Group(NamedTuple):
@@ -33,6 +34,9 @@ def writes_out(device: str, dtype: torch.dtype, length: int, gradient: bool) -> 
 
 LONGEST_WRITTEN_OUT = 128
 
+# Not cuDNN's: it builds a plan for every shape it meets, and packed batches hardly ever repeat one, so that training
+# in bf16 was ten times slower than in fp32. Nor FlashAttention's: slower on short texts (benchmarks/cuda.py).
+CUDA_KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 Prefix = tuple[torch.Tensor, torch.Tensor]
 
@@ -84,13 +88,26 @@ def attend(
         if written:
             attended = _products(query, key, value, mask)
         else:
-            attended = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, is_causal=causal and mask is None
-            )
+            attended = fused(query, key, value, mask, causal=causal and mask is None)
         outs.append(attended.transpose(1, 2).reshape(size * length, -1))
     if filler:
         outs.append(qkv.new_zeros(filler, qkv.shape[1] // 3))
     return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+
+def fused(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    *,
+    causal: bool = False,
+) -> torch.Tensor:
+    """Torch's fused attention (G, H, T, D); on a CUDA device by :data:`CUDA_KERNELS` alone."""
+    if query.device.type != "cuda":
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    with sdpa_kernel(CUDA_KERNELS):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
 
 
 def _products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -225,7 +242,7 @@ def attend_at(
             mask = (positions <= last[sequence : sequence + size, None])[:, None, None, :]
         if prefix is not None:
             key, value, mask = _prepend(_of_group(prefix, sequence, size), key, value, mask)
-        outs.append(F.scaled_dot_product_attention(asked, key, value, attn_mask=mask).reshape(size, -1))
+        outs.append(fused(asked, key, value, mask).reshape(size, -1))
         sequence += size
         token = stop
     return torch.cat(outs) if len(outs) > 1 else outs[0]

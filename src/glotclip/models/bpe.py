@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from glotclip.errors import ConfigError
+from glotclip.textforms import well_formed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -123,8 +124,3 @@ def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks") -> Vo
         merges=tuple((left, right) for left, right in model["merges"]),
         splitting=splitting,
     )
-
-
-def well_formed(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry but UTF-8 cannot, by the replacement character."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

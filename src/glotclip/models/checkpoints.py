@@ -6,6 +6,7 @@ Every layout is read into the same parts by a key map; every tensor's presence a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,19 +18,28 @@ from torch import nn
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, DataError, StorageError
 from glotclip.languages import normalise_all
-from glotclip.models import configs, keymaps, weights
+from glotclip.models import config_keys, configs, image_settings, keymaps, layouts, tokenizer_files, weights
 from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import TRUNK, EfficientNetTower
 from glotclip.models.hub import locate
 from glotclip.models.keymaps import Rule
+from glotclip.models.layouts import OPEN_CLIP_CONFIG, OWN_CONFIG
+from glotclip.models.naflex_tower import NaflexConfig, NaflexTower
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import SETTINGS_FILE, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
+from glotclip.textforms import DEFAULT
 
-OWN_CONFIG, OWN_WEIGHTS, OWN_FORMAT = "glotclip.json", "model.safetensors", 1
-OPEN_CLIP_CONFIG = "open_clip_config.json"
+OWN_WEIGHTS, OWN_FORMAT = "model.safetensors", 1
+
+# The class of a tokenizer where no file names one: transformers' own, or for Multilingual-CLIP the file as it is.
+TOKENIZERS = {
+    "siglip": "SiglipTokenizer",
+    "siglip2": "Siglip2Tokenizer",
+    "multilingual": "PreTrainedTokenizerFast",
+}
 
 T = TypeVar("T")
 
@@ -47,10 +57,10 @@ def load_base(
     """Load a frozen base, in float32 on the CPU.
 
     Args:
-        name_or_path: a folder (Hugging Face ``CLIPModel`` or ``SiglipModel``, open_clip, or what :func:`save_base`
-            wrote), a state dict of OpenAI's layout with tokenizer files beside it, a model id of the hub, or the
-            built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made for is named
-            by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
+        name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
+            :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the
+            hub, or the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made
+            for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
             :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints
@@ -67,7 +77,10 @@ def load_base(
             raise ConfigError(f"{name_or_path} names an image tower, and so does vision", hint="name it once")
         name_or_path, _, vision = name_or_path.partition("+")
     path = locate(name_or_path)
-    if _is_multilingual(path):
+    found = layouts.identify(path)
+    if found.layout is None:
+        raise layouts.refused(path, found)
+    if found.layout == "multilingual":
         if vision is None:
             raise ConfigError(
                 f"{name_or_path} is a text tower alone",
@@ -77,32 +90,24 @@ def load_base(
         encoder = _load_multilingual(path, name, load_base(vision))
     elif vision is not None:
         raise ConfigError(
-            f"{name_or_path} has an image tower of its own", hint="a second one is for Multilingual-CLIP only"
+            f"{name_or_path} is {found.what}, which has an image tower of its own",
+            hint="a second one is for Multilingual-CLIP only",
         )
     else:
-        encoder = _load(path, name)
+        load = {"own": _load_own, "open_clip": _load_open_clip, "openai": _load_openai}
+        encoder = load.get(found.layout, _load_hugging_face)(path, name)
     if languages is not None:
         encoder.languages = tuple(normalise_all(languages))
     return encoder
 
 
-def _load(path: Path, name: str) -> DualEncoder:
-    """Load a checkpoint that holds both towers."""
-    if path.is_file():
-        return _load_openai(path, name)
-    if (path / OWN_CONFIG).exists():
-        return _load_own(path)
-    if (path / OPEN_CLIP_CONFIG).exists():
-        return _load_open_clip(path, name)
-    if (path / "config.json").exists():
-        return _load_hugging_face(path, name)
-    raise CheckpointError(
-        f"{path} is no checkpoint: it has neither {OWN_CONFIG}, config.json nor {OPEN_CLIP_CONFIG}",
-        hint="pass the folder with the model's configuration and weights, or one file of OpenAI's layout",
-    )
-
-
-def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save_base(
+    encoder: DualEncoder,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write a base as ``glotclip.json``, ``model.safetensors`` and tokenizer files, as a whole or not at all.
 
     Args:
@@ -110,13 +115,14 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         folder: must not exist yet.
         dtype: of the stored weights; a lower one only for weights that it holds exactly, see
             :meth:`DualEncoder.round_to`.
+        notes: texts to put beside the weights, by the file's name.
 
     Raises:
         StorageError: the folder exists, or the disk refused.
         ConfigError: ``dtype`` would change a weight, or the image tower is of an unknown kind.
     """
     folder = Path(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise StorageError(f"{folder} exists already", hint="choose a new name, or remove it first")
     state = {name: tensor.detach().to("cpu", dtype) for name, tensor in encoder.state().items()}
     for name, tensor in encoder.state().items():
@@ -128,21 +134,26 @@ def save_base(encoder: DualEncoder, folder: str | Path, dtype: torch.dtype = tor
         "fingerprint": encoder.fingerprint,
         "text": encoder.text.config.record(),
         "vision": _vision_record(encoder.vision),
-        "preprocess": asdict(encoder.preprocess),
+        "preprocess": encoder.preprocess.record(),
         "logit_scale": encoder.logit_scale,
         "logit_bias": encoder.logit_bias,
         "recommended": encoder.recommended,
         "languages": list(encoder.languages),
+        "text_form": encoder.text_form.name,
     }
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
         encoder.tokenizer.save(aside)
+        for name, text in (notes or {}).items():
+            storage.write_text(aside / name, text)
         storage.write_json(aside / OWN_CONFIG, config)
 
 
 def _vision_record(vision: object) -> dict[str, Any]:
     if isinstance(vision, VisionTransformer):
         return {"kind": "vit", **asdict(vision.config)}
+    if isinstance(vision, NaflexTower):
+        return {"kind": "naflex", **asdict(vision.config)}
     if isinstance(vision, EfficientNetTower):
         return {"kind": TRUNK, "embed_dim": vision.embed_dim}
     raise ConfigError(
@@ -150,18 +161,21 @@ def _vision_record(vision: object) -> dict[str, Any]:
     )
 
 
-def _load_own(folder: Path) -> DualEncoder:
+def _load_own(folder: Path, _: str) -> DualEncoder:
     where = f"{folder / OWN_CONFIG}"
     config = _json(folder / OWN_CONFIG)
     if config.get("format") != OWN_FORMAT:
         raise CheckpointError(
             f"{where} has format {config.get('format')!r}; this version reads {OWN_FORMAT}", hint="update glotclip"
         )
+    config_keys.OWN.check(config, where)
     text = TextTower(_build(TextConfig, config.get("text"), where))
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
-    vision: VisionTransformer | EfficientNetTower
-    if kind == "vit":
+    vision: VisionTransformer | NaflexTower | EfficientNetTower
+    if kind == "naflex":
+        vision = NaflexTower(_build(NaflexConfig, record, where))
+    elif kind == "vit":
         vision = VisionTransformer(_build(VisionConfig, record, where))
     elif kind == TRUNK:
         vision = _build(EfficientNetTower, record, where)
@@ -170,6 +184,8 @@ def _load_own(folder: Path) -> DualEncoder:
     preprocess = dict(_mapping(config.get("preprocess"), where))
     for key in ("mean", "std"):
         preprocess[key] = tuple(preprocess.get(key, ()))
+    if preprocess.get("scaled") is not None:
+        preprocess["scaled"] = tuple(preprocess["scaled"])
     _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),
@@ -181,6 +197,7 @@ def _load_own(folder: Path) -> DualEncoder:
         logit_bias=float(config.get("logit_bias", 0.0)),
         recommended=config.get("recommended"),
         languages=config.get("languages", ("en",)),
+        text_form=config.get("text_form", DEFAULT),
     )
     if config.get("fingerprint") not in (None, encoder.fingerprint):
         raise CheckpointError(
@@ -197,36 +214,44 @@ def _own_tokenizer(folder: Path) -> Tokenizer:
 
 def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
     config = _json(folder / "config.json")
-    kind = config.get("model_type")
-    if kind not in ("clip", "siglip"):
-        raise CheckpointError(
-            f"{folder / 'config.json'} describes a model of type {kind!r}",
-            hint="glotclip reads 'clip', 'siglip', Multilingual-CLIP, and open_clip's and OpenAI's layouts",
-        )
+    kind = config["model_type"]
     source = weights.read_folder(folder, "model")
     geometry, text, vision = hugging_face_towers(config, source, where=name)
-    preprocessing = folder / "preprocessor_config.json"
-    preprocess = configs.hugging_face_preprocess(_json(preprocessing), geometry) if preprocessing.exists() else None
-    tokenizer = _tokenizer(folder, geometry.text, pad=(config.get("text_config") or {}).get("pad_token_id"))
+    settings = image_settings.hugging_face_settings(folder)
+    preprocess = settings and image_settings.hugging_face_preprocess(settings[0], geometry.vision, settings[1])
+    context = geometry.text.context_length
+    tokenizer: Tokenizer
+    if kind == "clip":
+        clip = tokenizer = tokenizer_files.read_clip(folder, context)
+        _check_end(config, clip, str(folder))
+    else:
+        tokenizer = tokenizer_files.read_hugging_face(folder, context, usual=TOKENIZERS[kind])
     return _assemble(name, geometry, text, vision, tokenizer, preprocess, _scale(source, name))
 
 
 def hugging_face_towers(
     config: Mapping[str, Any], source: Mapping[str, torch.Tensor], *, where: str
-) -> tuple[Geometry, TextTower, VisionTransformer]:
-    """Build both towers from the configuration and the state dict of a ``CLIPModel`` or ``SiglipModel``."""
-    geometry = configs.hugging_face(config)
+) -> tuple[Geometry, TextTower, VisionTransformer | NaflexTower]:
+    """Build both towers from the configuration and the state dict of a ``CLIPModel`` or a SigLIP's model."""
+    geometry = configs.hugging_face(config, f"{where}'s config.json")
     layers = (geometry.text.layers, geometry.vision.layers)
-    rules = keymaps.hugging_face(layers, siglip=config["model_type"] == "siglip")
+    rules = keymaps.hugging_face(layers, siglip=config["model_type"] != "clip")
     return geometry, *_towers(geometry, source, rules, where)
 
 
-def _is_multilingual(path: Path) -> bool:
-    """Whether this is a folder of Multilingual-CLIP's layout."""
-    if (path / OWN_CONFIG).exists() or not (path / "config.json").exists():
-        return False
-    config = _json(path / "config.json")
-    return config.get("model_type") == "M-CLIP" or "modelBase" in config
+def _check_end(config: Mapping[str, Any], tokenizer: ClipTokenizer, where: str) -> None:
+    """Raise CheckpointError where texts would be read off another token than the tokenizer's end token.
+
+    transformers reads at the first ``eos_token_id``; where that is 2, as in old files, at the highest id of the text,
+    which is the end token as long as nobody adds tokens behind it.
+    """
+    stated = (config.get("text_config_dict") or config.get("text_config") or {}).get("eos_token_id")
+    if stated in (None, 2, tokenizer.end_id, [tokenizer.end_id]):
+        return
+    raise CheckpointError(
+        f"{where}: text_config's eos_token_id is {stated}, but the tokenizer ends texts with {tokenizer.end_id}",
+        hint="use the configuration and the tokenizer files of one checkpoint",
+    )
 
 
 def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEncoder:
@@ -241,6 +266,8 @@ def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEnco
             f"{folder / 'config.json'} is made from {named!r}, not from an XLM-R",
             hint="of Multilingual-CLIP's models, those over XLM-R (XLM-Roberta-Large-…) can be read",
         )
+    config_keys.MULTILINGUAL.check(base, str(beside))
+    config_keys.MULTILINGUAL.check(config, str(folder / "config.json"))
     source = weights.read_folder(folder, "model")
     facts = {key: value for key, value in {**base, **config}.items() if value is not None}
     geometry, unused = configs.multilingual(facts, source, name), configs.unused_positions(facts)
@@ -248,24 +275,30 @@ def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEnco
         text = TextTower(geometry)
     rules = keymaps.multilingual(geometry.layers, unused=unused)
     _fill({"text": text}, source, rules, name, also=keymaps.MULTILINGUAL_POOLER)
-    tokenizer = _tokenizer(folder, geometry, pad=unused - 1)
+    tokenizer = tokenizer_files.read_hugging_face(
+        folder, geometry.context_length, usual=TOKENIZERS["multilingual"], pad_id=unused - 1, sees_padding=False
+    )
     return DualEncoder(name, text, seeing.vision, tokenizer, seeing.preprocess, seeing.logit_scale, seeing.logit_bias)
 
 
 def _load_open_clip(folder: Path, name: str) -> DualEncoder:
     config = _json(folder / OPEN_CLIP_CONFIG)
+    config_keys.OPEN_CLIP.check(config, OPEN_CLIP_CONFIG)
     geometry = configs.open_clip(_mapping(config.get("model_cfg"), OPEN_CLIP_CONFIG), OPEN_CLIP_CONFIG)
-    preprocess = configs.open_clip_preprocess(config.get("preprocess_cfg") or {}, geometry)
-    return _load_openai_names(
-        name, geometry, weights.read_folder(folder, "open_clip_model"), _tokenizer(folder, geometry.text), preprocess
-    )
+    settings = _mapping(config.get("preprocess_cfg") or {}, OPEN_CLIP_CONFIG)
+    where = f"{OPEN_CLIP_CONFIG} (preprocess_cfg)"
+    preprocess = image_settings.open_clip_preprocess(settings, geometry.vision, where)
+    source = weights.read_folder(folder, "open_clip_model")
+    tokenizer = tokenizer_files.read_clip(folder, geometry.text.context_length)
+    return _load_openai_names(name, geometry, source, tokenizer, preprocess)
 
 
 def _load_openai(file: Path, name: str) -> DualEncoder:
     source = weights.read_file(file)
     geometry = configs.openai(source, str(file))
-    preprocess = configs.default_preprocess(geometry)
-    return _load_openai_names(name, geometry, source, _tokenizer(file.parent, geometry.text), preprocess)
+    preprocess = image_settings.default_preprocess(geometry.vision)
+    tokenizer = tokenizer_files.read_clip(file.parent, geometry.text.context_length)
+    return _load_openai_names(name, geometry, source, tokenizer, preprocess)
 
 
 def _load_openai_names(
@@ -288,7 +321,7 @@ def _assemble(
     name: str,
     geometry: Geometry,
     text: TextTower,
-    vision: VisionTransformer,
+    vision: VisionTransformer | NaflexTower,
     tokenizer: Tokenizer,
     preprocess: Preprocess | None,
     scale: Scale,
@@ -298,7 +331,7 @@ def _assemble(
         text=text,
         vision=vision,
         tokenizer=tokenizer,
-        preprocess=preprocess or configs.default_preprocess(geometry),
+        preprocess=preprocess or image_settings.default_preprocess(geometry.vision),
         logit_scale=scale.factor,
         logit_bias=scale.offset,
     )
@@ -306,9 +339,11 @@ def _assemble(
 
 def _towers(
     geometry: Geometry, source: Mapping[str, torch.Tensor], rules: list[Rule], where: str
-) -> tuple[TextTower, VisionTransformer]:
+) -> tuple[TextTower, VisionTransformer | NaflexTower]:
     with torch.device("meta"):  # no weights are drawn: every one of them is read
-        text, vision = TextTower(geometry.text), VisionTransformer(geometry.vision)
+        text = TextTower(geometry.text)
+        naflex = isinstance(geometry.vision, NaflexConfig)
+        vision = NaflexTower(geometry.vision) if naflex else VisionTransformer(geometry.vision)
     _fill({"text": text, "vision": vision}, source, rules, where)
     return text, vision
 
@@ -336,18 +371,6 @@ def _scale(source: Mapping[str, torch.Tensor], where: str) -> Scale:
         raise CheckpointError(f"{where} lacks the tensor logit_scale", hint="use a checkpoint of the whole model")
     offset = source.get("logit_bias")
     return Scale(math.exp(float(source["logit_scale"])), 0.0 if offset is None else float(offset))
-
-
-def _tokenizer(folder: Path, text: TextConfig, pad: int | None = None) -> Tokenizer:
-    """Read the tokenizer beside the weights: CLIP's for causal towers, else what ``tokenizer.json`` describes."""
-    if text.causal:
-        return ClipTokenizer.load(folder, context_length=text.context_length)
-    file = folder / "tokenizer.json"
-    if not file.exists():
-        raise CheckpointError(
-            f"{folder} has no tokenizer.json", hint="put the tokenizer.json of the same model beside the weights"
-        )
-    return HfTokenizer(file, context_length=text.context_length, pad_id=1 if pad is None else pad)
 
 
 def _json(file: Path) -> dict[str, Any]:

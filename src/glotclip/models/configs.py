@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from glotclip.errors import CheckpointError
+from glotclip.errors import CheckpointError, ConfigError
+from glotclip.models import config_keys as keys
 from glotclip.models.blocks import Activation
-from glotclip.models.preprocess import Preprocess
+from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.vision_tower import VisionConfig
 
@@ -18,7 +19,7 @@ class Geometry(NamedTuple):
     """Both towers of a checkpoint."""
 
     text: TextConfig
-    vision: VisionConfig
+    vision: VisionConfig | NaflexConfig
 
 
 # What the classes of transformers assume where config.json is silent, which it is wherever a value is the default.
@@ -44,20 +45,69 @@ HF_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 
+# Those of open_clip's CLIPTextCfg and CLIPVisionCfg.
+OPEN_CLIP_DEFAULTS: dict[str, dict[str, Any]] = {
+    "text": {
+        "context_length": 77, "vocab_size": 49_408, "width": 512, "heads": 8, "layers": 12, "mlp_ratio": 4.0,
+    },
+    "vision": {
+        "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224,
+    },
+}  # fmt: skip
+
+HF_DEFAULTS["siglip2"] = {
+    "text": HF_DEFAULTS["siglip"]["text"],
+    "vision": {**_SHARED, "patch_size": 16, "num_patches": 256, "hidden_act": "gelu_pytorch_tanh",
+               "layer_norm_eps": 1e-6},
+}  # fmt: skip
+
 ACTIVATIONS: dict[str, Activation] = {
     "quick_gelu": "quick_gelu",
     "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_new": "gelu_tanh",
 }
 
 
-def hugging_face(config: Mapping[str, Any]) -> Geometry:
-    """Geometry of a ``CLIPModel`` or ``SiglipModel`` from its ``config.json``."""
-    siglip = config["model_type"] == "siglip"
-    defaults = HF_DEFAULTS[config["model_type"]]
-    text = {**defaults["text"], **(config.get("text_config") or {})}
-    vision = {**defaults["vision"], **(config.get("vision_config") or {})}
+def hugging_face(config: Mapping[str, Any], where: str = "config.json") -> Geometry:
+    """Geometry of a ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model`` from its ``config.json``.
+
+    Raises:
+        CheckpointError: naming the keys that are not understood, or what is missing or wrong.
+    """
+    kind = config["model_type"]
+    keys.HF_MODEL[kind].check(config, where)
+    text, vision = (_hugging_face_side(config, side, where) for side in ("text", "vision"))
+    try:
+        return _hugging_face(config, text, vision)
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        reason = error.message if isinstance(error, ConfigError) else f"{error} is missing or wrong"
+        raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
+
+
+def _hugging_face_side(config: Mapping[str, Any], side: str, where: str) -> dict[str, Any]:
+    """One tower's settings with the class's defaults; ``text_config_dict``, where given, overrules all."""
+    kind = config["model_type"]
+    known = (keys.HF_TEXT if side == "text" else keys.HF_VISION)[kind]
+    defaults = HF_DEFAULTS[kind][side]
+    values: dict[str, Any] = {}
+    for name in (f"{side}_config", f"{side}_config_dict"):
+        given = config.get(name)
+        if given is None:
+            continue
+        if not isinstance(given, Mapping):
+            raise CheckpointError(f"{where}: {name} is no table", hint="fetch the file again")
+        known.check(given, f"{where} ({name})")
+        stated = {key: value for key, value in given.items() if value is not None}
+        # transformers completes the second table with its defaults before it replaces the first one's values.
+        values = {**values, **defaults, **stated} if name.endswith("_dict") else {**defaults, **stated}
+    return values or dict(defaults)
+
+
+def _hugging_face(config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]) -> Geometry:
+    siglip = config["model_type"] != "clip"
     embed = vision["hidden_size"] if siglip else config.get("projection_dim", 512)
     return Geometry(
         TextConfig(
@@ -74,13 +124,15 @@ def hugging_face(config: Mapping[str, Any]) -> Geometry:
             norm_eps=text["layer_norm_eps"],
             projection_bias=siglip,
         ),
-        VisionConfig(
+        _hugging_face_naflex(vision)
+        if config["model_type"] == "siglip2"
+        else VisionConfig(
             width=vision["hidden_size"],
             layers=vision["num_hidden_layers"],
             heads=vision["num_attention_heads"],
             mlp_width=vision["intermediate_size"],
-            image_size=vision["image_size"],
-            patch_size=vision["patch_size"],
+            image_size=_one_side(vision["image_size"]),
+            patch_size=_one_side(vision["patch_size"]),
             embed_dim=embed,
             activation=_activation(vision["hidden_act"]),
             pooling="attention" if siglip else "class",
@@ -89,80 +141,108 @@ def hugging_face(config: Mapping[str, Any]) -> Geometry:
     )
 
 
-def hugging_face_preprocess(config: Mapping[str, Any], geometry: Geometry) -> Preprocess:
-    """Preprocessing from ``preprocessor_config.json``; older files give sizes as plain numbers."""
-    default = default_preprocess(geometry)
-    size = config.get("size", default.size)
-    if isinstance(size, int):
-        size = {"shortest_edge": size}
-    crop = config.get("crop_size", default.size)
-    crop = crop if isinstance(crop, int) else crop.get("height")
-    if "shortest_edge" in size and config.get("do_center_crop", True):
-        side, resize, fits = size["shortest_edge"], "shortest", crop == size["shortest_edge"]
-    else:
-        side, resize, fits = size.get("height"), "squash", size.get("height") == size.get("width")
-    if not fits or side != default.size:
-        raise CheckpointError(
-            f"preprocessor_config.json asks for size {size} and crop {crop}; the image tower reads {default.size}",
-            hint="glotclip scales and crops to one square size only",
-        )
-    names = {2: "bilinear", 3: "bicubic"}
-    resample = config.get("resample", 3)
-    return _preprocess(side, config.get("image_mean"), config.get("image_std"), resize, names.get(resample), default)
+def _hugging_face_naflex(vision: Mapping[str, Any]) -> NaflexConfig:
+    return NaflexConfig(
+        width=vision["hidden_size"],
+        layers=vision["num_hidden_layers"],
+        heads=vision["num_attention_heads"],
+        mlp_width=vision["intermediate_size"],
+        patch_size=_one_side(vision["patch_size"]),
+        patches=vision["num_patches"],
+        activation=_activation(vision["hidden_act"]),
+        norm_eps=vision["layer_norm_eps"],
+    )
 
 
 def open_clip(config: Mapping[str, Any], where: str) -> Geometry:
-    """Geometry from the ``model_cfg`` of an ``open_clip_config.json`` (its own ViT and transformer)."""
+    """Geometry from the ``model_cfg`` of an ``open_clip_config.json`` (its own ViT and transformer).
+
+    Raises:
+        CheckpointError: naming towers that are not open_clip's own, keys that are not understood, or what is missing.
+    """
     try:
-        text, vision = dict(config["text_cfg"]), dict(config["vision_cfg"])
+        text = {**OPEN_CLIP_DEFAULTS["text"], **_stated(config["text_cfg"])}
+        vision = {**OPEN_CLIP_DEFAULTS["vision"], **_stated(config["vision_cfg"])}
         foreign = text.get("hf_model_name") or vision.get("timm_model_name")
         if foreign or isinstance(vision["layers"], list):
             raise CheckpointError(
                 f"{where}: the tower {foreign or 'ResNet'} is not one of open_clip's own transformers",
                 hint="use this model's version for transformers if there is one (SigLIP has), or a ViT",
             )
-        # Towers of these kinds compute something else; ours would run and be wrong.
-        odd = [key for key in ("custom_text", "no_causal_mask", "embed_cls", "attentional_pool") if text.get(key)]
-        odd += [key for key in ("attentional_pool", "global_average_pool", "input_patchnorm") if vision.get(key)]
-        if (vision.get("pool_type", "tok"), text.get("pool_type", "argmax")) != ("tok", "argmax") or odd:
-            raise CheckpointError(f"{where}: variant {odd or 'of pooling'} is not known", hint="use a plain CLIP")
-        activation: Activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
+        keys.OPEN_CLIP_MODEL.check(config, f"{where} (model_cfg)")
+        keys.OPEN_CLIP_TEXT.check(text, f"{where} (text_cfg)")
+        keys.OPEN_CLIP_VISION.check(vision, f"{where} (vision_cfg)")
+        quick = bool(config.get("quick_gelu"))
         width, sight = text["width"], vision["width"]
         return Geometry(
             TextConfig(
                 width=width,
                 layers=text["layers"],
                 heads=text["heads"],
-                mlp_width=int(width * text.get("mlp_ratio", 4.0)),
+                mlp_width=int(width * text["mlp_ratio"]),
                 vocab_size=text["vocab_size"],
                 context_length=text["context_length"],
                 embed_dim=config["embed_dim"],
-                activation=activation,
+                activation=_open_clip_activation(text, quick, f"{where} (text_cfg)"),
+                norm_eps=_open_clip_eps(text, f"{where} (text_cfg)"),
                 projection_bias=bool(text.get("proj_bias", False)),
             ),
             VisionConfig(
                 width=sight,
                 layers=vision["layers"],
-                heads=sight // vision.get("head_width", 64),
-                mlp_width=int(sight * vision.get("mlp_ratio", 4.0)),
-                image_size=vision["image_size"],
-                patch_size=vision["patch_size"],
+                heads=sight // vision["head_width"],
+                mlp_width=int(sight * vision["mlp_ratio"]),
+                image_size=_one_side(vision["image_size"]),
+                patch_size=_one_side(vision["patch_size"]),
                 embed_dim=config["embed_dim"],
-                activation=activation,
+                activation=_open_clip_activation(vision, quick, f"{where} (vision_cfg)"),
+                norm_eps=_open_clip_eps(vision, f"{where} (vision_cfg)"),
             ),
         )
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{where}: {error} is missing or wrong", hint="fetch the file again") from error
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, ConfigError) as error:
+        reason = error.message if isinstance(error, ConfigError) else f"{error} is missing or wrong"
+        raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
 
 
-def open_clip_preprocess(config: Mapping[str, Any], geometry: Geometry) -> Preprocess:
-    """Preprocessing from the ``preprocess_cfg`` of an ``open_clip_config.json``."""
-    resize = config.get("resize_mode", "shortest")
-    default = default_preprocess(geometry)
-    if resize not in ("shortest", "squash"):
-        raise CheckpointError(f"open_clip's resize_mode {resize!r} is not known", hint="shortest and squash are")
-    name = config.get("interpolation", "bicubic")
-    return _preprocess(default.size, config.get("mean"), config.get("std"), resize, name, default)
+def _stated(table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        raise TypeError("a table of a tower's settings")
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def _open_clip_activation(side: Mapping[str, Any], quick: bool, where: str) -> Activation:
+    """The activation, which ``act_kwargs`` may turn into the one approximated by tanh."""
+    given = side.get("act_kwargs") or {}
+    if not quick and given in ({}, {"approximate": "none"}):
+        return "gelu"
+    if not quick and given == {"approximate": "tanh"}:
+        return "gelu_tanh"
+    if quick and not given:
+        return "quick_gelu"
+    raise CheckpointError(
+        f"{where}: act_kwargs = {given!r} with quick_gelu = {quick} is not understood",
+        hint="of act_kwargs, approximate: tanh or none is read, without quick_gelu; use a plain CLIP",
+    )
+
+
+def _open_clip_eps(side: Mapping[str, Any], where: str) -> float:
+    """What the norms add to the variance, which ``norm_kwargs`` may change."""
+    given = dict(side.get("norm_kwargs") or {})
+    eps = given.pop("eps", 1e-5)
+    if given or not isinstance(eps, float):
+        raise CheckpointError(
+            f"{where}: norm_kwargs = {side['norm_kwargs']!r} is not understood",
+            hint="of norm_kwargs, eps is read; use a plain CLIP",
+        )
+    return eps
+
+
+def _one_side(value: Any) -> int:
+    """The side of a square, given as a number or as height and width."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or pair[0] != pair[1] or not isinstance(pair[0], int):
+        raise ConfigError(f"size {value!r} is no square", hint="glotclip reads towers of square pictures and patches")
+    return pair[0]
 
 
 def multilingual(facts: Mapping[str, Any], source: Mapping[str, torch.Tensor], where: str) -> TextConfig:
@@ -241,26 +321,6 @@ def openai(source: Mapping[str, torch.Tensor], where: str) -> Geometry:
             patch_size=patch,
             embed_dim=embed,
         ),
-    )
-
-
-def default_preprocess(geometry: Geometry) -> Preprocess:
-    """CLIP's preprocessing, or SigLIP's, at the image tower's size."""
-    size = geometry.vision.image_size
-    if geometry.vision.pooling == "attention":
-        return Preprocess(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), resize="squash")
-    return Preprocess(size=size)
-
-
-def _preprocess(size: int, mean: Any, std: Any, resize: Any, name: Any, default: Preprocess) -> Preprocess:
-    if name not in ("bicubic", "bilinear"):
-        raise CheckpointError(f"interpolation {name!r} is not known", hint="bicubic and bilinear are")
-    return Preprocess(
-        size=size,
-        mean=default.mean if mean is None else tuple(mean),
-        std=default.std if std is None else tuple(std),
-        resize=resize,
-        interpolation=name,
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +23,7 @@ from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.models.vision_tower import ImageTower
+from glotclip.textforms import DEFAULT, form_named
 
 # Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
 BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
@@ -44,6 +44,7 @@ class DualEncoder:
         logit_bias: float = 0.0,
         recommended: Mapping[str, Mapping[str, Any]] | None = None,
         languages: Sequence[str] = ("en",),
+        text_form: str = DEFAULT,
     ) -> None:
         """Check that the parts fit together.
 
@@ -57,6 +58,7 @@ class DualEncoder:
             logit_bias: added to the scaled cosine (SigLIP).
             recommended: settings that suit this base, by the method's name; they change no feature.
             languages: those the base was trained on.
+            text_form: the form its own texts are brought to; see :mod:`glotclip.textforms`.
 
         Raises:
             ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
@@ -82,6 +84,7 @@ class DualEncoder:
         self.logit_bias = logit_bias
         self.recommended = {method: dict(values) for method, values in (recommended or {}).items()}
         self.languages = tuple(languages)
+        self.text_form = form_named(text_form)
         self._fingerprint: tuple[object, str] | None = None
 
     @property
@@ -125,7 +128,7 @@ class DualEncoder:
                 "text": json.dumps(self.text.config.record(), sort_keys=True),
                 "vision": self.vision.identity,
                 "tokenizer": self.tokenizer.identity,
-                "preprocess": json.dumps(asdict(self.preprocess), sort_keys=True),
+                "preprocess": json.dumps(self.preprocess.record(), sort_keys=True),
             }
             known = self._fingerprint = (key, fingerprint(state, **facts))
         return known[1]

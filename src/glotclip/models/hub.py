@@ -10,8 +10,14 @@ from glotclip.errors import CheckpointError
 
 BUILT_IN = {"emoji-clip": Path(__file__).parent.parent / "assets" / "emoji-clip"}
 
+_ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 # Weights in either form, configurations and tokenizers; no ONNX, Flax or TensorFlow copies of the same weights.
 PATTERNS = ["*.json", "*.txt", "*.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin", "*.gz"]
+
+
+def is_name(source: str) -> bool:
+    """Whether a source is found on any machine: a built-in name, or an id of the hub."""
+    return source in BUILT_IN or re.fullmatch(_ID, source) is not None
 
 
 def locate(name_or_path: str | Path) -> Path:
@@ -31,7 +37,7 @@ def locate(name_or_path: str | Path) -> Path:
             f"the built-in base {name!r} is not part of this installation ({BUILT_IN[name]} is missing)",
             hint="install glotclip again, or make it with its recipe (see docs/)",
         )
-    if not isinstance(name_or_path, Path) and re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
+    if not isinstance(name_or_path, Path) and re.fullmatch(_ID, name):
         return _fetch(name)
     raise CheckpointError(f"there is no folder or file {name!r}{_similar(path)}", hint=_where(name))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
+import base64
 import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,10 +16,19 @@ from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import END, END_OF_WORD, START, Splitting, Vocabulary
+from glotclip.models.clip_vocabulary import (
+    SIMPLE_VOCABULARY,
+    check_vocabulary,
+    read_pair,
+    read_simple_vocabulary,
+    read_tokenizer_json,
+)
+from glotclip.models.sentencepiece_model import Charsmap, canonical
 from glotclip.models.tokens import Tokens
+from glotclip.textforms import well_formed
 
 SETTINGS_FILE = "glotclip-tokenizer.json"
-SIMPLE_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE)  # what saving one may write
 
 
 @runtime_checkable
@@ -48,6 +57,9 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text with special tokens, cut to the context with the end token kept."""
+
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
 
     def save(self, folder: Path) -> None:
         """Write the files from which the same tokenizer can be read again."""
@@ -87,7 +99,7 @@ class ClipTokenizer:
         self.splitting = bpe.check_splitting(splitting)
         self.vocabulary = dict(vocabulary)
         self.merges = tuple((left, right) for left, right in merges)
-        _check(self.vocabulary, self.merges)
+        check_vocabulary(self.vocabulary, self.merges)
         self.start_id, self.end_id = self.vocabulary[START], self.vocabulary[END]
         self.pad_id = self.end_id
         self.special_ids = frozenset((self.start_id, self.end_id))
@@ -112,13 +124,18 @@ class ClipTokenizer:
         """Return the ids of each text: start token, its pieces cut to the context, end token."""
         room = self.context_length - 2
         encodings = self._tokenizer.encode_batch_fast(
-            [bpe.well_formed(text) for text in _all_text(texts)], add_special_tokens=False
+            [well_formed(text) for text in _all_text(texts)], add_special_tokens=False
         )
         pieces = [encoding.ids for encoding in encodings]
         return Tokens.from_lists(
             ([self.start_id, *ids[:room], self.end_id] for ids in pieces),
             truncated=[index for index, ids in enumerate(pieces) if len(ids) > room],
         )
+
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
+        text = well_formed(text)
+        return text, list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def extended(self, vocabulary: Vocabulary) -> ClipTokenizer:
         """Return a tokenizer that also has ``vocabulary``, split by its rule (CLL-CLIP's union of vocabularies).
@@ -193,9 +210,9 @@ class ClipTokenizer:
         splitting = bpe.check_splitting(settings.get("splitting", "clip"))
         context = context_length or int(settings.get("context_length", 77))
         if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-            vocabulary, merges = _read_pair(folder)
+            vocabulary, merges = read_pair(folder)
         elif (folder / "tokenizer.json").exists():
-            vocabulary, merges = _read_tokenizer_json(folder / "tokenizer.json")
+            vocabulary, merges = read_tokenizer_json(folder / "tokenizer.json")
         elif (folder / SIMPLE_VOCABULARY).exists():
             vocabulary, merges = read_simple_vocabulary(folder / SIMPLE_VOCABULARY)
         else:
@@ -206,134 +223,136 @@ class ClipTokenizer:
         return cls(vocabulary, merges, context_length=context, splitting=splitting)
 
 
-class HfTokenizer:
-    """Any tokenizer that a ``tokenizer.json`` describes (SigLIP); special tokens are added as that file says."""
+Rule = Literal["file", "siglip", "siglip-cased"]
+Side = Literal["right", "left"]
 
-    def __init__(self, file: Path, *, context_length: int, pad_id: int) -> None:
+
+class HfTokenizer:
+    """Any tokenizer that a ``tokenizer.json`` describes (SigLIP, XLM-R); special tokens are added as that file says.
+
+    With ``rule="siglip"`` texts are first brought to SigLIP's form (``"siglip-cased"``: with their case), and the
+    file's table of replaced characters is applied as SentencePiece does. With ``padding="left"`` each text comes
+    filled up to the context, in front.
+    """
+
+    def __init__(
+        self,
+        file: Path | str,
+        *,
+        context_length: int,
+        pad_id: int,
+        rule: Rule = "file",
+        padding: Side = "right",
+        truncation: Side = "right",
+    ) -> None:
         """Read the file.
 
         Args:
-            file: a ``tokenizer.json`` of the ``tokenizers`` library.
+            file: a ``tokenizer.json`` of the ``tokenizers`` library, or its text.
             context_length: most tokens a text may have.
             pad_id: what fills a batch's rectangle; SigLIP attends to it, so it matters.
+            rule: what is done to texts before the file's own rules.
+            padding: on which side of a text what fills the rectangle stands.
+            truncation: from which side a text that is too long loses tokens.
 
         Raises:
             CheckpointError: the file is missing or damaged.
         """
         from tokenizers import Tokenizer as Backend
 
+        where = file if isinstance(file, Path) else "the tokenizer"
         try:
-            self._content = file.read_text(encoding="utf-8")
-            backend = Backend.from_str(self._content)
+            self._content = file.read_text(encoding="utf-8") if isinstance(file, Path) else file
+            running, self._charsmap = (self._content, None) if rule == "file" else _without_charsmap(self._content)
+            backend = Backend.from_str(running)
         except OSError as error:
             raise CheckpointError(f"cannot read {file}: {error.strerror}", hint="check the path") from error
         except Exception as error:
-            raise CheckpointError(f"{file} is not a tokenizer: {error}", hint="fetch the file again") from error
+            raise CheckpointError(f"{where} is not a tokenizer: {error}", hint="fetch the file again") from error
         backend.no_padding()
-        backend.enable_truncation(context_length)
+        backend.enable_truncation(context_length, direction=truncation)
         self._tokenizer: Any = backend
         self.context_length = context_length
         self.pad_id = pad_id
+        self.rule, self.padding, self.truncation = rule, padding, truncation
         self.special_ids = frozenset([*backend.encode("").ids, pad_id])
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
     @property
+    def _ways(self) -> dict[str, str]:
+        """Settings that a later version added, where they are not what an older one did."""
+        ways = {"rule": self.rule, "padding": self.padding, "truncation": self.truncation}
+        return {key: way for key, way in ways.items() if way not in ("file", "right")}
+
+    @property
     def identity(self) -> str:
-        """Hash of the file, the context length and the padding id."""
-        content = f"{self.context_length} {self.pad_id} {self._content}"
+        """Hash of the file, the context length, the padding id and what else decides the ids."""
+        ways = "".join(f"{key}={way} " for key, way in self._ways.items())
+        content = f"{self.context_length} {self.pad_id} {ways}{self._content}"
         return "hf:" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text, cut to the context with the special tokens kept."""
-        encodings = self._tokenizer.encode_batch([bpe.well_formed(text) for text in _all_text(texts)])
+        encodings = self._tokenizer.encode_batch([self._prepared(text) for text in _all_text(texts)])
+        room = self.context_length if self.padding == "left" else 0
         return Tokens.from_lists(
-            (encoding.ids for encoding in encodings),
+            ([self.pad_id] * (room - len(encoding.ids)) + encoding.ids for encoding in encodings),
             truncated=[index for index, encoding in enumerate(encodings) if encoding.overflowing],
         )
+
+    def spans(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
+        text = self._prepared(text)
+        first = self._tokenizer.encode(text, add_special_tokens=False)
+        return text, [span for part in (first, *first.overflowing) for span in part.offsets]
+
+    def _prepared(self, text: str) -> str:
+        text = well_formed(text)
+        if self.rule == "file":
+            return text
+        text = canonical(text, lower=self.rule == "siglip")
+        return self._charsmap.replace(text) if self._charsmap else text
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` as it was read, and the settings that are not in it."""
         folder.mkdir(parents=True, exist_ok=True)
         storage.write_text(folder / "tokenizer.json", self._content)
-        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id}
+        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id, **self._ways}
         storage.write_json(folder / SETTINGS_FILE, settings)
 
     @classmethod
     def load(cls, folder: Path) -> HfTokenizer:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or has settings of a newer version.
+        """
         settings = storage.read_json(folder / SETTINGS_FILE)
-        return cls(folder / "tokenizer.json", context_length=settings["context_length"], pad_id=settings["pad_id"])
-
-
-def read_simple_vocabulary(file: Path, size: int = 49_408) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Read OpenAI's merges file: ids are the bytes, the bytes at a word's end, the merges, the two special tokens."""
-    try:
-        lines = gzip.decompress(file.read_bytes()).decode("utf-8").split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"cannot read {file}: {error}", hint="fetch the file again") from error
-    alphabet = list(bpe.byte_characters().values())
-    room = size - 2 * len(alphabet) - 2
-    merges = _parse_merges(lines[1 : 1 + room], file)
-    tokens = [*alphabet, *(character + END_OF_WORD for character in alphabet)]
-    tokens += [left + right for left, right in merges]
-    return {token: index for index, token in enumerate([*tokens, START, END])}, merges
-
-
-def _read_pair(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    vocabulary = storage.read_json(folder / "vocab.json")
-    if not isinstance(vocabulary, dict) or not all(isinstance(value, int) for value in vocabulary.values()):
-        raise CheckpointError(f"{folder / 'vocab.json'} is not a table of token: id", hint="fetch the file again")
-    lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
-    if lines[0].startswith("#version"):
-        lines = lines[1:]
-    return vocabulary, _parse_merges(lines, folder / "merges.txt")
-
-
-def _read_tokenizer_json(file: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    content = storage.read_json(file)
-    model = content.get("model", {}) if isinstance(content, dict) else {}
-    if model.get("type") != "BPE" or model.get("end_of_word_suffix") != END_OF_WORD:
-        raise CheckpointError(
-            f"{file} is not a CLIP tokenizer (byte-level BPE with {END_OF_WORD!r})",
-            hint="put vocab.json and merges.txt of the CLIP model beside the weights",
-        )
-    vocabulary = dict(model["vocab"])
-    for token in content.get("added_tokens", []):
-        vocabulary.setdefault(token["content"], token["id"])
-    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
-    return vocabulary, [(left, right) for left, right in merges]
-
-
-def _parse_merges(lines: Sequence[str], file: Path) -> list[tuple[str, str]]:
-    merges = []
-    for number, line in enumerate(lines, start=2):
-        parts = line.rstrip("\r").split(" ")
-        if parts == [""]:
-            continue
-        if len(parts) != 2:
-            raise CheckpointError(f"{file}, line {number}: not a pair of tokens", hint="fetch the file again")
-        merges.append((parts[0], parts[1]))
-    return merges
-
-
-def _check(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
-    missing = [token for token in (START, END) if token not in vocabulary]
-    if missing:
-        raise CheckpointError(
-            f"the vocabulary lacks the special token {' and '.join(missing)}, where texts are read off",
-            hint="use the tokenizer files of the same checkpoint",
-        )
-    if len(set(vocabulary.values())) != len(vocabulary) or min(vocabulary.values()) < 0:
-        raise CheckpointError(
-            "two tokens of the vocabulary have the same id, or an id is negative", hint="restore vocab.json"
-        )
-    for left, right in merges:
-        unknown = [piece for piece in (left, right, left + right) if piece not in vocabulary]
-        if unknown:
+        known = ("kind", "context_length", "pad_id", "rule", "padding", "truncation")
+        if (
+            not isinstance(settings, dict)
+            or set(settings) - set(known)
+            or not {"context_length", "pad_id"} <= set(settings)
+        ):
             raise CheckpointError(
-                f"the merge {left!r} + {right!r} needs the token {unknown[0]!r}, which the vocabulary lacks",
-                hint="vocab.json and merges.txt do not belong together; use those of one checkpoint",
+                f"{folder / SETTINGS_FILE} does not hold the settings {', '.join(known)}",
+                hint="restore the file, or update glotclip",
             )
+        return cls(folder / "tokenizer.json", **{key: settings[key] for key in known[1:] if key in settings})
+
+
+def _without_charsmap(content: str) -> tuple[str, Charsmap | None]:
+    """Take the table of replaced characters out of a ``tokenizer.json``, to apply it as SentencePiece does."""
+    table = json.loads(content)
+    normalizer = table.get("normalizer") or {}
+    steps = normalizer.get("normalizers", [normalizer]) if normalizer else []
+    maps = [step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"]
+    if len(maps) > 1:
+        raise ValueError("it has several tables of replaced characters")
+    kept = [step for step in steps if step["type"] != "Precompiled"]
+    table["normalizer"] = {"type": "Sequence", "normalizers": kept} if kept else None
+    charsmap = Charsmap(base64.b64decode(maps[0])) if maps and maps[0] else None
+    return json.dumps(table, ensure_ascii=False), charsmap
 
 
 def _all_text(texts: Sequence[str]) -> Sequence[str]:

@@ -31,9 +31,19 @@ def read_folder(folder: Path, stem: str) -> dict[str, torch.Tensor]:
         index = folder / f"{name}.index.json"
         if index.exists():
             return _read_shards(folder, index)
-    raise CheckpointError(
-        f"{folder} holds no weights ({stem}.safetensors or {pickled}.bin)", hint="fetch the checkpoint again"
-    )
+    raise _no_weights(folder, f"{stem}.safetensors or {pickled}.bin")
+
+
+def _no_weights(folder: Path, wanted: str) -> CheckpointError:
+    """The error for a folder without weights that can be read; it names those of other forms."""
+    endings = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack", ".ckpt")
+    others = sorted(file.name for file in folder.iterdir() if file.name.endswith(endings))
+    if others:
+        return CheckpointError(
+            f"{folder} holds no weights that can be read ({wanted}); it has {', '.join(others[:4])}",
+            hint=f"fetch {wanted.split(' or ')[0]} of the same checkpoint, or rename the file if it is that one",
+        )
+    return CheckpointError(f"{folder} holds no weights ({wanted})", hint="fetch the checkpoint again")
 
 
 def read_file(file: Path) -> dict[str, torch.Tensor]:
@@ -51,11 +61,26 @@ def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:
         names = sorted(set(weight_map.values()))
     except (DataError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is not an index of shards", hint="fetch the checkpoint again") from error
-    tensors: dict[str, torch.Tensor] = {}
     for name in names:
         if Path(name).name != name:
             raise CheckpointError(f"{index} points outside its folder: {name}", hint="do not use this checkpoint")
-        tensors.update(read_file(folder / name))
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} of its {len(names)} shards of weights: {', '.join(missing[:4])}",
+            hint="fetch the checkpoint again; a download was perhaps cut short",
+        )
+    tensors: dict[str, torch.Tensor] = {}
+    for name in names:
+        shard = read_file(folder / name)
+        absent = [key for key, place in weight_map.items() if place == name and key not in shard]
+        if absent:
+            raise CheckpointError(
+                f"{folder / name} is the wrong shard: it lacks {', '.join(sorted(absent)[:4])}, which {index.name} "
+                "puts there",
+                hint="fetch index and shards again, of one checkpoint",
+            )
+        tensors.update(shard)
     return tensors
 
 

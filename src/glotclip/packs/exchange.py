@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import normalise
+from glotclip.languages import check_installed, normalise
 from glotclip.methods.part import PackState, Part
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.ownership import check_new
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest
 from glotclip.packs.pack import write_pack
 from glotclip.packs.polyglot import Polyglot
+from glotclip.textforms import DEFAULT
 
 
 def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | None = None) -> Path:
@@ -26,10 +28,12 @@ def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | No
             mean, else ``CLIPTextModel``.
 
     Raises:
-        LanguageError: if no pack provides the language.
+        LanguageError: if no pack provides the language, or one near to it.
         ConfigError: if the pack holds more than one LoRA.
+        StorageError: if the folder exists.
     """
-    code = normalise(lang)
+    check_new(folder)
+    code = check_installed(lang, polyglot.languages)
     pack = polyglot.pack_of(code)
     if pack is None:
         raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(polyglot.packs)}")
@@ -53,7 +57,9 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
         CheckpointError: if it is no LoRA for this base's text tower.
         ConfigError: if the folder's base is another one.
         LanguageError: if the folder has the language already, or it is the base's own.
+        StorageError: if ``out`` holds anything that glotclip did not make.
     """
+    out.check(())
     code = normalise(lang)
     if code in base.languages:
         raise LanguageError(f"{code!r} is the base's own language", hint="packs teach other languages")
@@ -62,7 +68,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
     with out.locked():
         exists = PolyglotFolder.is_one(out.path)
         record = out.read() if exists else FolderRecord(
-            base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=source)
+            base=BaseSource.of(base, source, out.path)
         )  # fmt: skip
         if record.base.fingerprint != base.fingerprint:
             raise ConfigError(f"{out.path} was made for {record.base.name}", hint="choose another --out")
@@ -73,6 +79,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
             out.path / relative, state, name=code, method="lora", learnt=(code,), base=base,
             settings={"targets": list(part.targets), "rank": part.rank, "alpha": part.alpha},
             data={code: {"name": f"peft adapter {folder.name}", "licence": "unknown"}}, scores={},
+            text_forms={code: DEFAULT},
         )  # fmt: skip
         out.commit(record.model_copy(update={"packs": {**record.packs, code: relative}}))
     return manifest

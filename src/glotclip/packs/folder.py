@@ -4,16 +4,18 @@
     OUT/packs/<name>-<n>/      a pack; a changed pack is a new folder with the next number
     OUT/.memory/<n>.safetensors  what a strategy against forgetting remembers of the tasks so far
     OUT/.run/                  what an unfinished run needs to go on
+    OUT/.glotclip/             the lock, and the list of what glotclip made here (:mod:`glotclip.ownership`)
 
-Whoever reads sees the state of one ``polyglot.json``: the old one until the new one is in place. Folders that
-it does not name are leftovers of a killed run and are removed by the next one.
+Whoever reads sees the state of one ``polyglot.json``: the old one until the new one is in place. Packs that glotclip
+made and the record does not name are leftovers of a killed run and are removed by the next one.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,27 +23,23 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
-from glotclip.errors import CheckpointError, FingerprintError, LanguageError, PackError, StorageError
-from glotclip.languages import normalise
+from glotclip.errors import LanguageError, PackError, StorageError
+from glotclip.languages import normalise, resolve
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.ownership import LEDGER, PRIVATE, Workplace
+from glotclip.packs.base_source import BaseSource as BaseSource
+from glotclip.packs.base_source import absolute
 from glotclip.packs.manifest import Manifest
-from glotclip.packs.pack import LanguagePack, read_manifest
+from glotclip.packs.pack import LanguagePack, read_manifest, remove_pack_files
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import disk_errors, read_json, write_json
 
+Base = DualEncoder | Polyglot | str | Path
 FORMAT = 1
 RECORD = "polyglot.json"
-MEMORIES = ".memory"
+MEMORIES, RUN = ".memory", ".run"
+OUTPUTS = ("config.json", "log.jsonl", "results.json", "report.md", "report.html", "skipped.txt")
 _MEMORY = re.compile(r"\d+\.safetensors|\..*\.part")
-_LEFTOVER = re.compile(r"[\w-]+-\d+|\..*\.part")  # a pack, or one that was being written
-
-
-class BaseSource(Settings):
-    """The base, and where to load it from: a built-in name, a hub id, or an absolute path."""
-
-    name: str
-    fingerprint: str
-    source: str
 
 
 class RunRecord(Settings):
@@ -85,7 +83,28 @@ class PolyglotFolder:
     @property
     def run_folder(self) -> Path:
         """Where an unfinished run keeps its checkpoint and logs."""
-        return self.path / ".run"
+        return self.path / RUN
+
+    @property
+    def workplace(self) -> Workplace:
+        """What glotclip made in the folder."""
+        return Workplace(self.path, "polyglot")
+
+    def check(self, names: Iterable[str] = OUTPUTS, inputs: Iterable[Path | str | None] = ()) -> None:
+        """Raise an error unless glotclip may write here: the folder is new, empty, or one it made; changes nothing.
+
+        Args:
+            names: files that will be written besides the packs.
+            inputs: files and folders that are read, which the folder must neither be nor lie in.
+
+        Raises:
+            StorageError: if something else lies here, or in the place of a file to be written.
+            PackError: if there is a ``polyglot.json`` that is none.
+        """
+        recorded = os.path.lexists(self.path / RECORD) and self.read() is not None
+        listed = (self.path / PRIVATE / LEDGER).exists()
+        places = (*names, RUN, MEMORIES) if listed else names
+        self.workplace.check(places, inputs, adopt=recorded)
 
     def read(self) -> FolderRecord:
         """Read ``polyglot.json``; a damaged or newer one is a :class:`PackError`."""
@@ -103,37 +122,55 @@ class PolyglotFolder:
             ) from error
 
     def commit(self, record: FolderRecord) -> None:
-        """Make ``record`` the state of the folder. This is the one moment at which anything changes for readers."""
+        """Make ``record`` the state of the folder. This is the one moment at which anything changes for readers.
+
+        Raises:
+            PackError: if there is a ``polyglot.json`` that is none of ours.
+        """
+        if os.path.lexists(self.path / RECORD):
+            self.workplace.adopt_folders(self.read().packs.values())
+        self.workplace.adopt_folders(record.packs.values())
         write_json(self.path / RECORD, record.model_dump(mode="json"))
 
-    def load_base(self, base: DualEncoder | None = None) -> DualEncoder:
+    def load_base(self, base: Base | None = None) -> DualEncoder:
         """Load the base that the folder names, or check that ``base`` is the one."""
+        return self.find_base(base)[0]
+
+    def find_base(self, base: Base | None = None) -> tuple[DualEncoder, str]:
+        """Load the base, and return it with where it is loaded from.
+
+        Args:
+            base: the base, a model on it, or where either lies, if it is not where the folder says.
+
+        Raises:
+            CheckpointError: if it cannot be found or read.
+            FingerprintError: if it has other weights than the packs were made for.
+        """
         from glotclip.models.checkpoints import load_base
 
         reference = self.read().base
         if base is None:
-            try:
-                base = load_base(reference.source)
-            except CheckpointError as error:
-                raise CheckpointError(
-                    f"{self.path} needs the base {reference.name}, which could not be loaded: {error.message}",
-                    hint=f"put it back, or pass it: glotclip.load({str(self.path)!r}, base=…). {error.hint}",
-                ) from error
-        if base.fingerprint != reference.fingerprint:
-            raise FingerprintError(
-                f"{self.path} was made for {reference.name} ({reference.fingerprint}); "
-                f"{reference.source} now has other weights ({base.fingerprint})",
-                hint="restore the original base, or extend the new one from the start",
-            )
-        return base
+            return reference.find(self.path, load_base)
+        if isinstance(base, Polyglot):
+            found, source = base.base, base.source
+        elif isinstance(base, DualEncoder):
+            found, source = base, reference.source
+        elif self.is_one(base):
+            found, source = PolyglotFolder(base).find_base()
+        else:
+            source = absolute(str(base))
+            found = load_base(source)
+        if found.fingerprint != reference.fingerprint:
+            raise reference.other_weights(self.path, source, found.fingerprint)
+        return found, source
 
-    def load(self, base: DualEncoder | None = None) -> Polyglot:
-        """Open base and packs."""
-        base = self.load_base(base)
+    def load(self, base: Base | None = None) -> Polyglot:
+        """Open base and packs; ``base`` as for :meth:`find_base`."""
+        encoder, source = self.find_base(base)
         record = self.read()
         while True:
             try:
-                return Polyglot(base, self._open(record, base), source=record.base.source)
+                return Polyglot(encoder, self._open(record, encoder), source=source)
             except (PackError, OSError):
                 fresh = self.read()  # a run may have replaced a pack since: then that is the state to read
                 if fresh == record:
@@ -154,12 +191,14 @@ class PolyglotFolder:
             LanguageError: if no pack has the language, or its pack also carries others: a table that several
                 languages have shaped cannot be taken apart. The pack's own name removes it as a whole.
         """
+        self.read()
         with self.locked():
             record, manifests = self.read(), self.manifests()
             if lang in manifests:
                 name = lang
             else:
-                code = normalise(lang)
+                taught = [code for manifest in manifests.values() for code in manifest.languages]
+                code = resolve(lang, taught, near=True) or normalise(lang)
                 name = next((name for name, manifest in manifests.items() if code in manifest.languages), "")
                 if not name:
                     raise LanguageError(
@@ -190,10 +229,16 @@ class PolyglotFolder:
         )
 
     def next_folder(self, name: str, record: FolderRecord) -> str:
-        """The folder for the next version of a pack, relative to this one."""
-        current = record.packs.get(name, f"packs/{name}-0")
-        number = int(current.rpartition("-")[2]) + 1
-        return f"packs/{name}-{number}"
+        """The folder for the next version of a pack, relative to this one; what a killed run left there goes."""
+        number = int(record.packs.get(name, "-0").rpartition("-")[2]) + 1
+        while True:
+            relative = f"packs/{name}-{number}"
+            if relative in self.workplace.folders:
+                self._remove_pack(relative)
+            if not os.path.lexists(self.path / relative):
+                self.workplace.claim_folder(relative)
+                return relative
+            number += 1  # there is something of the user's
 
     def next_memory(self, record: FolderRecord) -> str:
         """The file for what a strategy remembers after the next task, relative to this one."""
@@ -201,10 +246,20 @@ class PolyglotFolder:
         number = int(Path(current).stem) + 1 if current else 1
         return f"{MEMORIES}/{number}.safetensors"
 
+    def open_run(self) -> None:
+        """Make an empty place for what an unfinished run needs."""
+        self.close_run()
+        self.workplace.claim_folder(RUN)
+
+    def close_run(self) -> None:
+        """Remove what an unfinished run needed."""
+        if RUN in self.workplace.folders:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+            self.workplace.release_folder(RUN)
+
     def sweep(self) -> None:
-        """Delete packs and memories that the record does not name, and nothing that is neither."""
-        packs, record = self.path / "packs", self.read()
-        used = {self.path / folder for folder in record.packs.values()}
+        """Delete packs that glotclip made and memories, where the record does not name them, and nothing else."""
+        record = self.read()
         memories = self.path / MEMORIES
         for file in memories.glob("*"):
             named = record.run and record.run.memory and file == self.path / record.run.memory
@@ -212,18 +267,32 @@ class PolyglotFolder:
                 file.unlink()
         if memories.is_dir() and not any(memories.iterdir()):
             memories.rmdir()
-        for folder in packs.iterdir() if packs.is_dir() else ():
-            if folder.is_dir() and folder not in used and _LEFTOVER.fullmatch(folder.name):
-                shutil.rmtree(folder)
+        for folder in self.workplace.folders:
+            if folder.startswith("packs/") and folder not in record.packs.values():
+                self._remove_pack(folder)
+
+    def _remove_pack(self, relative: str) -> None:
+        """Remove a pack that glotclip made, and what is left of writing it; files put there by others stay."""
+        folder = self.path / relative
+        left = re.compile(rf"\.{re.escape(folder.name)}\.\w+\.part")
+        places = [folder, *(each for each in folder.parent.glob(".*.part") if left.fullmatch(each.name))]
+        for place in places:
+            if place.is_dir() and not place.is_symlink():
+                remove_pack_files(place)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+        self.workplace.release_folder(relative)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder against other writers; readers need no lock."""
+        """Hold the folder against other writers; readers need no lock. See :meth:`check` for what is refused."""
         from filelock import FileLock, Timeout
 
+        self.check(())
+        existed, workplace = self.path.is_dir(), self.workplace
         with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
+            workplace.private.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(workplace.private / ".lock")
             try:
                 lock.acquire(timeout=0)
             except Timeout as error:
@@ -231,9 +300,15 @@ class PolyglotFolder:
                     f"another process is writing to {self.path}", hint="wait for it, or choose another --out"
                 ) from error
         try:
+            if not (workplace.private / LEDGER).exists():
+                workplace.claim()
+                packs = self.read().packs.values() if self.is_one(self.path) else ()
+                older = (place for place in (RUN, MEMORIES) if (self.path / place).is_dir())
+                workplace.adopt_folders([*packs, *older])
             yield
         finally:
             lock.release()
+            workplace.leave(existed=existed)
 
     def _open(self, record: FolderRecord, base: DualEncoder) -> list[LanguagePack]:
         return [LanguagePack.load(self.path / folder, base) for folder in record.packs.values()]

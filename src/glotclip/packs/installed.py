@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from glotclip.methods.part import Route
 from glotclip.models.pathway import Pathway
 from glotclip.models.text_tower import TextTower
+from glotclip.packs.guess import Guesser
+from glotclip.packs.language_profile import built_in
 from glotclip.packs.pack import LanguagePack
 
 MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
@@ -38,6 +41,12 @@ class Installed:
         }
         self.languages = (*(code for code in own if code not in self.routes), *self.routes)
         self._merged: MergedRoutes = MergedRoutes() if before is None else before._merged.only(self.routes)
+
+    @cached_property
+    def guesser(self) -> Guesser:
+        """Guesses a text's language among those installed; threads may make it twice, alike."""
+        taught = {code: profile for pack in self.packs.values() for code, profile in pack.profiles.items()}
+        return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
 
     def pathway(self, lang: str, text: TextTower) -> Pathway | None:
         """The way of a language for serving, on the tower ``text``; None is the base's own."""

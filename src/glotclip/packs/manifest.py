@@ -8,7 +8,7 @@ from pydantic import Field
 
 from glotclip.config import Settings
 
-FORMAT = 1
+FORMAT = 2  # 1: packs without profiles of their languages, and without text forms
 
 
 class BaseReference(Settings):
@@ -50,8 +50,12 @@ class Manifest(Settings):
     added_tokens: int
     vocab_size: int
     tokenizer: str = Field(description="identity of the tokenizer, additions included")
+    text_forms: dict[str, str] = Field(
+        default_factory=dict, description="per language, the form texts are brought to; not named: as they are"
+    )
     settings: dict[str, Any] = Field(description="the resolved settings of the last run that changed the pack")
     data: dict[str, Any] = Field(description="dataset and licence of each language's training captions")
     scores: dict[str, Any] = Field(default_factory=dict, description="per language, as evaluated when it was made")
+    profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
     glotclip: str
     created: str

@@ -6,8 +6,9 @@ checked, and each disagreement is an error of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from pydantic import ValidationError
 
 from glotclip import __version__
-from glotclip.errors import DataError, FingerprintError, GlotclipError, PackError
+from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
 from glotclip.methods.acquirer import Acquirer
 from glotclip.methods.adapter import Adapter
 from glotclip.methods.coda_prompt import CodaPrompt
@@ -31,10 +32,13 @@ from glotclip.methods.prompt import HardPrompt, SoftPrompt
 from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.packs import language_profile
 from glotclip.packs.card import model_card
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
 from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
+from glotclip.textforms import NONE, TextForm, form_named
 
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
@@ -54,6 +58,7 @@ class LanguagePack:
     manifest: Manifest
     state: PackState
     folder: Path | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)  # of the languages whose texts are known
 
     @property
     def name(self) -> str:
@@ -64,6 +69,10 @@ class LanguagePack:
     def languages(self) -> tuple[str, ...]:
         """The languages that take their way through this pack."""
         return self.manifest.languages
+
+    def text_form(self, lang: str) -> TextForm:
+        """The form that texts of one of its languages are brought to: the one they were learnt in."""
+        return TextForm(self.manifest.text_forms.get(lang, NONE))
 
     @classmethod
     def load(cls, folder: Path | str, base: DualEncoder) -> LanguagePack:
@@ -77,7 +86,8 @@ class LanguagePack:
         manifest = read_manifest(folder)
         check_base(manifest, base)
         parts = _parts(manifest, read_weights(folder, manifest), base)
-        return cls(manifest, PackState(manifest.languages, _tokenizer(folder, manifest, base), parts), folder)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), parts)
+        return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
 def check_base(manifest: Manifest, base: DualEncoder) -> None:
@@ -107,11 +117,16 @@ def read_manifest(folder: Path) -> Manifest:
             hint="pip install -U glotclip",
         )
     try:
-        return Manifest.model_validate(content)
+        manifest = Manifest.model_validate(content)
+        for name in manifest.text_forms.values():
+            form_named(name)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
+    except ConfigError as error:
+        raise PackError(f"{folder / MANIFEST}: {error.message}", hint=error.hint) from error
+    return manifest
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
@@ -158,10 +173,13 @@ def write_pack(
     settings: Mapping[str, Any],
     data: Mapping[str, Any],
     scores: Mapping[str, Any],
+    profiles: Mapping[str, Profile] | None = None,
+    text_forms: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
 
-    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack.
+    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack. ``profiles`` are
+    those of the languages whose texts are at hand.
     """
     half = settings.get("store") == "fp16"
     tensors = {
@@ -174,6 +192,8 @@ def write_pack(
     vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
+        if profiles:
+            language_profile.write_profiles(aside / language_profile.FILE, profiles)
         manifest = Manifest(
             name=name,
             method=method,
@@ -192,9 +212,11 @@ def write_pack(
             added_tokens=len(vocabulary.tokens) if vocabulary else 0,
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
+            text_forms=dict(text_forms or {}),
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
+            profile=file_sha256(aside / language_profile.FILE) if profiles else None,
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -211,8 +233,20 @@ def write_pack(
     return manifest
 
 
+def remove_pack_files(folder: Path) -> None:
+    """Remove a pack's files, and its folder if nothing else lies in it."""
+    own = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
+    for place, names in ((folder / FOREIGN, TOKENIZER_FILES), (folder, own)):
+        for file in place.iterdir() if place.is_dir() and not place.is_symlink() else ():
+            if file.name in names or any(re.fullmatch(rf"\.{re.escape(n)}\.\w+\.part", file.name) for n in names):
+                file.unlink()
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            place.rmdir()
+
+
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a pack, and the model card that follows from it."""
+    manifest = manifest.model_copy(update={"format": FORMAT})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     write_text(folder / CARD, model_card(manifest))
 
@@ -251,6 +285,18 @@ def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer
     if tokenizer.identity != manifest.tokenizer:
         raise PackError(f"{path} is not the tokenizer that the manifest names", hint="get the pack again")
     return tokenizer
+
+
+def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
+    """The profiles of a pack's languages; none where it was made without."""
+    if manifest.profile is None:
+        return {}
+    path = folder / language_profile.FILE
+    if not path.exists():
+        raise PackError(f"{path} is missing", hint="get the pack again")
+    if file_sha256(path) != manifest.profile:
+        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+    return language_profile.read_profiles(path)
 
 
 def _parts(manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder) -> dict[str, tuple[Part, ...]]:

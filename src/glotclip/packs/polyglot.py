@@ -8,8 +8,11 @@ Shapes: M texts, N images, E embedding.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +21,21 @@ from PIL import Image
 from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError
-from glotclip.languages import check_installed, detect, normalise
+from glotclip.errors import ConfigError, LanguageError, TruncationWarning
+from glotclip.languages import check_installed, normalise, resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.windows import windows
+from glotclip.packs.guess import Guess
 from glotclip.packs.installed import Installed
 from glotclip.packs.pack import LanguagePack, check_base
 from glotclip.packs.sharing import SharedLock
 
+Long = Literal["cut", "mean"]
 Picture = str | Path | Image.Image
 AUTO = "auto"
 _VIDEOS = 8
+_NAMED = 12  # names that repr shows
 
 
 class Polyglot:
@@ -48,6 +55,9 @@ class Polyglot:
         self._moving = SharedLock()  # shared by whoever computes, held alone by whoever moves the weights
         for pack in packs:
             self.add_pack(pack)
+
+    def __repr__(self) -> str:
+        return f"Polyglot(base={self.base.name!r}, languages={_few(self.languages)}, packs={_few(list(self.packs))})"
 
     @property
     def languages(self) -> list[str]:
@@ -110,45 +120,87 @@ class Polyglot:
         """
         with self._changing.alone():
             packs = self._installed.packs
-            code = lang if lang in packs else normalise(lang)
-            pack = packs.get(code) or self.pack_of(code)
+            taught = self._installed.by_language
+            code = lang if lang in packs else resolve(lang, list(taught), near=True) or normalise(lang)
+            pack = packs.get(code) or taught.get(code)
             if pack is None:
                 installed = ", ".join(packs) or "none"
                 raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
             self._install({name: other for name, other in packs.items() if other is not pack})
         return pack
 
+    def save(self, folder: Path | str, *, with_base: bool | None = None) -> Path:
+        """Write the model with the packs it has now; see :func:`glotclip.packs.saving.save_polyglot`."""
+        from glotclip.packs.saving import save_polyglot
+
+        return save_polyglot(self, folder, with_base=with_base)
+
     def pack_of(self, lang: str) -> LanguagePack | None:
-        """The pack that provides a language, or None where the base does."""
+        """The pack that provides an installed language, or None where the base does."""
         return self._installed.by_language.get(lang)
 
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
-        pack = self.pack_of(lang)
+        pack = self.pack_of(resolve(lang, self.languages) or lang)
         return pack is not None and pack.manifest.settings.get("text") == "to-english"
 
     @torch.inference_mode()
     def encode_text(
-        self, texts: str | Sequence[str], lang: str | Sequence[str] = "en", *, precision: str = "fp32"
+        self,
+        texts: str | Sequence[str],
+        lang: str | Sequence[str] = "en",
+        *,
+        precision: str = "fp32",
+        long: Long = "cut",
     ) -> torch.Tensor:
         """Encode texts as normalised features (M, E), float32.
 
+        Texts are first brought to the form that their language was learnt in (:mod:`glotclip.textforms`).
+
         Args:
             texts: M texts; a single string counts as one.
-            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones.
+            lang: the language of all of them, or one code a text; "auto" guesses among the installed ones, and where
+                the guess is not sure, the feature is the normalised mean of those under the likely languages, each
+                weighted by its probability.
             precision: "fp32", "bf16", "fp16" or "auto" for the computation; the result is float32 in any case.
+            long: what becomes of texts with more tokens than the context: "cut" drops their ends, with a
+                :class:`TruncationWarning`; "mean" reads them in windows and averages the windows' features.
 
         Raises:
             LanguageError: if a language is unknown or not installed; the error names those that are.
         """
+        features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
+        if cut:
+            limit, hint = self.base.tokenizer.context_length, "long='mean' reads them whole"
+            warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
+        return features
+
+    @torch.inference_mode()
+    def encode_counted(
+        self, texts: str | Sequence[str], lang: str | Sequence[str], *, precision: str = "fp32", long: Long = "cut"
+    ) -> tuple[torch.Tensor, int]:
+        """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
+        if long not in get_args(Long):
+            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
         texts = [texts] if isinstance(texts, str) else list(texts)
         with self._moving.shared():
             now = self._installed
             features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
-            for code, rows in self._by_language(now, texts, lang).items():
-                part = self._encode(now, [texts[row] for row in rows], code, precision)
-                features[torch.as_tensor(rows, device=features.device)] = F.normalize(part, dim=-1)
-        return features
+            shares = _shares(now, texts, lang)
+            by_language: dict[str, list[int]] = {}
+            for row, weights in enumerate(shares):
+                for code in weights:
+                    by_language.setdefault(code, []).append(row)
+            cut: set[int] = set()
+            for code, rows in by_language.items():
+                part, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
+                weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
+                features[torch.as_tensor(rows, device=features.device)] += weight * F.normalize(part, dim=-1)
+                cut.update(rows[place] for place in lost)
+            several = [row for row, weights in enumerate(shares) if len(weights) > 1]
+            fused = torch.as_tensor(several, dtype=torch.long, device=features.device)
+            features[fused] = F.normalize(features[fused], dim=-1)
+        return features, len(cut)
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
@@ -159,15 +211,30 @@ class Polyglot:
         """
         with self._moving.shared():
             now = self._installed
-            return self._encode(now, texts, check_installed(lang, now.languages), precision)
+            return self._encode(now, texts, check_installed(lang, now.languages), precision, "cut")[0]
 
-    def _encode(self, now: Installed, texts: Sequence[str], lang: str, precision: str) -> torch.Tensor:
-        """What :meth:`encode_raw` gives with these packs installed; ``lang`` is one of their languages."""
+    def _encode(
+        self, now: Installed, texts: Sequence[str], lang: str, precision: str, long: Long
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Raw features (M, E) with these packs installed, of one of their languages, and which texts were cut."""
         pack = now.by_language.get(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
-        chosen = choose_precision(precision, self.base.device)
-        pathway = now.pathway(lang, self.base.text)
-        return self.base.encode_tokens(tokenizer.encode(texts), pathway, precision=chosen)
+        form = pack.text_form(lang) if pack else self.base.text_form
+        encode = partial(
+            self.base.encode_tokens,
+            pathway=now.pathway(lang, self.base.text),
+            precision=choose_precision(precision, self.base.device),
+        )
+        texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
+        tokens = tokenizer.encode(texts)
+        features = encode(tokens)
+        if long == "cut" or not tokens.truncated:
+            return features, list(tokens.truncated)
+        pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
+        each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
+        sizes = [len(some) for some in pieces.values()]
+        features[list(pieces)] = torch.stack([some.mean(dim=0) for some in torch.split(each, sizes)])
+        return features, []
 
     @torch.inference_mode()
     def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
@@ -225,8 +292,15 @@ class Polyglot:
         return F.normalize(texts, dim=-1) @ F.normalize(images, dim=-1).T
 
     def detect(self, texts: Sequence[str]) -> list[str]:
-        """Guess each text's language among the installed ones."""
-        return detect(texts, self.languages)
+        """Guess each text's language among the installed ones; :meth:`guess` also says how sure that is."""
+        return [guess.lang for guess in self.guess(texts)]
+
+    def guess(self, texts: Sequence[str]) -> list[Guess]:
+        """Guess each text's language among the installed ones, with the probability of each.
+
+        The script decides first, then the texts that the packs were taught on; see :mod:`glotclip.packs.guess`.
+        """
+        return self._installed.guesser.guess(texts)
 
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
@@ -237,22 +311,6 @@ class Polyglot:
         with torch.inference_mode():
             return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
 
-    def _by_language(self, now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> dict[str, list[int]]:
-        if isinstance(lang, str):
-            auto = lang == AUTO
-            codes = detect(texts, now.languages) if auto else [check_installed(lang, now.languages)] * len(texts)
-        else:
-            known = {code: check_installed(code, now.languages) for code in dict.fromkeys(lang)}
-            codes = [known[code] for code in lang]
-        if len(codes) != len(texts):
-            raise ConfigError(
-                f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
-            )
-        rows: dict[str, list[int]] = {}
-        for row, code in enumerate(codes):
-            rows.setdefault(code, []).append(row)
-        return rows
-
     def _install(self, packs: Mapping[str, LanguagePack]) -> None:
         self._installed = Installed(packs, self.base.languages, self._installed)
 
@@ -261,3 +319,23 @@ def _move(pack: LanguagePack, device: torch.device | str) -> None:
     for parts in pack.state.parts.values():
         for part in parts:
             part.to(device)
+
+
+def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:
+    """The languages that each text is encoded under, and their weights, which add up to 1."""
+    codes = [lang] * len(texts) if isinstance(lang, str) else list(lang)
+    if len(codes) != len(texts):
+        raise ConfigError(
+            f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
+        )
+    said = [lang] if isinstance(lang, str) else codes  # a wrong code is an error without any text, too
+    known = {code: {check_installed(code, now.languages): 1.0} for code in dict.fromkeys(said) if code != AUTO}
+    unknown = [row for row, code in enumerate(codes) if code == AUTO]
+    guesses = dict(zip(unknown, now.guesser.guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
+    return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]
+
+
+def _few(names: Sequence[str]) -> str:
+    """A list for people: of many names the first, and how many there are."""
+    shown = ", ".join(names[:_NAMED])
+    return f"[{shown}]" if len(names) <= _NAMED else f"[{shown}, … {len(names)} in all]"

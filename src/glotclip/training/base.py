@@ -210,6 +210,7 @@ def train_emoji_base(
         preprocess=tower.preprocess,
         logit_scale=1 / float(learner.temperature.detach()),
         recommended=RECOMMENDED,
+        text_form="unicode-1+curly",  # as CLDR writes: woman’s hat
     )
     return encoder.round_to(torch.float16), result  # what is shipped is what was measured
 

@@ -19,8 +19,10 @@ from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import BadRow, Corpus, Row
 from glotclip.errors import DataError
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.textforms import visible
 
 Progress = Callable[[str, int, int], None]
+Form = Callable[[str], str]
 PIVOT = "en"  # the language whose features the cross-lingual loss pulls towards
 
 
@@ -37,6 +39,7 @@ class Captions:
         facts: name, licence and size of the data, for the pack's manifest.
         bad: pictures and videos that could not be read, or not to their end.
         partners: the texts they are aligned with, where those are encoded in every step; else empty.
+        partners_cut: how many of the texts that the frozen base encodes are longer than its context.
     """
 
     texts: tuple[str, ...]
@@ -46,6 +49,7 @@ class Captions:
     facts: dict[str, Any]
     bad: tuple[BadRow, ...] = ()
     partners: tuple[str | None, ...] = ()
+    partners_cut: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -71,6 +75,8 @@ def collect(
     with_images: bool,
     partner_features: bool = True,
     partner_texts: bool = False,
+    form: Form = str,
+    partner_form: Form = str,
     progress: Progress | None = None,
 ) -> Captions:
     """Gather the training captions of a language; features come from the cache or are computed into it.
@@ -84,12 +90,14 @@ def collect(
         partner_features: whether the objective needs, of the texts that captions are aligned with, the features
             under the frozen base.
         partner_texts: whether it needs those texts themselves, to encode them in every step.
+        form: brings captions to the form they are learnt in.
+        partner_form: likewise for the texts that they are aligned with.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
         DataError: if the language has no captions that the objective could use.
     """
-    rows = corpus.select(lang=language, split="train").rows
+    rows, unseen = _formed(corpus.select(lang=language, split="train").rows, corpus.name, form, partner_form)
     say = progress or (lambda what, done, total: None)
     frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
     texts = [_counterpart(row) if partner_texts else None for row in rows]
@@ -109,9 +117,28 @@ def collect(
         images=replace(images, rows=images.rows[useful]),
         groups=np.array([group_of(row) for row in kept], dtype=np.int64),
         facts={"name": corpus.name, "licence": corpus.licence, "captions": len(kept)},
-        bad=images.bad,
+        bad=(*unseen, *images.bad),
         partners=tuple(texts[place] for place in useful) if partner_texts else (),
+        partners_cut=_cut([_counterpart(row) for row in kept], base) if partner_features else 0,
     )
+
+
+def _formed(rows: Sequence[Row], source: str, form: Form, partner_form: Form) -> tuple[list[Row], tuple[BadRow, ...]]:
+    """Bring the texts of rows to their forms; rows without anything to see in their text are left out and listed."""
+    kept, unseen = [], []
+    for row in rows:
+        if not visible(row.text):
+            unseen.append(BadRow(source, None, f"nothing of the {row.lang} caption {row.text!r} is seen"))
+            continue
+        own = partner_form if row.lang == PIVOT else form
+        english = partner_form(row.english) if row.english is not None and visible(row.english) else None
+        kept.append(replace(row, text=own(row.text), english=english))
+    return kept, tuple(unseen)
+
+
+def _cut(texts: Sequence[str | None], base: DualEncoder) -> int:
+    """How many texts are longer than the base's context."""
+    return len(base.tokenizer.encode([text for text in texts if text is not None]).truncated)
 
 
 def _counterpart(row: Row) -> str | None:
@@ -122,7 +149,7 @@ def _counterpart(row: Row) -> str | None:
 def group_of(row: Row) -> int:
     """A number for the picture or video a row shows, the same in every language and run."""
     key = row.key or f"text:{_counterpart(row)}"
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True)
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], "big", signed=True)
 
 
 def _partners(rows: Sequence[Row], total: int, base: DualEncoder, cache: FeatureCache, say: Any) -> Features:

@@ -36,3 +36,14 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         raise CheckpointError(
             f"the checkpoint {path} cannot be read: {error}", hint="delete it; the task starts from its beginning"
         ) from error
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file is a checkpoint that a training saved; its tensors are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "identity" in json.loads(file.metadata()["facts"])
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+        return False

@@ -13,6 +13,7 @@ from glotclip.methods.part import PackState
 from glotclip.methods.settings import MethodSettings
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.textforms import NONE, TextForm, folds_any, form_for
 from glotclip.training.captions import Captions
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage, stages_of, steps_of
@@ -47,6 +48,12 @@ class Curriculum:
                 hint="use --set isolation=shared, or learn the languages one after another",
             )
 
+        if self.method_settings.fold != "none" and not folds_any(self.method_settings.fold, self.languages):
+            raise ConfigError(
+                f"fold={self.method_settings.fold} concerns none of {', '.join(self.languages)}",
+                hint="leave it out: simplified is for Chinese, latin for Serbian, Uzbek, Azerbaijani and Turkmen",
+            )
+
     @property
     def shared(self) -> bool:
         """Whether all tasks extend one pack."""
@@ -68,6 +75,15 @@ class Curriculum:
     def pack_name(self, task: Sequence[str]) -> str:
         """The pack that a task writes."""
         return SHARED if self.shared else task[0]
+
+    def text_form(self, code: str, base: DualEncoder) -> TextForm:
+        """The form in which captions of a language are learnt, and queries asked."""
+        settings = self.method_settings
+        if code in base.languages and settings.text_form != NONE:
+            return base.text_form
+        if settings.text == "to-english":
+            return form_for(code, settings.text_form, english=True)
+        return form_for(code, settings.text_form, settings.fold)
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings, for the record."""

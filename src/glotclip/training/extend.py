@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,15 @@ from typing import Any
 import torch
 
 from glotclip import __version__
-from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError
+from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
 from glotclip.methods.lesson import Lesson
 from glotclip.methods.part import PackState
-from glotclip.packs.folder import RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.folder import MEMORIES, RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import disk_errors, write_json, writing_folder
+from glotclip.storage import writing_folder
+from glotclip.textforms import TextForm
 from glotclip.threads import held_at
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import Curriculum
@@ -127,11 +130,10 @@ class Extension:
         self._check_new(record)
         scores = self._evaluate_start()
         packs = self._adopt(record)
-        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        self.folder.open_run()
         self._keepsake.keep()
-        base = self.start.base
         record = FolderRecord(
-            base=BaseSource(name=base.name, fingerprint=base.fingerprint, source=self.start.source),
+            base=self._source(),
             packs=packs,
             run=RunRecord(
                 identity=identity,
@@ -143,8 +145,12 @@ class Extension:
         )
         self.folder.commit(record)
         self.folder.sweep()
-        write_json(self.folder.path / "config.json", plan)
+        self.folder.workplace.write_json("config.json", plan)
         return record
+
+    def _source(self) -> BaseSource:
+        """The base, and where to find it."""
+        return BaseSource.of(self.start.base, self.start.source, self.folder.path)
 
     def _brought(self) -> dict[str, str]:
         """Checksums of the packs that come from elsewhere; those in the folder itself change as the run goes on."""
@@ -195,12 +201,9 @@ class Extension:
         """Bring the packs the run starts from into the folder; those that lie there already stay."""
         packs = dict(record.packs) if record else {}
         for name in self._brought():
-            target = self.folder.path / f"packs/{name}-1"
-            if target.exists():  # left by a run that was killed before its commit
-                shutil.rmtree(target)
-            with writing_folder(target) as aside:
+            packs[name] = self.folder.next_folder(name, FolderRecord(base=self._source()))
+            with writing_folder(self.folder.path / packs[name]) as aside:
                 shutil.copytree(self.start_folders[name], aside, dirs_exist_ok=True)
-            packs[name] = f"packs/{name}-1"
         return packs
 
     def _evaluate_start(self) -> dict[str, Any]:
@@ -221,7 +224,7 @@ class Extension:
         if record.run and not record.run.complete and self.world.leads:
             record = record.model_copy(update={"run": record.run.model_copy(update={"complete": True})})
             self.folder.commit(record)
-            shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+            self.folder.close_run()
         return record
 
     def _teach(self, task: tuple[str, ...], record: FolderRecord) -> FolderRecord:
@@ -245,7 +248,9 @@ class Extension:
             validate=self.hooks.validate,
             stop=self.hooks.stop,
             strategy=strategy,
+            text_form=self._text_form,
         )
+        self._warn_of_cut(task, lesson)
         result = teacher.teach(lesson, {code: self.captions[code] for code in task}, stages, steps)
         if self.world.leads:
             record = self._remember(strategy, record)
@@ -255,10 +260,39 @@ class Extension:
         wait_for_all(self.world)
         return self.folder.read()
 
+    def _text_form(self, code: str) -> TextForm:
+        return self.curriculum.text_form(code, self.start.base)
+
+    def _text_forms(self, task: Sequence[str], state: PackState, before: LanguagePack | None) -> dict[str, str]:
+        """The forms of a pack's languages: those learnt before keep theirs."""
+        kept = {} if before is None else {code: before.text_form(code).name for code in before.languages}
+        return {code: kept[code] if code in kept and code not in task else self._text_form(code).name
+                for code in state.languages}  # fmt: skip
+
+    def _warn_of_cut(self, task: Sequence[str], lesson: Lesson) -> None:
+        """Say how many captions, and how many texts they are aligned with, are longer than the context."""
+        if not self.world.leads:
+            return
+        limit, name = self.start.base.tokenizer.context_length, ", ".join(task)
+        own = [lesson.tokens[code] for code in task]
+        partners = [lesson.partners[code] for code in task if code in lesson.partners]
+        total = sum(len(tokens) for tokens in own)
+        for what, cut in (
+            (f"captions in {name}", sum(len(tokens.truncated) for tokens in own)),
+            (
+                f"texts that captions in {name} are aligned with",
+                sum(self.captions[code].partners_cut for code in task) + sum(len(p.truncated) for p in partners),
+            ),
+        ):
+            if cut:
+                warnings.warn(TruncationWarning(cut, total, limit, what=what), stacklevel=2)
+
     def _remember(self, strategy: Strategy, record: FolderRecord) -> FolderRecord:
         """Write what a strategy remembers, under a new number, and name it in the record that the task commits."""
         assert record.run is not None
         memory = self.folder.next_memory(record)
+        if strategy.name != Strategy.name:
+            self.folder.workplace.claim_folder(MEMORIES)
         if not remember(strategy, self.folder.path / memory):
             return record
         return record.model_copy(update={"run": record.run.model_copy(update={"memory": memory})})
@@ -266,11 +300,7 @@ class Extension:
     def _log(self, numbers: dict[str, Any]) -> None:
         """Append a step's numbers to ``log.jsonl``; steps repeated after a kill appear twice."""
         if self.world.leads:
-            with (
-                disk_errors(self.folder.path),
-                (self.folder.path / "log.jsonl").open("a", encoding="utf-8") as stream,
-            ):
-                stream.write(json.dumps(numbers) + "\n")
+            self.folder.workplace.append("log.jsonl", json.dumps(numbers))
         self.hooks.log(numbers)
 
     def _open_pack(self, record: FolderRecord, name: str) -> LanguagePack | None:
@@ -284,8 +314,6 @@ class Extension:
         curriculum, name = self.curriculum, self.curriculum.pack_name(task)
         relative = self.folder.next_folder(name, record)
         path = self.folder.path / relative
-        if path.exists():  # written by a run that was killed before its commit
-            shutil.rmtree(path)
         learnt = before.manifest.learnt if before else ()
         data = before.manifest.data if before else {}
         write_pack(
@@ -298,6 +326,8 @@ class Extension:
             settings=curriculum.settings(),
             data={**data, **{code: self.captions[code].facts for code in task}},
             scores={},
+            profiles=self._profiles(task, before),
+            text_forms=self._text_forms(task, state, before),
         )
         packs = {**record.packs, name: relative}
         scores = self._evaluate(packs, path)
@@ -314,6 +344,16 @@ class Extension:
         self.folder.sweep()
         return record, scores
 
+    def _profiles(self, task: tuple[str, ...], before: LanguagePack | None) -> dict[str, Profile]:
+        """What texts of the pack's languages look like, those of the task added to what earlier ones left."""
+        profiles = dict(before.profiles) if before else {}
+        if self.curriculum.settings().get("text") == "to-english":
+            return profiles  # what was taught are translations, which queries do not look like
+        for code in task:
+            learnt = Profile.learn(self.captions[code].texts)
+            profiles[code] = profiles[code].joined(learnt) if code in profiles else learnt
+        return profiles
+
     @property
     def _keepsake(self) -> Keepsake:
         return Keepsake(self.folder.path, self.folder.run_folder / "before")
@@ -326,13 +366,13 @@ class Extension:
             # What was learnt stays, and nothing is unfinished: another command may follow.
             self.folder.commit(record.model_copy(update={"run": record.run.model_copy(update={"complete": True})}))
         elif self._keepsake.had(RECORD):
-            self._keepsake.put_back()
+            self._keepsake.put_back(whole=False)
         else:  # the run made the folder's record; what it names goes before it does
             self.folder.commit(record.model_copy(update={"packs": {}, "run": None}))
         self.folder.sweep()
         if not record.run.done:
             self._keepsake.put_back()
-        shutil.rmtree(self.folder.run_folder, ignore_errors=True)
+        self.folder.close_run()
 
     def _evaluate(self, packs: Mapping[str, str], path: Path) -> dict[str, Any]:
         """Score the packs as they lie on disk, and write the new pack's scores into its manifest and card."""

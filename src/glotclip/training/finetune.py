@@ -82,7 +82,7 @@ class Pairs:
 
     def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: TrainSettings) -> None:
         self.rows, self.base, self.settings = rows, base, settings
-        self.tokens = base.tokenizer.encode([row.text for row in rows])
+        self.tokens = base.tokenizer.encode([base.text_form(row.text, row.lang) for row in rows])
         self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
         self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
         self.bad: dict[Path, BadRow] = {}
@@ -160,6 +160,7 @@ def finetune(
         1 / settings.temperature,
         recommended=base.recommended,
         languages=base.languages,
+        text_form=base.text_form.name,
     )
     precision = choose_precision(settings.precision, base.device)
     source = Pairs(rows, encoder, settings)

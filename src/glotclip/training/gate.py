@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glotclip.errors import ConfigError, DataError, GlotclipError
+from glotclip.ownership import LEDGER, PRIVATE
 from glotclip.storage import writing
 
 NOTHING_EVALUATED = "the gate (max_forgetting) has nothing to measure"
@@ -111,22 +112,27 @@ class Keepsake:
 
     root: Path
     place: Path
-    names: tuple[str, ...] = ("config.json", "log.jsonl", "polyglot.json")  # the one that counts is put back last
+    # The record that counts is put back after what it describes, and the list of what glotclip made after all.
+    names: tuple[str, ...] = ("config.json", "log.jsonl", "polyglot.json", f"{PRIVATE}/{LEDGER}")
 
     def keep(self) -> None:
         """Copy the files as they are."""
-        self.place.mkdir(parents=True, exist_ok=True)
         for name in self.names:
             if (self.root / name).exists():
+                (self.place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.root / name, self.place / name)
 
     def had(self, name: str) -> bool:
         """Whether there was such a file."""
         return (self.place / name).exists()
 
-    def put_back(self) -> None:
-        """Put the files back byte for byte; those that were not there are removed."""
-        for name in self.names:
+    def put_back(self, *, whole: bool = True) -> None:
+        """Put the files back byte for byte; those that were not there are removed.
+
+        Args:
+            whole: also the list of what glotclip made, which is needed as long as something of it is to be removed.
+        """
+        for name in self.names if whole else self.names[:-1]:
             if self.had(name):
                 with writing(self.root / name) as aside:
                     shutil.copyfile(self.place / name, aside)

@@ -127,14 +127,14 @@ class _Progress:
     finished: bool = False
     threads: int = 0  # sums are split by threads, which changes their last bits
 
-    def saw(self, score: float, step: int) -> bool:
-        """Note a validation score; true if it is the best so far."""
-        better = self.best_score is None or score > self.best_score
-        if better:
-            self.best_score, self.best_step, self.stale = score, step, 0
-        else:
-            self.stale += 1
-        return better
+    def saw(self, score: float, step: int, settings: TrainSettings) -> bool:
+        """Note a validation score; true if its weights are to be kept. A tie is no improvement to patience."""
+        improved = self.best_score is None or score > self.best_score
+        self.stale = 0 if improved else self.stale + 1
+        kept = settings.keeps(score, self.best_score)
+        if kept:
+            self.best_score, self.best_step = score, step
+        return kept
 
 
 @held_at(None)  # a run that goes on takes as many threads as it began with; afterwards they are as before
@@ -152,6 +152,7 @@ def fit(
     validate: Callable[[], float] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep: bool = False,
+    steps_per_epoch: int | None = None,
 ) -> FitResult:
     """Train for ``total`` steps, going on from ``resume_from`` if that checkpoint exists.
 
@@ -165,9 +166,11 @@ def fit(
         resume_from: the checkpoint file, written by the leading process every ``checkpoint_seconds``.
         identity: of learner, data and settings; a checkpoint of another identity is refused.
         log: called after every step with its numbers.
-        validate: a score, higher is better, called every ``evaluate_every`` steps; the best weights are kept.
+        validate: a score, higher is better, called as ``evaluate_every`` says; the best weights are kept, of equally
+            good ones those that ``select_ties`` says.
         stop: asked after every step; once true, the state is saved and KeyboardInterrupt raised.
         keep: save the state at the end too, so that the same call then returns at once with the same weights.
+        steps_per_epoch: for ``evaluate_every="epoch"``; None: the run is one epoch.
 
     Raises:
         ConfigError: if the loss stops being finite.
@@ -182,12 +185,13 @@ def fit(
         best = _resume(stored, learner, optimizer, progress, identity, resume_from)
         torch.set_num_threads(progress.threads)
     resumed_at, saved_at, last = progress.step, time.monotonic(), dict[str, float]()
+    every = settings.validation_steps(steps_per_epoch or total)
     while progress.step < total and not progress.finished:
         last = _step(learner, source, optimizer, progress, settings, total, precision, world)
         if log is not None:
             log({"step": progress.step, "total": total, **last})
-        if validate and settings.evaluate_every and progress.step % settings.evaluate_every == 0:
-            if progress.saw(validate(), progress.step):
+        if validate and every and progress.step % every == 0:
+            if progress.saw(validate(), progress.step, settings):
                 progress.best_decay = optimizer.decay
                 best = {f"best.{i}": p.detach().clone() for i, p in enumerate(optimizer.parameters)}
             if settings.patience and progress.stale >= settings.patience:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -30,13 +30,43 @@ def _columns(group: ParameterGroup) -> _Factors:
     return _Factors(*(None if scale is None else scale.to(device)[:, None] for scale in scales))
 
 
-class Optimizer:
-    """Torch's AdamW over parameter groups, with global clipping and row factors.
+class UncorrectedAdam(torch.optim.Optimizer):
+    """Adam without bias correction, with decoupled decay: BertAdam's update (Devlin et al. 2019), which MLA uses.
 
-    The order within a step is CLL-CLIP's (§3.2): clip by the global norm, scale the rows' gradients, decay
-    the rows, update Adam's moments from the scaled gradients. Adam divides by the root of the second moment,
-    so a factor on the gradient acts through ε only; a factor on the rate scales the update itself, which is another,
-    stronger method.
+        m ← β₁m + (1 − β₁)g    v ← β₂v + (1 − β₂)g²    w ← (1 − η·decay)·w − η·m / (√v + ε)
+
+    Its first steps are larger than the corrected one's, by (1 − β₁ᵗ)/√(1 − β₂ᵗ) in the moments; rates, schedule and
+    clipping are the caller's.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> None:
+        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take one step; parameters without a gradient stay as they are, moments included."""
+        for group in self.param_groups:
+            (first, second), lr = group["betas"], group["lr"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state.update(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
+                m, v = state["exp_avg"], state["exp_avg_sq"]
+                m.mul_(first).add_(parameter.grad, alpha=1 - first)
+                v.mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
+                parameter.mul_(1 - lr * group["weight_decay"])
+                parameter.addcdiv_(m, v.sqrt().add_(group["eps"]), value=-lr)
+
+
+class Optimizer:
+    """AdamW over parameter groups, with clipping and row factors.
+
+    The order within a step is CLL-CLIP's (§3.2): clip by the global norm (then each tensor by its own, where that is
+    asked for), scale the rows' gradients, decay the rows, update Adam's moments from the scaled gradients. Adam
+    divides by the root of the second moment, so a factor on the gradient acts through ε only; a factor on the rate
+    scales the update itself, which is another, stronger method.
     """
 
     def __init__(self, groups: Sequence[ParameterGroup], settings: TrainSettings) -> None:
@@ -47,13 +77,14 @@ class Optimizer:
         self.decay = 1.0
         self._pace = next((group.lr_scale for group in self.groups if group.decay_scale is not None), 1.0)
         self._factors = [_columns(group) for group in self.groups]
-        self._adam = torch.optim.AdamW(
+        decays = [
+            settings.weight_decay if group.weight_decay and not self._by_row(group) else 0.0 for group in self.groups
+        ]
+        adam = torch.optim.AdamW if settings.adam_bias_correction else UncorrectedAdam
+        self._adam: torch.optim.Optimizer = adam(
             [
-                {
-                    "params": [p for p in group.parameters if p.requires_grad],
-                    "weight_decay": settings.weight_decay if group.weight_decay and not self._by_row(group) else 0.0,
-                }
-                for group in self.groups
+                {"params": [p for p in group.parameters if p.requires_grad], "weight_decay": decay}
+                for group, decay in zip(self.groups, decays, strict=True)
             ],
             lr=settings.lr,
             betas=settings.betas,
@@ -75,6 +106,9 @@ class Optimizer:
         if not math.isfinite(norm):
             self._adam.zero_grad(set_to_none=True)
             return norm
+        if self.settings.clip_per_tensor:
+            for parameter in present:
+                nn.utils.clip_grad_norm_(parameter, self.settings.clip_per_tensor)
         lr = self.settings.lr * factor
         slowed: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         for group, adam, factors in zip(self.groups, self._adam.param_groups, self._factors, strict=True):

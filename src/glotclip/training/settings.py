@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -20,18 +20,45 @@ class TrainSettings(Settings):
     accumulate: int = Field(1, ge=1, description="split each batch into so many parts; negatives stay within a part")
     lr: float = Field(5e-5, gt=0, description="peak learning rate")
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
+    schedule_span: Literal["after-warmup", "run"] = Field(
+        "after-warmup",
+        description="cosine only: what its half period is laid over. 'after-warmup': it begins at the peak; 'run': "
+        "over all steps, the warm-up's included, so the rate falls at their join (BertAdam, hence MLA)",
+    )
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a linearly growing learning rate")
+    warmup_from_zero: bool = Field(
+        False,
+        description="the warm-up's first step has rate 0, as the authors' schedulers have it; False: 1/its steps",
+    )
     weight_decay: float = Field(0.05, ge=0, description="AdamW's decoupled decay; not for biases and scalars")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
     eps: float = Field(1e-6, gt=0, description="Adam's ε; TEIR's gradient damping acts through it")
+    adam_bias_correction: bool = Field(
+        True, description="Adam's moments are corrected for starting at zero; False: BertAdam's, which are not (MLA)"
+    )
     clip_norm: float = Field(1.0, ge=0, description="global gradient norm; 0 does not clip")
+    clip_per_tensor: float = Field(
+        0,
+        ge=0,
+        description="gradient norm of each weight tensor by itself, after clip_norm; 0 does not clip (MLA: 1)",
+    )
     dropout: float = Field(
         0, ge=0, lt=1, description="share of what each half of a text block adds that is dropped (PECT's base: 0.1)"
     )
     precision: Precision = Field("auto", description="'auto': bf16 where the hardware has it, else fp32")
     seed: int = Field(0, ge=0, description="fixes initialisation and data order")
     checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")
-    evaluate_every: int = Field(0, ge=0, description="steps between validations; 0: none")
+    evaluate_every: Annotated[int, Field(ge=0)] | Literal["epoch"] = Field(
+        0, description="steps between validations, or 'epoch': after each pass over the captions; 0: none"
+    )
+    select_by: Literal["mean_recall", "mean_r1"] = Field(
+        "mean_recall",
+        description="what a validation scores, over both directions: 'mean_recall', the mean of R@1, R@5 and R@10 "
+        "(CLL-CLIP, MLA); 'mean_r1', of R@1 alone (PECT)",
+    )
+    select_ties: Literal["first", "last"] = Field(
+        "first", description="which of equally good validations the weights are kept of; PECT: the last"
+    )
     stages: tuple[str | dict[str, Any], ...] = Field(
         (), description="losses one after another, e.g. nlt,le (glotclip.training.stages); none: all losses at once"
     )
@@ -73,13 +100,27 @@ class TrainSettings(Settings):
             return self.steps
         return max(1, round(self.epochs * max(1, examples // self.batch_size)))
 
+    def validation_steps(self, steps_per_epoch: int) -> int:
+        """Steps between validations, where an epoch has so many; 0 for none."""
+        return max(1, steps_per_epoch) if isinstance(self.evaluate_every, str) else self.evaluate_every
+
+    def keeps(self, score: float, best: float | None) -> bool:
+        """Whether a validation's weights are kept, where the best so far scored ``best`` (None: there is none)."""
+        return best is None or score > best or (self.select_ties == "last" and score == best)
+
     def lr_factor(self, step: int, total: int) -> float:
-        """Learning-rate multiplier at ``step`` (from 0) of ``total``."""
+        """Learning-rate multiplier at ``step`` (from 0) of ``total``.
+
+        With ``schedule_span="run"`` it is BertAdam's: with x = step / total, x / warmup below ``warmup``, then
+        ½(1 + cos πx); the warm-up need not be a whole number of steps there.
+        """
         import math
 
-        warmup = round(self.warmup * total)
+        whole = self.schedule_span == "run"
+        warmup = self.warmup * total if whole else round(self.warmup * total)
         if step < warmup:
-            return (step + 1) / warmup
+            return min(1.0, (step + (not self.warmup_from_zero)) / warmup)
         if self.schedule == "constant":
             return 1.0
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+        start = 0 if whole else warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, total - start)))

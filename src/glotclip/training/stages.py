@@ -27,7 +27,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 _FIXED = frozenset(
     {"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "partner", "balance"}
-    | {"strategy", "memory", "memory_batch", "der_features", "ewc_weight"}
+    | {"strategy", "memory", "memory_batch", "der_features", "ewc_weight", "select_by", "select_ties"}
 )
 
 

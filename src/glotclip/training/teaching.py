@@ -19,6 +19,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Lesson
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.textforms import NONE, TextForm
 from glotclip.training.captions import Captions
 from glotclip.training.lesson_source import LessonLearner, LessonSource
 from glotclip.training.loop import Batch, FitResult, Learner, Source, fit
@@ -26,6 +27,13 @@ from glotclip.training.parallel import World
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage
 from glotclip.training.strategies.strategy import Strategy
+
+TextForms = Callable[[str], TextForm]  # language → the form of its texts
+
+
+def as_written(lang: str) -> TextForm:
+    """No normalisation."""
+    return TextForm(NONE)
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,13 @@ class LessonEncoder:
     base: DualEncoder
     lesson: Lesson
     precision: Precision = "fp32"
+    text_form: TextForms = as_written
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str], lang: str) -> npt.NDArray[np.float32]:
         """Return normalised features (M, E)."""
-        tokens, route = self.lesson.tokenizer.encode(texts), self.lesson.routes[lang]
+        form, route = self.text_form(lang), self.lesson.routes[lang]
+        tokens = self.lesson.tokenizer.encode([form(text, lang) for text in texts])
         features = self.base.encode_tokens(tokens, route, precision=self.precision)
         array: npt.NDArray[np.float32] = F.normalize(features, dim=-1).float().cpu().numpy()
         return array
@@ -62,6 +72,7 @@ class Teacher:
         validate: asked where ``evaluate_every`` says so; the best weights of a stage are kept.
         stop: asked after every step.
         strategy: against forgetting, with what it remembers of earlier tasks; None does nothing.
+        text_form: the form of each language's texts, for validation; captions are in it already.
     """
 
     base: DualEncoder
@@ -73,6 +84,7 @@ class Teacher:
     validate: Validate | None = None
     stop: Callable[[], bool] = lambda: False
     strategy: Strategy | None = None
+    text_form: TextForms = as_written
 
     def teach(
         self, lesson: Lesson, captions: Mapping[str, Captions], stages: Sequence[Stage], steps: Sequence[int]
@@ -95,9 +107,10 @@ class Teacher:
                 hint="start one process, or use strategy=none",
             )
         results: list[FitResult] = []
-        name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision)
+        name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision, self.text_form)
         for number, (stage, count) in enumerate(zip(stages, steps, strict=True)):
-            batches: Source = self._source(lesson, captions, stage, count, number)
+            captions_source = self._source(lesson, captions, stage, count, number)
+            batches: Source = captions_source
             learner = LessonLearner(self.base, lesson, stage.objective, self.precision)
             guarded: Learner
             batches, guarded = strategy.guard(lesson, batches, learner, number)
@@ -114,6 +127,7 @@ class Teacher:
                     identity=f"{self.identity}:{name}:{number}",
                     log=self._logger(name, stage.name, before, sum(steps)),
                     validate=self._validator(encoder, lesson.task.languages, strategy),
+                    steps_per_epoch=captions_source.steps_per_epoch,
                     stop=self.stop,
                     keep=number + 1 < len(stages),
                 )

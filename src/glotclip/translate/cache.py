@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glotclip.errors import ConfigError, DataError, LanguageError, StorageError
-from glotclip.storage import cache_root, disk_errors
+from glotclip.storage import cache_root, cannot_keep
 from glotclip.translate.engine import (
     BatchEngine,
     Engine,
@@ -72,6 +72,7 @@ class Translator:
     def __init__(self, engine: Engine, cache: Path | None = None, *, limit: float = 0.05) -> None:
         self.engine, self.limit = engine, limit
         self.cache = cache or cache_root()
+        self._unkept: dict[tuple[str, str], dict[str, str]] = {}  # what the disk would not take
 
     @property
     def name(self) -> str:
@@ -82,6 +83,11 @@ class Translator:
     def version(self) -> str:
         """The engine's."""
         return self.engine.version
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files the engine reads translations from."""
+        return tuple(getattr(self.engine, "files", ()))
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate; see :class:`~glotclip.translate.engine.Engine`. Unanswered texts are counted in a warning."""
@@ -107,7 +113,7 @@ class Translator:
             DataError: if a text is empty, the engine gave another number of answers, or too few; what was answered
                 is in the cache all the same.
             LanguageError: if a code is malformed or the engine does not translate between the two.
-            StorageError: if the cache cannot be read or written.
+            StorageError: if the cache is damaged. One that cannot be written is warned of, and done without.
         """
         lines = one_line_each(texts)
         pair = language_pair(source, target)
@@ -118,12 +124,14 @@ class Translator:
         distinct = list(dict.fromkeys(lines))
         with _opened(self.cache / FILE) as store:
             key = store.run(self.engine, *pair)
-            answers = store.get(key, distinct)
+            unkept = self._unkept.setdefault(pair, {})
+            answers = store.get(key, distinct) | {text: unkept[text] for text in distinct if text in unkept}
             cached = sum(line in answers for line in lines)
             missing = [text for text in distinct if text not in answers]
             for chunk in _parts(missing, getattr(self.engine, "chunk", _CHUNK)):
                 new = dict(zip(chunk, ask(self.engine, chunk, *pair), strict=True))
-                store.put(key, new)
+                if not store.put(key, new):
+                    unkept.update(new)
                 answers.update(new)
                 if progress is not None:
                     progress(len(answers), len(distinct))
@@ -164,6 +172,11 @@ class FirstFit(Translator):
         """Stands for the versions of all."""
         return digest(*(translator.version for _, translator in self.choices))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those of all."""
+        return tuple(file for _, translator in self.choices for file in translator.files)
+
     def run(self, texts: Sequence[str], source: str, target: str, *, progress: Progress | None = None) -> Translation:
         """Translate; see :meth:`Translator.run`.
 
@@ -188,21 +201,19 @@ class FirstFit(Translator):
 class _Store:
     """The cache's file. An empty answer is one too: the engine was asked and had none."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, folder: Path, *, writable: bool) -> None:
+        self._connection, self._folder = connection, folder
+        self._refused = not writable
 
     def run(self, engine: Engine, source: str, target: str) -> int:
-        """Return the number under which answers of this engine, version and pair are kept."""
+        """Return the number under which answers of this engine, version and pair are kept; −1 where none can be."""
         facts = (engine.name, engine.version, source, target)
         find = "SELECT id FROM runs WHERE engine = ? AND version = ? AND source = ? AND target = ?"
         found = self._connection.execute(find, facts).fetchone()
         if found is None:  # looked for first, since a write locks the file even where it changes nothing
-            with self._connection:
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO runs (engine, version, source, target) VALUES (?, ?, ?, ?)", facts
-                )
+            self._write("INSERT OR IGNORE INTO runs (engine, version, source, target) VALUES (?, ?, ?, ?)", [facts])
             found = self._connection.execute(find, facts).fetchone()
-        return int(found[0])
+        return -1 if found is None else int(found[0])
 
     def get(self, run: int, texts: Sequence[str]) -> dict[str, str]:
         """Return the answers that are there."""
@@ -216,13 +227,21 @@ class _Store:
             answers.update((by_key[key], answer) for key, answer in rows)
         return answers
 
-    def put(self, run: int, answers: Mapping[str, str]) -> None:
-        """Keep answers, all or none of them."""
-        with self._connection:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO answers (run, text, answer) VALUES (?, ?, ?)",
-                ((run, _key(text), answer) for text, answer in answers.items()),
-            )
+    def put(self, run: int, answers: Mapping[str, str]) -> bool:
+        """Keep answers, all or none of them; say whether they were taken."""
+        rows = [(run, _key(text), answer) for text, answer in answers.items()]
+        return self._write("INSERT OR REPLACE INTO answers (run, text, answer) VALUES (?, ?, ?)", rows)
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> bool:
+        """Write in one transaction, unless the disk refuses (full, read-only, locked for long), now or before."""
+        if not self._refused:
+            try:
+                with self._connection:
+                    self._connection.executemany(statement, rows)
+            except sqlite3.OperationalError as error:
+                self._refused = True
+                cannot_keep(self._folder, error)
+        return not self._refused
 
 
 def _parts(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -235,29 +254,54 @@ def _key(text: str) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Store]:
-    """Open the cache's file, made if need be; what SQLite refuses is an error of ours."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Open the cache's file, made if need be, or one in memory where the system refuses."""
     try:
-        with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > FORMAT:
-                raise ConfigError(
-                    f"the cache {path} is of a newer format ({version}, known: {FORMAT})",
-                    hint="update glotclip, or choose another --cache",
-                )
-            if version < FORMAT:
-                with connection:
-                    connection.executescript(_SCHEMA)
-                    connection.execute(f"PRAGMA user_version = {FORMAT}")
-            yield _Store(connection)
-    except sqlite3.OperationalError as error:  # locked, full, read-only
+        connection, writable = _connect(path)
+        with closing(connection):
+            yield _Store(connection, path.parent, writable=writable)
+    except sqlite3.OperationalError as error:  # reading met a lock that was held for long, or a bad disk
         raise StorageError(
-            f"the cache {path} cannot be used ({error})",
-            hint="free space, wait for the other process, or choose another --cache; what was done is kept",
+            f"the cache {path} cannot be read ({error})",
+            hint="wait for the other process, or choose another --cache; what was done is kept",
         ) from error
     except sqlite3.DatabaseError as error:
         raise StorageError(
             f"the cache {path} is damaged ({error})",
             hint="remove the file; it only holds what can be translated again",
         ) from error
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Return a connection and whether it can be written to."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _prepared(sqlite3.connect(path, timeout=_WAIT_SECONDS), path), True
+    except (OSError, sqlite3.OperationalError) as error:  # locked, full, read-only, a file in a folder's place
+        try:  # what others wrote may be read
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            if connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
+                cannot_keep(path.parent, error)
+                return connection, False
+            connection.close()
+        except sqlite3.OperationalError:
+            pass
+        cannot_keep(path.parent, error)
+        return _prepared(sqlite3.connect(":memory:"), path), False
+
+
+def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT:
+        connection.close()
+        raise ConfigError(
+            f"the cache {path} is of a newer format ({version}, known: {FORMAT})",
+            hint="update glotclip, or choose another --cache",
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        connection.close()
+        raise StorageError(f"{path} is not glotclip's cache", hint="choose another --cache")
+    if version < FORMAT:
+        with connection:
+            connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+    return connection

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glotclip import ownership
 from glotclip.data import readers
-from glotclip.data.schema import BadRow, Row, check_share
+from glotclip.data.markers import is_missing, marker_of
+from glotclip.data.schema import MAX_SKIPPED, BadRow, Row, check_share
+from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
-from glotclip.storage import writing
 from glotclip.translate.cache import Progress, Translator
 from glotclip.translate.engine import language_pair
 from glotclip.translate.lines import read_lines
@@ -40,6 +42,7 @@ class TranslatedFile:
         empty_lines: lines of a text without a caption; they stay empty, and become no rows.
         first: the first few originals with their translations.
         bad: rows of a table that cannot be used.
+        notes: what else there is to know of the captions.
     """
 
     captions: int
@@ -49,20 +52,42 @@ class TranslatedFile:
     empty_lines: int = 0
     first: Sequence[tuple[str, str]] = ()
     bad: Sequence[BadRow] = field(default=())
+    notes: Sequence[str] = ()
 
 
 def translate_file(
-    path: Path, out: Path, translator: Translator, source: str, target: str, *, progress: Progress | None = None
+    path: Path,
+    out: Path,
+    translator: Translator,
+    source: str,
+    target: str,
+    *,
+    encoding: str | None = None,
+    max_skipped: float = MAX_SKIPPED,
+    progress: Progress | None = None,
 ) -> TranslatedFile:
     """Translate the captions of ``path`` in language ``source`` and write them to ``out``, whole or not at all.
+
+    Args:
+        path: what is translated.
+        out: what is written, in UTF-8.
+        translator: does it.
+        source: the language of the captions.
+        target: the language wanted.
+        encoding: of ``path``; see :func:`glotclip.data.encodings.read_text`.
+        max_skipped: the share of a table's rows that may be unusable.
+        progress: called with (done, total).
 
     Raises:
         DataError: if the file cannot be read, holds nothing to translate, or too much of it is bad.
         LanguageError: if a table has no rows in ``source``, or the engine does not translate between the two.
-        StorageError: if ``out`` or the cache cannot be written.
+        StorageError: if ``out`` is an input or a file that glotclip did not make, or it or the cache cannot be
+            written.
     """
+    inputs = (path, *translator.files)
+    ownership.check_file(out, inputs, option="OUT")
     source, target = language_pair(source, target)
-    rows, bad = _rows(path, source)
+    rows, bad, notes = _rows(path, source, encoding, max_skipped)
     full = [row for row in rows if row.text]
     if not full:
         raise DataError(f"{path} holds no captions", hint="give a file with one caption a line, or a table")
@@ -77,9 +102,10 @@ def translate_file(
     else:
         answers = iter(result.texts)
         content = "".join(f"{next(answers) if row.text else ''}\n" for row in rows)
-    with writing(out) as aside:
-        data = content.encode()
-        aside.write_bytes(gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data)
+    data = content.encode()
+    ownership.write_file(
+        out, gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data, inputs, option="OUT"
+    )
     pairs = [(row.text, text) for row, text in zip(full, result.texts, strict=True)]
     return TranslatedFile(
         captions=len(full),
@@ -89,17 +115,21 @@ def translate_file(
         empty_lines=len(rows) - len(full),
         first=pairs[:3],
         bad=bad,
+        notes=notes,
     )
 
 
-def check_file(path: Path, out: Path, source: str, target: str) -> int:
-    """Read both files again and compare them; return the number of captions.
+def check_file(
+    path: Path, out: Path, source: str, target: str, *, encoding: str | None = None, max_skipped: float = MAX_SKIPPED
+) -> int:
+    """Read both files again and compare them; return the number of captions. Arguments as :func:`translate_file`'s.
 
     Raises:
         DataError: if the counts differ, or a caption is empty on one side only; the message names the first.
     """
     source, target = language_pair(source, target)
-    before, after = ([row.text for row in _rows(file, code)[0]] for file, code in ((path, source), (out, target)))
+    before = [row.text for row in _rows(path, source, encoding, max_skipped)[0]]
+    after = [row.text for row in _rows(out, target, None, max_skipped)[0]]
     if _is_table(out):
         before = [text for text in before if text]
     if len(before) != len(after):
@@ -110,18 +140,28 @@ def check_file(path: Path, out: Path, source: str, target: str) -> int:
     return sum(map(bool, after))
 
 
-def _rows(path: Path, lang: str) -> tuple[list[Row], Sequence[BadRow]]:
-    """Read the captions of one language: those of a table, or the lines of a text, of which some may be empty."""
+def _rows(
+    path: Path, lang: str, encoding: str | None, max_skipped: float
+) -> tuple[list[Row], Sequence[BadRow], Sequence[str]]:
+    """Read the captions of one language: those of a table, or the lines of a text, of which some may be empty.
+
+    A line that marks a missing value is empty.
+    """
     if not _is_table(path):
-        return [Row(line, lang) for line in read_lines(path)], ()
-    corpus = readers.read(path, default_lang=lang)
-    check_share(corpus)
-    rows = [row for row in corpus.rows if row.lang == lang]
+        lines = read_lines(path, encoding)
+        marked = [line for line in lines if marker_of(line)]
+        note = f"{len(marked):,} lines are taken as empty, being marks of missing values, first {marked[:1]}"
+        rows = [Row("" if is_missing(line) else line, lang) for line in lines]
+        return rows, (), (note,) if marked else ()
+    corpus = readers.read(path, default_lang=lang, encoding=encoding)
+    check_share(corpus, max_skipped)
+    served = serve(corpus, [lang])
+    rows = [row for row in served.rows if row.lang == lang]
     if not rows:
         raise LanguageError(
             f"{path} has no captions in {lang!r}", hint=f"it has: {', '.join(corpus.languages)}; choose with --from"
         )
-    return rows, corpus.bad
+    return rows, corpus.bad, served.notes
 
 
 def _kind(path: Path) -> str:

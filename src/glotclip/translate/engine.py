@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from glotclip.data.digests import DigestIndex
 from glotclip.errors import ConfigError, DataError
 from glotclip.languages import normalise
 
@@ -130,10 +131,20 @@ def language_pair(source: str, target: str) -> tuple[str, str]:
 
 def digest(*facts: object) -> str:
     """Return twelve hex digits that stand for ``facts``."""
-    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(map(str, facts)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def folder_digest(folder: Path, pattern: str = "**/*") -> str:
-    """Return twelve hex digits over names, sizes and times of files: reading gigabytes would take longer."""
+    """Return twelve hex digits over names and contents of files; each file is read once and then remembered.
+
+    Raises:
+        DataError: if a file cannot be read.
+    """
+    index = DigestIndex()
     files = sorted(path for path in folder.glob(pattern) if path.is_file())
-    return digest(*((path.relative_to(folder), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+    try:
+        return digest(*(f"{path.relative_to(folder)} {index.of(path).hex()}" for path in files))
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} cannot be read ({error.strerror})", hint="check its permissions"
+        ) from error

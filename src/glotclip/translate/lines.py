@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from glotclip.data.readers import read_text
+from glotclip.data.digests import DigestIndex
+from glotclip.data.encodings import read_text, split_lines
 from glotclip.errors import ConfigError, DataError
 from glotclip.storage import file_sha256
 from glotclip.translate.engine import BatchEngine, digest
@@ -44,6 +45,11 @@ class FileEngine(BatchEngine):
         self._answers: dict[str, list[str]] = {}
         for text, answer in zip(texts, answers, strict=True):
             self._answers.setdefault(text, []).append(answer)
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Both files, which nothing may be written over."""
+        return self.source, self.target
 
     @cached_property
     def version(self) -> str:
@@ -97,8 +103,8 @@ class CommandEngine(BatchEngine):
 
     @cached_property
     def version(self) -> str:
-        """Stands for the command, and for size and time of the files it names; what those load is not seen."""
-        return digest(*self.arguments, *(stat for argument in self.arguments for stat in _stat(argument)))
+        """Stands for the command, and for the content of the files it names; what those load is not seen."""
+        return digest(*self.arguments, *(content for argument in self.arguments for content in _content(argument)))
 
     def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Send the texts through the program."""
@@ -130,20 +136,13 @@ def run_program(command: Sequence[str], text: str = "", *, environment: dict[str
         raise DataError(f"{command[0]} did not write UTF-8", hint="set its encoding, e.g. LC_ALL=C.UTF-8") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, encoding: str | None = None) -> list[str]:
     """Return the lines of a text file, plain or ``.gz``, white space as single spaces; some may be empty."""
-    return [" ".join(line.split()) for line in split_lines(read_text(path))]
+    return [" ".join(line.split()) for line in split_lines(read_text(path, encoding))]
 
 
-def split_lines(text: str) -> list[str]:
-    """Split at line feeds only: ``splitlines`` also breaks at U+2028 and its like, inside a caption."""
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def _stat(argument: str) -> Iterator[str]:
-    found = shutil.which(argument) or argument
+def _content(argument: str) -> Iterator[str]:
     try:
-        stat = Path(found).stat()
+        yield DigestIndex().of(Path(shutil.which(argument) or argument)).hex()
     except (OSError, ValueError):  # an argument that is no file
         return
-    yield f"{found} {stat.st_size} {stat.st_mtime_ns}"

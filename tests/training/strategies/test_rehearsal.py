@@ -154,13 +154,16 @@ def test_with_teir_rehearsed_rows_train_and_count_for_every_language(
     assert trained == used["de"] | used["fr"] | special
 
 
-def test_the_memory_carried_on_belongs_to_the_weights_carried_on(course: Callable[..., Course]) -> None:
+@pytest.mark.parametrize(("ties", "best"), [("first", 4), ("last", 8)])
+def test_the_memory_carried_on_belongs_to_the_weights_carried_on(
+    course: Callable[..., Course], ties: str, best: int
+) -> None:
     scores = iter([1.0, 3.0, 2.0, 3.0, 0.0])
-    made = course("de", strategy="er", memory=9, evaluate_every=2, validate=lambda *_: next(scores))
-    short = course("de", strategy="er", memory=9, steps=4, warmup=0.25)
+    made = course("de", strategy="er", memory=9, evaluate_every=2, select_ties=ties, validate=lambda *_: next(scores))
+    short = course("de", strategy="er", memory=9, steps=best, warmup=1 / best)
     assert isinstance(made.strategy, Rehearsal)
     assert isinstance(short.strategy, Rehearsal)
-    assert made.strategy.memory.seen == 4 * 8  # the best of the five validations was after step 4
+    assert made.strategy.memory.seen == best * 8  # the validations after steps 4 and 8 were the best of the five
     assert made.strategy.memory.texts() == short.strategy.memory.texts()
 
 

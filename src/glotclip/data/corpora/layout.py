@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from glotclip.data.readers import read_text
+from glotclip import image_formats
+from glotclip.data.encodings import read_text
 from glotclip.data.schema import BadRow, Corpus, Row, check_row
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise_all
@@ -23,8 +24,6 @@ from glotclip.storage import read_json
 #: A caption as it stands in a file: the file, the line in it, and the unchecked row or why there is none. The
 #: row's picture is a path below the pictures' folder, which may not be there.
 Located = tuple[str, int | None, Row | str]
-
-_PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class Layout(ABC):
@@ -206,7 +205,7 @@ class Pictures:
         for place in places:
             if place.is_dir():
                 names = frozenset(entry.name for entry in os.scandir(place))
-                if any(name.lower().endswith(_PICTURE_SUFFIXES) for name in names):
+                if any(Path(name).suffix.lower() in image_formats.suffixes() for name in names):
                     return place.absolute(), names
         return None
 

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text, split_lines
+from glotclip.data.holdout import divide
+from glotclip.data.markers import is_missing
 from glotclip.data.schema import BadRow, known_split
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
 from glotclip.errors import DataError
@@ -36,12 +39,13 @@ def recognises(path: Path) -> bool:
     return isinstance(first, dict) and isinstance(first.get("captions"), dict)
 
 
-def read(path: Path, videos: Path | None = None) -> VideoSet:
+def read(path: Path, videos: Path | None = None, *, hold_out: float = 0.0) -> VideoSet:
     """Read all captions.
 
     Args:
         path: the file.
         videos: the folder that paths start from, where that is not the file's.
+        hold_out: the share of videos to hold out for testing where no line says its split.
 
     Raises:
         DataError: if the file is absent, is not UTF-8, or no line of it can be used.
@@ -49,14 +53,24 @@ def read(path: Path, videos: Path | None = None) -> VideoSet:
     root = videos or path.parent
     bad: list[BadRow] = []
     clips = list(_clips(path, bad))
+    divided = any(clip.split for clip in clips)
+    clips = [replace(clip, split=clip.split or "train") for clip in clips]
     if not clips:
         first = f"; line {bad[0].line}: {bad[0].reason}" if bad else ""
         raise DataError(f"{path} holds no captioned videos{first}", hint=_SHAPE)
-    return assemble(path.name, clips, Films([root], anywhere=False), folder=root, bad=bad)
+    found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, bad=bad)
+    if hold_out and not divided:
+        division = divide(found.corpus.rows, hold_out, root)
+        split_of = {row.group: row.split for row in division.rows if row.group is not None}
+        clips = [replace(clip, split=split_of.get(clip.name, "train")) for clip in clips]
+        found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, bad=bad)
+        corpus = replace(found.corpus, notes=(division.note,), divided=False)
+        found = replace(found, corpus=corpus)
+    return found
 
 
 def _clips(path: Path, bad: list[BadRow]) -> Iterator[Clip]:
-    for line, content in enumerate(read_text(path).split("\n"), start=1):
+    for line, content in enumerate(split_lines(read_text(path)), start=1):
         if not content.strip():
             continue
         try:
@@ -76,7 +90,11 @@ def _clip(entry: Any, path: Path, line: int) -> Clip:
         raise DataError('the line has no "path"', hint="name the video's file")
     captions: dict[str, list[str]] = {}
     for lang, texts in entry["captions"].items():
-        captions[lang] = [texts] if isinstance(texts, str) else texts
+        captions[lang] = [texts] if isinstance(texts, str) or is_missing(texts) else texts
+        if isinstance(captions[lang], list):  # JSON's null and NaN are empty texts, listed as such
+            captions[lang] = [
+                "" if not isinstance(text, str) and is_missing(text) else text for text in captions[lang]
+            ]
         if not isinstance(captions[lang], list) or not all(isinstance(text, str) for text in captions[lang]):
             raise DataError(f"its {lang} captions are not texts", hint="write an array of texts")
     english = captions.get("en", [])
@@ -85,7 +103,6 @@ def _clip(entry: Any, path: Path, line: int) -> Clip:
         for lang, of_lang in captions.items()
         for place, text in enumerate(of_lang)
     ]
-    name = entry.get("id")
-    return Clip(
-        file if name is None else str(name), known_split(str(entry.get("split") or "train")), texts, path, file, line
-    )
+    name, split = entry.get("id"), entry.get("split")
+    chosen = "" if is_missing(split) else known_split(str(split))
+    return Clip(file if is_missing(name) else str(name), chosen, texts, path, file, line)

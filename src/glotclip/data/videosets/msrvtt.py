@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text
 from glotclip.data.schema import BadRow, known_language
 from glotclip.data.video import Sampling
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from glotclip.data.readers import read_text
+from glotclip.data.encodings import read_text
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
 from glotclip.errors import DataError
 from glotclip.storage import read_json

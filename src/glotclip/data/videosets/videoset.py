@@ -7,7 +7,6 @@ are there.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from glotclip.data import video
 from glotclip.data.benchmark import Benchmark, from_corpus
+from glotclip.data.listing import list_folder
 from glotclip.data.schema import BadRow, Corpus, Row, check_row
 from glotclip.errors import DataError
 
@@ -35,7 +35,7 @@ class Clip:
 
     Attributes:
         name: its id in the set; what its captions are grouped by.
-        split: ``train``, ``validation`` or ``test``.
+        split: ``train``, ``validation`` or ``test``; empty while a list is read that does not say it.
         texts: its captions.
         where: the file that lists it.
         file: the path of its file below the videos' folder, where it is known.
@@ -105,12 +105,12 @@ class Films:
         """Files by their names without ending; each folder is gone through once."""
         found: dict[str, Path] = {}
         for root in self._roots if self._anywhere else ():
-            for folder, inner, names in os.walk(root, followlinks=True):
-                inner[:] = sorted(name for name in inner if not name.startswith("."))
-                for name in sorted(names):
-                    stem, ending = os.path.splitext(name)  # noqa: PTH122 -- a Path for each of many files is slow
-                    if ending.lower() in video.SUFFIXES:
-                        found.setdefault(stem, Path(folder, name).absolute())
+            if not root.is_dir():
+                continue
+            listing = list_folder(root)
+            for path in sorted((*listing.videos, *listing.images)):  # animated images are videos, too
+                if path.suffix.lower() in video.SUFFIXES:
+                    found.setdefault(path.stem, path.absolute())
         return found
 
     def find(self, clip: Clip) -> Path | None:

@@ -73,8 +73,8 @@ class Rehearsal(Strategy):
         return (_Mixed(source, lesson, self, texts) if self._rehearses else source), guarded
 
     def validated(self, score: float) -> None:
-        """Keep the memory as it is at the first best score, as the loop keeps the weights."""
-        if score > self.best_score:
+        """Keep the memory as it is at the best score, the one that the loop keeps the weights of."""
+        if self.settings.keeps(score, self.best_score):
             self.best_score, self.best = score, self.memory.copy()
 
     def learnt(self, lesson: Lesson, learner: LessonLearner, batches: object) -> None:

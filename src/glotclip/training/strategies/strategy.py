@@ -51,7 +51,7 @@ class Strategy:
         return source, learner
 
     def validated(self, score: float) -> None:
-        """Look at a validation's score; the weights that a stage ends with are those of its first best one."""
+        """Look at a validation's score; the weights that a stage ends with are those that the settings keep."""
         return
 
     def learnt(self, lesson: Lesson, learner: LessonLearner, batches: Iterable[Sequence[Batch]]) -> None:

@@ -1,4 +1,4 @@
-"""A plain exact search: every picture of a folder is compared with the query.
+"""A plain exact search: every image of a gallery is compared with the query.
 
 Pictures are encoded once and kept in the feature cache, so a second query over the same folder costs one
 matrix product.
@@ -8,19 +8,18 @@ Shapes: N pictures, n pictures that could be read, Q queries, E embedding.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from glotclip.data.features import FeatureCache
-from glotclip.data.schema import BadRow
-from glotclip.data.sidecars import IMAGE_SUFFIXES
+from glotclip.data.schema import BadRow, describe
 from glotclip.errors import ConfigError, DataError
+from glotclip.textforms import visible
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,7 +54,7 @@ class Searchable(Protocol):
         """The frozen dual encoder."""
         ...
 
-    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str]) -> Any:
+    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str], *, long: Literal["cut", "mean"]) -> Any:
         """Return a tensor of features (Q, E) of texts, each in its language."""
         ...
 
@@ -87,32 +86,14 @@ class Found:
     bad: tuple[BadRow, ...]
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder and the folders in it, sorted by path; what is hidden is passed over.
-
-    Raises:
-        DataError: if there is no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder", hint="give the folder that holds the pictures")
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        named = (Path(place, name) for name in files if not name.startswith("."))
-        found += [path for path in named if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not found:
-        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise DataError(f"there is no picture in {folder}", hint=f"pictures are files that end in {kinds}")
-    return sorted(found)
-
-
-def search(
+def rank(
     model: Searchable,
     pictures: Sequence[Path],
     queries: Sequence[str],
     langs: Sequence[str],
     *,
     top: int = 5,
+    long: Literal["cut", "mean"] = "cut",
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
@@ -124,6 +105,7 @@ def search(
         queries: Q texts.
         langs: the language of each of them.
         top: how many pictures to return for each query, at most.
+        long: whether queries longer than the model's context are cut, with a warning, or read in windows.
         cache: root of the feature cache.
         progress: called with (done, total) while pictures that are new are encoded.
 
@@ -133,14 +115,16 @@ def search(
     """
     if top < 1:
         raise ConfigError(f"cannot return the best {top} pictures", hint="give --top a number from 1")
-    if not all(query.strip() for query in queries):
-        raise ConfigError("the query is empty", hint="say what the picture shows")
-    texts = np.asarray(model.encode_text(queries, list(langs)).cpu(), dtype=np.float32)  # first: it fails fast
+    if not all(visible(query) for query in queries):
+        raise ConfigError("the query is empty, or holds nothing that is seen", hint="say what the picture shows")
+    texts = np.asarray(
+        model.encode_text(queries, list(langs), long=long).cpu(), dtype=np.float32
+    )  # first: it fails fast
     store = FeatureCache(model.base.fingerprint, cache)
     features = store.images(pictures, model.base.preprocess.load, model.image_features, progress=progress)
     readable = np.flatnonzero(features.rows >= 0)
     if not len(readable):
-        first = f": {features.bad[0].where}: {features.bad[0].reason}" if features.bad else ""
+        first = f": {describe(features.bad[0])}" if features.bad else ""
         raise DataError(f"none of {len(pictures)} pictures can be read{first}", hint="check the pictures")
     scores = _unit(texts) @ _unit(np.asarray(features.array[features.rows[readable]])).T  # (Q, n)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top]

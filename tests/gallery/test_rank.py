@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from glotclip.data.listing import list_folder
 from glotclip.errors import ConfigError, DataError
+from glotclip.gallery.rank import rank
 from glotclip.models.preprocess import Preprocess
-from glotclip.search.scan import pictures_in, search
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "grey": (128, 128, 128)}
 WORDS = {"en": {name: name for name in COLOURS}, "de": {"rot": "red", "grün": "green", "blau": "blue"}}
@@ -32,7 +32,7 @@ class ColourModel:
         self.base = ColourBase()
         self.encoded = 0
 
-    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str]) -> torch.Tensor:
+    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str], *, long: str = "cut") -> torch.Tensor:
         langs = [lang] * len(texts) if isinstance(lang, str) else lang
         return torch.tensor([COLOURS[WORDS[code][text]] for text, code in zip(texts, langs, strict=True)]).float()
 
@@ -48,6 +48,10 @@ def paint(path: Path, colour: tuple[int, int, int]) -> Path:
     return path
 
 
+def pictures(folder: Path) -> list[Path]:
+    return list_folder(folder).images
+
+
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
     folder = tmp_path / "album"
@@ -60,12 +64,8 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
-def test_pictures_are_sorted_and_hidden_ones_passed_over(album: Path) -> None:
-    assert [path.name for path in pictures_in(album)] == ["blue.png", "green.png", "red.png", "grey.JPG"]
-
-
 def test_each_query_is_answered_in_its_language(album: Path, tmp_path: Path) -> None:
-    found = search(ColourModel(), pictures_in(album), ["rot", "blue"], ["de", "en"], top=2, cache=tmp_path / "cache")
+    found = rank(ColourModel(), pictures(album), ["rot", "blue"], ["de", "en"], top=2, cache=tmp_path / "cache")
     assert [[hit.path.stem for hit in hits] for hits in found.hits] == [["red", "grey"], ["blue", "grey"]]
     assert found.hits[0][0].score == pytest.approx(1.0)
     assert found.hits[0][1].score == pytest.approx(1 / np.sqrt(3), abs=1e-3)
@@ -75,13 +75,13 @@ def test_each_query_is_answered_in_its_language(album: Path, tmp_path: Path) -> 
 def test_a_second_query_encodes_nothing(album: Path, tmp_path: Path) -> None:
     model = ColourModel()
     for _ in range(2):
-        search(model, pictures_in(album), ["red"], ["en"], cache=tmp_path / "cache")
+        rank(model, pictures(album), ["red"], ["en"], cache=tmp_path / "cache")
     assert model.encoded == 4
 
 
 def test_unreadable_pictures_are_listed_and_the_rest_searched(album: Path, tmp_path: Path) -> None:
     (album / "broken.png").write_bytes(b"not a picture")
-    found = search(ColourModel(), pictures_in(album), ["green"], ["en"], top=9, cache=tmp_path / "cache")
+    found = rank(ColourModel(), pictures(album), ["green"], ["en"], top=9, cache=tmp_path / "cache")
     assert found.searched == 4
     assert [Path(bad.where).name for bad in found.bad] == ["broken.png"]
     assert "not a picture" in found.bad[0].reason
@@ -91,33 +91,21 @@ def test_unreadable_pictures_are_listed_and_the_rest_searched(album: Path, tmp_p
 
 def test_equal_scores_keep_the_order_of_the_pictures(tmp_path: Path) -> None:
     paths = [paint(tmp_path / "same" / f"{n}.png", COLOURS["red"]) for n in range(6)]
-    found = search(ColourModel(), paths, ["red"], ["en"], top=6, cache=tmp_path / "cache")
+    found = rank(ColourModel(), paths, ["red"], ["en"], top=6, cache=tmp_path / "cache")
     assert [hit.path for hit in found.hits[0]] == paths
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda folder: folder / "absent", "is not a folder"),
-        (lambda folder: folder, "no picture in"),
-    ],
-)
-def test_nothing_to_search_is_an_error(tmp_path: Path, make: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        pictures_in(make(tmp_path))
 
 
 def test_an_album_of_broken_pictures_is_an_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"")
     with pytest.raises(DataError, match="none of 1 pictures"):
-        search(ColourModel(), [broken], ["red"], ["en"], cache=tmp_path / "cache")
+        rank(ColourModel(), [broken], ["red"], ["en"], cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize(("query", "top"), [("red", 0), ("  ", 5)])
 def test_senseless_questions_are_refused(album: Path, tmp_path: Path, query: str, top: int) -> None:
     with pytest.raises(ConfigError):
-        search(ColourModel(), pictures_in(album), [query], ["en"], top=top, cache=tmp_path / "cache")
+        rank(ColourModel(), pictures(album), [query], ["en"], top=top, cache=tmp_path / "cache")
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -127,7 +115,7 @@ def test_the_best_are_those_of_a_full_sort(
 ) -> None:
     folder = tmp_path_factory.mktemp("painted")
     paths = [paint(folder / f"{n}.png", colour) for n, colour in enumerate(colours)]
-    found = search(ColourModel(), paths, ["blue"], ["en"], top=3, cache=folder / "cache")
+    found = rank(ColourModel(), paths, ["blue"], ["en"], top=3, cache=folder / "cache")
     blueness = [blue / np.linalg.norm(colour) for colour in colours for blue in (colour[2],)]
     expected = sorted(blueness, reverse=True)[:3]
     np.testing.assert_allclose([hit.score for hit in found.hits[0]], expected, atol=1e-5)

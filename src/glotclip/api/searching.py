@@ -1,0 +1,144 @@
+"""Searching a folder of images with a text in any language of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glotclip.api.bases import load
+from glotclip.api.common import ENGLISH, Progress, silent, translator_of
+from glotclip.data.listing import OTHER, list_folder, summary
+from glotclip.data.schema import BadRow
+from glotclip.errors import ConfigError, DataError
+from glotclip.gallery.rank import Hit, rank
+from glotclip.languages import check_installed
+from glotclip.packs.folder import Base
+from glotclip.packs.guess import Guess
+from glotclip.packs.polyglot import AUTO, Long, Polyglot
+from glotclip.storage import printable, shown
+
+if TYPE_CHECKING:
+    from glotclip.translate.engine import Engine
+
+VIDEO = "video: only images are searched"
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answer to one query.
+
+    Attributes:
+        query: as it was asked.
+        lang: in which language it was read; where that was guessed, the most probable one.
+        guess: how the language was guessed; None where it was given or there was only one.
+        weights: the languages it was encoded under, and their shares, which add up to 1: several where a guess is not
+            sure.
+        hits: the best images, best first: ``path``, and ``score`` from −1 to 1.
+        searched: how many images were compared.
+        unreadable: images that could not be read, and why.
+        unused: whatever else lies in the folder, and why it was not used: videos, other files, hidden and linked
+            folders, … Together with ``searched`` and ``unreadable`` this accounts for all that lies there.
+    """
+
+    query: str
+    lang: str
+    guess: Guess | None
+    weights: Mapping[str, float]
+    hits: tuple[Hit, ...]
+    searched: int
+    unreadable: tuple[BadRow, ...] = ()
+    unused: tuple[BadRow, ...] = ()
+
+
+def search(
+    model: Polyglot | str | Path,
+    images: str | Path | Sequence[str | Path],
+    query: str,
+    lang: str | None = None,
+    *,
+    top: int = 5,
+    long: Long = "cut",
+    companions: Engine | str | None = None,
+    device: str = "auto",
+    base: Base | None = None,
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> SearchResult:
+    """Find the images that fit a text best. Every image is compared, so the result is exact.
+
+    Images are encoded once and remembered by their content; a second query costs one matrix product.
+
+    Args:
+        model: a loaded model, or what :func:`glotclip.load` takes.
+        images: a folder, which is searched with all folders in it; or paths of images.
+        query: what the image shows, in any language of the model.
+        lang: the query's language; guessed if it is not given or "auto": where the guess is not sure, the query is
+            encoded under the likely languages (:meth:`glotclip.Polyglot.encode_text`).
+        top: how many images to return at most.
+        long: what becomes of a query longer than the context, as :meth:`glotclip.Polyglot.encode_text` takes it.
+        companions: who translates queries in languages that were learnt with ``text=to-english``: an engine, or its
+            name as in :mod:`glotclip.translate.specs`.
+        device: where to compute, for a model that is not loaded yet.
+        base: as :func:`glotclip.load` takes it, likewise.
+        cache: root of the caches of features and translations.
+        progress: called with (what, done, total) while images that are new are read.
+
+    Returns:
+        The best images, and what was not searched and why.
+
+    Raises:
+        ConfigError: if the query is empty or no UTF-8, or ``top`` is less than 1.
+        DataError: if there is no such folder, or no image that can be read.
+        LanguageError: if the language is not installed.
+    """
+    query = _utf8(query)
+    unused: list[BadRow] = []
+    if isinstance(images, str | Path):
+        folder = Path(images)
+        listing = list_folder(folder)
+        unused = listing.unused({"videos": VIDEO, "texts": OTHER})
+        paths: list[Path] = listing.images
+        if not paths:
+            there = "; ".join(summary(unused, folder))
+            raise DataError(
+                f"there is no image in {shown(folder)}" + (f", only {there}" if there else ""),
+                hint="images are files such as .jpg, .png, .webp, .avif, .tiff, .jp2; .heic with glotclip[photos]",
+            )
+    else:
+        paths = [Path(path) for path in images]
+    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
+    guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
+    code = guess.lang if guess else check_installed(lang or "", polyglot.languages)
+    weights = dict(guess.likely) if guess else {code: 1.0}
+    if any(map(polyglot.reads_translations, weights)):  # a translation is of one language
+        weights = {code: 1.0}
+    asked = _as_taught(query, code, companions, cache) if polyglot.reads_translations(code) else query
+    way = code if len(weights) == 1 else AUTO
+    found = rank(
+        polyglot, paths, [asked], [way], top=top, long=long, cache=cache, progress=partial(progress, "images")
+    )
+    told = guess if len(polyglot.languages) > 1 else None
+    return SearchResult(query, code, told, weights, found.hits[0], found.searched, found.bad, tuple(unused))
+
+
+def _utf8(query: str) -> str:
+    """Undo what an ASCII locale makes of arguments (PEP 383); what is no UTF-8 then is no text."""
+    try:
+        return query.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise ConfigError(
+            f"the query {printable(query)!r} is not UTF-8", hint="check the terminal's encoding, e.g. LC_ALL=C.UTF-8"
+        ) from error
+
+
+def _as_taught(query: str, lang: str, companions: Engine | str | None, cache: Path | None) -> str:
+    """Translate a query in a language that was taught on translations into English."""
+    if companions is None:
+        raise ConfigError(
+            f"{lang!r} was taught on texts machine-translated into English",
+            hint="name who translates the query, e.g. --companions apertium",
+        )
+    return translator_of(companions, cache).translate([query], lang, ENGLISH)[0]

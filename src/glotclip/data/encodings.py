@@ -1,0 +1,98 @@
+"""The text of a file in whatever encoding it says it is in."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from pathlib import Path
+
+from glotclip.errors import ConfigError, DataError
+
+#: Byte-order marks, the longer first, since UTF-16's begins UTF-32's.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SAVE = "save it as UTF-8 (in a spreadsheet: “CSV UTF-8”), or name its encoding (--encoding cp1252, gb18030, …)"
+
+
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Return the text of a file, plain or ``.gz``, without byte-order mark.
+
+    Args:
+        path: the file.
+        encoding: a name that Python knows; ``None``: as the byte-order mark says (UTF-8, UTF-16, UTF-32: a
+            spreadsheet's "Unicode text" has one), and UTF-8 without such.
+
+    Raises:
+        DataError: if it is absent, damaged, or not in that encoding; the message names the line.
+        ConfigError: if there is no such encoding.
+    """
+    content = _bytes(path)
+    mark, marked = next(((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", None))
+    name = _known(encoding) if encoding else marked or "utf-8"
+    if marked and codecs.lookup(name).name.startswith(marked[:6]):  # said in any of its spellings, it is no text
+        content, name = content[len(mark) :], marked
+    try:
+        text = content.decode(name)
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)  # UnicodeDecodeError has it
+        line = content[:start].decode(name, errors="replace").count("\n") + 1
+        said = "UTF-8" if name == "utf-8" else name
+        raise DataError(
+            f"{path} is not {said}: line {line} holds the byte 0x{content[start]:02x}",
+            hint="give the encoding it was written in" if encoding else _SAVE,
+        ) from error
+    if not encoding and not marked and (guess := _wide(content)):
+        raise DataError(
+            f"{path} looks like UTF-16 without a byte-order mark: line 1 holds zero bytes",
+            hint=f"{_SAVE}; here probably --encoding {guess}",
+        )
+    return text.removeprefix("\ufeff")
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at line feeds, or at carriage returns in a text that has no line feed; the last line may lack its end.
+
+    ``str.splitlines`` also breaks at U+2028 and its like, inside a caption. A carriage return before a line feed
+    stays at its line's end; whoever wants the text strips it.
+    """
+    end = "\n" if "\n" in text or "\r" not in text else "\r"
+    return text.removesuffix(end).split(end) if text else []
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist", hint="check the path") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is not a whole gzip file ({error})", hint="fetch or pack it anew") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})", hint="check its permissions") from error
+
+
+def _known(encoding: str) -> str:
+    try:
+        found = codecs.lookup(encoding)
+        "".encode(found.name)  # refuses codecs that are no encodings of text, such as hex
+    except (LookupError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"unknown encoding {encoding!r}",
+            hint="e.g. --encoding utf-16, cp1252, gb18030 or shift-jis, or leave it out for UTF-8",
+        ) from error
+    return found.name
+
+
+def _wide(content: bytes) -> str | None:
+    """Name UTF-16 where every other of the first bytes is zero, as in text of Latin letters without a mark."""
+    head = content[:400]
+    for zeros, name in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
+        if len(zeros) > 1 and zeros.count(0) > 0.6 * len(zeros):
+            return name
+    return None

@@ -1,0 +1,135 @@
+"""Rows held out for testing, where data does not say itself which those are.
+
+Rows hang together that show one picture (by group, by path, by content), have one English counterpart, or are one
+text in one language: whatever could tell a model the answer. Such a cluster is held out or trained on as a whole.
+Whether it is follows from a hash of its own name alone, so that rows added later move no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from glotclip.data.contents import alike
+from glotclip.data.schema import Corpus, Row
+from glotclip.errors import ConfigError
+
+HOLD_OUT = 0.1
+#: Fewer clusters with pictures than this are all trained on: a gallery of one or two tells nothing.
+FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Division:
+    """What was held out.
+
+    Attributes:
+        rows: all rows, in their order, the held-out ones of split "test".
+        note: what was done, or why nothing was, in one sentence.
+        held: how many clusters are held out.
+    """
+
+    rows: tuple[Row, ...]
+    note: str
+    held: int
+
+
+def check_hold_out(share: float) -> float:
+    """Return a share to hold out, or raise :class:`ConfigError` if it is none."""
+    if not 0 <= share <= 1:
+        raise ConfigError(
+            f"the share to hold out is between 0 and 1, not {share}", hint="e.g. --hold-out 0.1; 0 holds nothing out"
+        )
+    return share
+
+
+def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
+    """Hold a share of a corpus's rows out for testing, unless it is divided already.
+
+    Args:
+        corpus: of which each row is in split "train".
+        share: of the clusters with a picture or video, 0 to 1; 0 leaves the corpus as it is.
+        root: the folder that paths are named from, so that a copy elsewhere is divided in the same way.
+    """
+    if corpus.divided or not check_hold_out(share):
+        return corpus
+    done = divide(corpus.rows, share, root)
+    return replace(corpus, rows=done.rows, notes=(*corpus.notes, done.note))
+
+
+def divide(rows: Sequence[Row], share: float, root: Path) -> Division:
+    """Divide rows into those to train on and those held out; arguments as for :func:`hold_out`."""
+    clusters = _clusters(rows)
+    shown = [each for each in clusters if any(rows[place].image or rows[place].video for place in each)]
+    if not shown:
+        return Division(tuple(rows), "nothing is held out for testing: no row has a picture or video", 0)
+    if len(shown) < FEWEST and share < 1:
+        why = f"{len(shown)} pictures or texts that hang together are fewer than {FEWEST}"
+        more = " (one text or English counterpart may join many)" if len(rows) > FEWEST * 2 else ""
+        return Division(tuple(rows), f"nothing is held out for testing: {why}{more}", 0)
+    ranked = sorted((_place(_name(rows, each, root)), each) for each in shown)
+    held = [each for rank, each in ranked if rank < share] or [ranked[0][1]]
+    chosen = {place for each in held for place in each}
+    divided = tuple(replace(row, split="test") if place in chosen else row for place, row in enumerate(rows))
+    note = (
+        f"no row says its split: {len(held):,} of {len(shown):,} pictures with all that hangs together with them "
+        f"({len(chosen):,} of {len(rows):,} rows) are held out for testing (--hold-out {share:g}; 0 trains on all)"
+    )
+    return Division(divided, note, len(held))
+
+
+def _clusters(rows: Sequence[Row]) -> list[list[int]]:
+    """Return the places of rows that hang together, cluster by cluster."""
+    parent = list(range(len(rows)))
+
+    def root_of(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    same = alike(row.image or row.video for row in rows)
+    first: dict[object, int] = {}
+    for place, row in enumerate(rows):
+        for tie in _ties(row, same):
+            parent[root_of(place)] = root_of(first.setdefault(tie, place))
+    found: dict[int, list[int]] = {}
+    for place in range(len(rows)):
+        found.setdefault(root_of(place), []).append(place)
+    return list(found.values())
+
+
+def _ties(row: Row, same: dict[Path, Path]) -> Iterator[object]:
+    """Yield what joins a row to others."""
+    if row.group is not None:
+        yield "group", row.group
+    for medium in (row.image, row.video):
+        if medium is not None:
+            yield "file", same.get(medium, medium)
+    english = row.text if row.lang == "en" else row.english
+    if english is not None:
+        yield "text", "en", english.casefold()
+    if row.lang != "en":
+        yield "text", row.lang, row.text.casefold()
+
+
+def _name(rows: Sequence[Row], cluster: Iterable[int], root: Path) -> str:
+    """Name a cluster by the least of its groups, else of its files, else of its texts."""
+    own = [rows[place] for place in cluster]
+    home = root.absolute()
+    files = (row.image or row.video for row in own)
+    named = [_relative(path, home) for path in files if path is not None]
+    return min(
+        [row.group for row in own if row.group is not None] or named or [row.english or row.text for row in own]
+    )
+
+
+def _relative(path: Path, home: Path) -> str:
+    return (path.relative_to(home) if path.is_relative_to(home) else path).as_posix()
+
+
+def _place(name: str) -> float:
+    """Return a number between 0 and 1 that a name alone decides."""
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:7], "big") / 2**56

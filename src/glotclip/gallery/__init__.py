@@ -1,0 +1,1 @@
+"""Finding images: what answers a query over a person's own folders."""

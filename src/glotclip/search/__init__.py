@@ -1,1 +1,0 @@
-"""Finding pictures: what answers a query over a person's own folders."""
