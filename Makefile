@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench bench-lessons bench-continual results base clean
+.PHONY: demo test check format bench bench-lessons bench-threads bench-continual results base clean
 
 demo: $(STAMP)  ## extend emoji-clip to ten languages, print the table, write demo-out/report.html, answer a query
 	$(BIN)/glotclip demo --out demo-out
@@ -26,6 +26,9 @@ bench: $(STAMP)  ## text tower against transformers' CLIP: writes benchmarks/res
 
 bench-lessons: $(STAMP)  ## lessons at the papers' geometries, and LoRA as it is served: writes benchmarks/results/
 	$(BIN)/python benchmarks/lessons.py
+
+bench-threads: $(STAMP)  ## training alone and beside busy processes, with the threads chosen and others (ten minutes, quiet)
+	$(BIN)/python benchmarks/threads.py
 
 bench-continual: $(STAMP)  ## 36 languages, every method and strategy (an hour or two on two cores; resumable; same needs as results)
 	$(BIN)/glotclip data get cldr

@@ -30,7 +30,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "default": {},
     "one thread": {"OMP_NUM_THREADS": "1"},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
-    **{f"spin {count}": {"GOMP_SPINCOUNT": str(count)} for count in (0, 300, 1000, 3000, 10_000, 30_000, 100_000)},
+    **{f"spin {count}": {"GOMP_SPINCOUNT": str(count)} for count in (0, 100, 1000, 3000, 10_000, 30_000, 100_000)},
 }
 OURS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "MKL_NUM_THREADS", "OMP_DYNAMIC")
 WARM_UP = 1  # turns

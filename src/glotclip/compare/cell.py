@@ -152,7 +152,7 @@ class Bench:
             KeyboardInterrupt: after a signal, with the state saved.
         """
         inputs, work = self.inputs(cell), self.work(cell)
-        mark = {"identity": digest(inputs), "threads": torch.get_num_threads()}
+        mark: dict[str, Any] = {"identity": digest(inputs), "threads": torch.get_num_threads()}
         begun = _mark(work)
         if isinstance(begun, dict) and begun.get("identity") == mark["identity"]:
             mark["threads"] = begun.get("threads", mark["threads"])

@@ -33,14 +33,14 @@ class Installed:
     ) -> None:
         self.packs = dict(packs)
         self.by_language = {code: pack for pack in self.packs.values() for code in pack.languages}
-        self.routes = {
+        self.routes: dict[str, Route] = {
             code: before.routes[code]
             if before is not None and before.by_language.get(code) is pack
             else pack.state.route(code)
             for code, pack in self.by_language.items()
         }
         self.languages = (*(code for code in own if code not in self.routes), *self.routes)
-        self._merged = MergedRoutes() if before is None else before._merged.only(self.routes)
+        self._merged: MergedRoutes = MergedRoutes() if before is None else before._merged.only(self.routes)
 
     @cached_property
     def guesser(self) -> Guesser:

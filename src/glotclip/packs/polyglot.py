@@ -204,14 +204,19 @@ class Polyglot:
 
     @torch.inference_mode()
     def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
-        """Features (M, E) of texts of one installed language, not normalised: what training compares with."""
+        """Features (M, E) of texts of one installed language, not normalised: what training compares with.
+
+        Raises:
+            LanguageError: if the language is unknown or not installed.
+        """
         with self._moving.shared():
-            return self._encode(self._installed, texts, lang, precision, "cut")[0]
+            now = self._installed
+            return self._encode(now, texts, check_installed(lang, now.languages), precision, "cut")[0]
 
     def _encode(
         self, now: Installed, texts: Sequence[str], lang: str, precision: str, long: Long
     ) -> tuple[torch.Tensor, list[int]]:
-        """Raw features (M, E) with these packs installed, and which texts were cut."""
+        """Raw features (M, E) with these packs installed, of one of their languages, and which texts were cut."""
         pack = now.by_language.get(lang)
         tokenizer = pack.state.tokenizer if pack else self.base.tokenizer
         form = pack.text_form(lang) if pack else self.base.text_form
