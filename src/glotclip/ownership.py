@@ -56,15 +56,14 @@ def check_apart(out: Path | str, inputs: Iterable[Path | str | None], option: st
     for given in inputs:
         if given is None or not Path(given).exists():
             continue
-        if Path(given).is_dir():
-            if any(place.is_dir() and place.samefile(given) for place in places):
-                raise StorageError(
-                    f"{out} lies in {given}, which is read: writing there would change the input",
-                    hint=f"choose another {option}, outside of that folder",
-                )
-        elif real.exists() and real.samefile(given):
+        if real.exists() and real.samefile(given):
             raise StorageError(
                 f"{out} is the input {given} itself, which would be overwritten", hint=f"choose another {option}"
+            )
+        if any(place.samefile(given) for place in places):
+            raise StorageError(
+                f"{out} lies in {given}, which is read: writing there would change the input",
+                hint=f"choose another {option}, outside of that folder",
             )
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
@@ -59,7 +61,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
+        code = _command().main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()
     except GlotclipError as error:
         _show_traceback()
@@ -79,6 +81,12 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         print("\nstopped; nothing is lost: the same command goes on from here", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+@cache
+def _command() -> Any:
+    """The commands as Typer runs them, put together once."""
+    return typer.main.get_command(app)
 
 
 def _said(error: Exception) -> str:
