@@ -23,11 +23,14 @@ from glotclip.storage import cache_root, disk_errors, file_sha256, read_json, wr
 
 PRIVATE, LEDGER = ".glotclip", "made.json"
 FORMAT = 1
+_LONGEST = 200  # bytes of a name; file systems allow 255, and what is written aside has a longer one
 _ASIDE = re.compile(r"(^|/)\.[^/]+\.[a-z0-9_]{8}\.part(/|$)")  # what a kill leaves of writing; see storage
 
 
 def check_parent(path: Path, option: str = "--out") -> None:
     """Raise :class:`StorageError` if nothing can be made at ``path``: a file is on the way, or no permission."""
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise StorageError(f"{path.name[:40]}… is too long for a name", hint=f"choose a shorter {option}")
     for folder in path.absolute().parents:
         if os.path.lexists(folder):
             if not folder.is_dir():
