@@ -152,6 +152,11 @@ class Workplace:
         """The folder with glotclip's own records."""
         return self.folder / PRIVATE
 
+    @property
+    def listed(self) -> bool:
+        """Whether there is a list of what glotclip made in the folder."""
+        return (self.private / LEDGER).exists()
+
     def check(
         self,
         names: Iterable[str] = (),
