@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -244,10 +244,16 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     """
     workplace = Workplace(folder, "report")
     pages = dict(zip(PAGES, (markdown(report), html_page(report)), strict=True))
+    if workplace.listed:
+        check: Callable[[str], None] = workplace.check_name
+        write_one: Callable[[str, str], None] = workplace.write_text
+    else:  # somebody's folder, in which no list is left
+        check = lambda name: check_file(folder / name)  # noqa: E731 -- two short ways of doing the same
+        write_one = lambda name, text: write_file(folder / name, text.encode())  # noqa: E731
     for name in pages:
-        workplace.check_name(name) if workplace.listed else check_file(folder / name)
+        check(name)
     for name, text in pages.items():
-        workplace.write_text(name, text) if workplace.listed else write_file(folder / name, text.encode())
+        write_one(name, text)
     return folder / PAGES[0], folder / PAGES[1]
 
 
