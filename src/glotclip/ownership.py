@@ -23,11 +23,14 @@ from glotclip.storage import cache_root, disk_errors, file_sha256, read_json, wr
 
 PRIVATE, LEDGER = ".glotclip", "made.json"
 FORMAT = 1
+_LONGEST = 200  # bytes of a name; file systems allow 255, and what is written aside has a longer one
 _ASIDE = re.compile(r"(^|/)\.[^/]+\.[a-z0-9_]{8}\.part(/|$)")  # what a kill leaves of writing; see storage
 
 
 def check_parent(path: Path, option: str = "--out") -> None:
     """Raise :class:`StorageError` if nothing can be made at ``path``: a file is on the way, or no permission."""
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise StorageError(f"{path.name[:40]}… is too long for a name", hint=f"choose a shorter {option}")
     for folder in path.absolute().parents:
         if os.path.lexists(folder):
             if not folder.is_dir():
@@ -56,15 +59,14 @@ def check_apart(out: Path | str, inputs: Iterable[Path | str | None], option: st
     for given in inputs:
         if given is None or not Path(given).exists():
             continue
-        if Path(given).is_dir():
-            if any(place.is_dir() and place.samefile(given) for place in places):
-                raise StorageError(
-                    f"{out} lies in {given}, which is read: writing there would change the input",
-                    hint=f"choose another {option}, outside of that folder",
-                )
-        elif real.exists() and real.samefile(given):
+        if real.exists() and real.samefile(given):
             raise StorageError(
                 f"{out} is the input {given} itself, which would be overwritten", hint=f"choose another {option}"
+            )
+        if any(place.samefile(given) for place in places):
+            raise StorageError(
+                f"{out} lies in {given}, which is read: writing there would change the input",
+                hint=f"choose another {option}, outside of that folder",
             )
 
 
@@ -149,6 +151,11 @@ class Workplace:
     def private(self) -> Path:
         """The folder with glotclip's own records."""
         return self.folder / PRIVATE
+
+    @property
+    def listed(self) -> bool:
+        """Whether there is a list of what glotclip made in the folder."""
+        return (self.private / LEDGER).exists()
 
     def check(
         self,

@@ -80,7 +80,7 @@ def test_a_base_that_moved_is_named(world: World, here: Here, model: Path, tmp_p
     recipe = tmp_path / "recipe.yaml"
     runs = "runs: [{name: a, settings: {steps: 1}}]"
     recipe.write_text(f"model: {model}\ndata: {world.captions}\nlanguages: [hi]\n{runs}\n", encoding="utf-8")
-    for command in (
+    commands: list[list[str | Path]] = [
         ["search", model, "Kreis", "--lang", "de", "--images", world.pictures],
         ["evaluate", model, "--benchmark", world.captions, "--langs", "de", "--intervals", "0"],
         [
@@ -98,7 +98,8 @@ def test_a_base_that_moved_is_named(world: World, here: Here, model: Path, tmp_p
         ["compare", recipe, "--out", tmp_path / "compared", "--dry-run"],
         ["pack", "verify", model],
         ["pack", "export", model, tmp_path / "a.zip", "--with-base"],
-    ):
+    ]
+    for command in commands:
         assert "--base" in here.error(*command)
         here(*command, "--base", moved)
 

@@ -113,7 +113,10 @@ def test_without_matplotlib_the_page_says_so_and_shows_the_numbers(monkeypatch: 
     assert parsed.tags.count("table") == len(rules)
 
 
-def test_writing_replaces_both_files_and_leaves_nothing_beside_them(tmp_path: Path) -> None:
+def test_writing_replaces_both_files_and_leaves_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "cache"))
     first = report.write(report.Report("one", ()), tmp_path / "new")
     second = report.write(report.from_run(run()), tmp_path / "new")
     assert first == second == (tmp_path / "new" / "report.md", tmp_path / "new" / "report.html")

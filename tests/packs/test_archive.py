@@ -52,7 +52,7 @@ def zip_of(path: Path, *entries: tuple[str, int, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, mode, data in entries:
             info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
+            info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
             packed.writestr(info, data)
     return path
 

@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import typer
@@ -66,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     make_streams_lenient()
     try:
         with _warnings_as_notes():
-            code = typer.main.get_command(app).main(list(arguments), prog_name="glotclip", standalone_mode=False)
+            code = _command().main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()
     except GlotclipError as error:
         _show_traceback()
@@ -103,6 +104,12 @@ def _warnings_as_notes() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+@cache
+def _command() -> Any:
+    """The commands as Typer runs them, put together once."""
+    return typer.main.get_command(app)
 
 
 def _said(error: Exception) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,7 +20,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
-from glotclip.ownership import Workplace
+from glotclip.ownership import Workplace, check_file, write_file
 
 PAGES = ("report.md", "report.html")
 Part = Table | Curves | HeatMap
@@ -283,10 +283,16 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     """
     workplace = Workplace(folder, "report")
     pages = dict(zip(PAGES, (markdown(report), html_page(report)), strict=True))
+    if workplace.listed:
+        check: Callable[[str], None] = workplace.check_name
+        write_one: Callable[[str, str], None] = workplace.write_text
+    else:  # somebody's folder, in which no list is left
+        check = lambda name: check_file(folder / name)  # noqa: E731 -- two short ways of doing the same
+        write_one = lambda name, text: write_file(folder / name, text.encode())  # noqa: E731
     for name in pages:
-        workplace.check_name(name)
+        check(name)
     for name, text in pages.items():
-        workplace.write_text(name, text)
+        write_one(name, text)
     return folder / PAGES[0], folder / PAGES[1]
 
 

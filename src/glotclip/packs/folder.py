@@ -26,7 +26,7 @@ from glotclip.config import Settings
 from glotclip.errors import LanguageError, PackError, StorageError
 from glotclip.languages import normalise, resolve
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.ownership import LEDGER, PRIVATE, Workplace
+from glotclip.ownership import Workplace
 from glotclip.packs.base_source import BaseSource as BaseSource
 from glotclip.packs.base_source import absolute
 from glotclip.packs.manifest import Manifest
@@ -102,8 +102,7 @@ class PolyglotFolder:
             PackError: if there is a ``polyglot.json`` that is none.
         """
         recorded = os.path.lexists(self.path / RECORD) and self.read() is not None
-        listed = (self.path / PRIVATE / LEDGER).exists()
-        places = (*names, RUN, MEMORIES) if listed else names
+        places = (*names, RUN, MEMORIES) if self.workplace.listed else names
         self.workplace.check(places, inputs, adopt=recorded)
 
     def read(self) -> FolderRecord:
@@ -300,7 +299,7 @@ class PolyglotFolder:
                     f"another process is writing to {self.path}", hint="wait for it, or choose another --out"
                 ) from error
         try:
-            if not (workplace.private / LEDGER).exists():
+            if not workplace.listed:
                 workplace.claim()
                 packs = self.read().packs.values() if self.is_one(self.path) else ()
                 older = (place for place in (RUN, MEMORIES) if (self.path / place).is_dir())

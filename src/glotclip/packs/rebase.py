@@ -20,7 +20,9 @@ from glotclip.storage import writing_folder
 
 
 def check_target(target: Path, inputs: Iterable[Path | str | None] = ()) -> None:
-    """Raise :class:`StorageError` unless a folder can be made at ``target``: nothing is there, or an empty folder."""
+    """Raise an error unless a folder can be made at ``target``: nothing is there, or an empty folder."""
+    if PolyglotFolder.is_one(target):
+        raise ConfigError(f"{target} holds a polyglot already", hint="choose another --out")
     if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
         check_apart(target, inputs)
     else:
