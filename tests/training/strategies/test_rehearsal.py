@@ -159,9 +159,7 @@ def test_the_memory_carried_on_belongs_to_the_weights_carried_on(
     course: Callable[..., Course], ties: str, best: int
 ) -> None:
     scores = iter([1.0, 3.0, 2.0, 3.0, 0.0])
-    made = course(
-        "de", strategy="er", memory=9, evaluate_every=2, select_ties=ties, validate=lambda *_: next(scores)
-    )
+    made = course("de", strategy="er", memory=9, evaluate_every=2, select_ties=ties, validate=lambda *_: next(scores))
     short = course("de", strategy="er", memory=9, steps=best, warmup=1 / best)
     assert isinstance(made.strategy, Rehearsal)
     assert isinstance(short.strategy, Rehearsal)
