@@ -117,7 +117,7 @@ def _scored(model: Polyglot, encoder: retrieval.TextEncoder, gallery: str) -> di
 
 
 def _r1(scores: Mapping[str, Any]) -> float:
-    return round((scores["text_to_image"]["r@1"] + scores["image_to_text"]["r@1"]) / 2, 4)
+    return round(float(scores["text_to_image"]["r@1"] + scores["image_to_text"]["r@1"]) / 2, 4)
 
 
 def shown(record: Mapping[str, Any], gallery: str) -> dict[str, float]:

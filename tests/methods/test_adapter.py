@@ -54,6 +54,7 @@ def test_the_activation_is_a_setting_and_gelu_the_default(base: DualEncoder, mak
     chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, AdapterIngredient)]
     assert [each.activation for each in chosen] == ["gelu_tanh"]
     (part,) = make_lesson(base, [AdapterIngredient(bottleneck=5, activation="relu")]).routes["de"].parts
+    assert isinstance(part, Adapter)
     assert Adapter.restore(base, part.tensors(), part.description()).description() == part.description()
     assert part.description()["activation"] == "relu"
     assert Adapter.restore(base, part.tensors(), {"bottleneck": 5}).description()["activation"] == "gelu_tanh"

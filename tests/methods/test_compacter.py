@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from glotclip.config import settings_from
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.compacter import Compacter, CompacterIngredient, KroneckerLinear, Site
 from glotclip.methods.method import method_named
@@ -98,6 +99,7 @@ def test_relu_is_the_methods_default_and_old_packs_stay_gelu(base: DualEncoder, 
     chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, CompacterIngredient)]
     assert [each.activation for each in chosen] == ["relu"]
     (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation="gelu_tanh")]).routes["de"].parts
+    assert isinstance(part, Compacter)
     old = {name: value for name, value in part.description().items() if name != "activation"}
     assert Compacter.restore(base, part.tensors(), old).description()["activation"] == "gelu_tanh"
     with pytest.raises(PackError, match="does not make sense"):
@@ -112,8 +114,10 @@ def test_the_reference_start_is_glorots_with_small_rules() -> None:
     assert float(layer.left.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
     assert float(layer.rule.detach().std()) == pytest.approx(0.01, rel=0.3)
     assert not layer.bias.any()
-    chosen = method_named("compacter").ingredients(method_named("compacter").settings(start="reference"))
-    assert [each.start for each in chosen if isinstance(each, CompacterIngredient)] == ["reference"]
+    method = method_named("compacter")
+    chosen = settings_from(method.settings, {"start": "reference"}, where="a test")
+    ingredients = method.ingredients(chosen)
+    assert [each.start for each in ingredients if isinstance(each, CompacterIngredient)] == ["reference"]
 
 
 @pytest.mark.parametrize("sizes", [(5, 4, 1), (16, 3, 1), (64, 4, 1), (4, 4, 0), (0, 4, 1), (4, 0, 1)])

@@ -102,9 +102,9 @@ def _acquirers(settings: s.AcquirerSettings, shared: bool) -> list[Ingredient]:
 TEIR = {"teir": ("teir_init", "teir_gradient", "teir_decay")}
 # PECT (§3): the picture's contrast in full, a fixed temperature; its batches, rate and epochs are recipes.
 PECT = {"cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "weight_decay": 0.0, "norms": True}
-# Both losses at once, pictures in full: above MLA's two stages at equal steps (benchmarks/results/compare_mla.md,
-# benchmarks/acquirer_defaults.py). The paper's own are recipes/mla_paper.yaml.
-ACQUIRER = {"cross_modal": 1.0, "learn_temperature": False}
+# Both losses at once: above MLA's two stages at equal steps (benchmarks/results/compare_mla.md); the pictures' weight
+# is chosen by benchmarks/acquirer_defaults.py. The paper's own are recipes/mla_paper.yaml.
+ACQUIRER = {"cross_modal": 0.1, "learn_temperature": False}
 POOL = {"isolation": "shared", "english": "taught"}
 METHODS = {
     method.name: method

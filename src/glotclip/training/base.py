@@ -48,7 +48,7 @@ _MODULES = {
 }  # fmt: skip
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "lexicon": {**_SHORT, "lr": 1e-2},
-    "acquirer": {**_MODULES, "bottleneck": 96, "stages": ["joint"]},
+    "acquirer": {**_MODULES, "cross_modal": 0.1, "bottleneck": 96},  # benchmarks/acquirer_defaults.py
     **dict.fromkeys(
         (
             "lora", "adapter", "compacter", "soft-prompt", "hard-prompt", "prefix", "norms", "dual-prompt",
