@@ -79,7 +79,8 @@ def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
         return open_dataset(data, **reading)
     if reading:
         raise ConfigError(
-            f"{', '.join(reading)} cannot be set for a dataset that is open already", hint="give them to glotclip.data.dataset.open_dataset"
+            f"{', '.join(reading)} cannot be set for a dataset that is open already",
+            hint="give them to glotclip.data.dataset.open_dataset",
         )
     return data
 

@@ -58,12 +58,14 @@ def from_table(text: str, path: Path, default_lang: str | None, note: Note, *, t
                 ) from error
             yield line, f"the line is not valid CSV ({error})"
             continue
+        if plain:
+            cells = [_unquoted(cell) for cell in cells]
         if not any(cell.strip() for cell in cells):
             continue  # blank lines are layout
         if len(cells) != len(headers):
             yield line, f"the row has {len(cells)} columns, the header {len(headers)}"
             continue
-        yield line, {field: _unquoted(cells[at]) if plain else cells[at] for field, at in place.items()}
+        yield line, {field: cells[at] for field, at in place.items()}
 
 
 def _separator(text: str, *, tabs: bool) -> str:
