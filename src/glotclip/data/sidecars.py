@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glotclip.data.encodings import read_text, split_lines
-from glotclip.data.readers import Found, Tally, collect, corpus_of
+from glotclip.data.readers import Tally, collect, corpus_of
 from glotclip.data.schema import BadRow, Corpus, Row, known_split
+from glotclip.data.tables import Found
 from glotclip.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
