@@ -71,6 +71,15 @@ def test_pictures_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path:
         open_dataset(path, images=tmp_path / "none").benchmark(["de"])
 
 
+@pytest.mark.parametrize("kind", [table, sidecars, corpus])
+def test_a_folder_that_is_named_and_holds_none_of_the_pictures_is_no_secret(
+    kind: Any, desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"1 of 1|2 of 2|4 of 4|no picture"):
+        open_dataset(kind(desk), images=tmp_path / "empty").corpus(["de"])
+
+
 def test_a_language_for_all(desk: Desk) -> None:
     path = desk.lines("captions.csv", ["text,english", "ein Hund,a dog"])
     with pytest.raises(DataError, match="no column 'lang'") as caught:

@@ -48,7 +48,8 @@ def test_markers_are_markers_in_every_case() -> None:
             is_missing(each) for each in (marker, marker.upper(), marker.title(), f"\t{marker} ", f"\ufeff{marker}")
         )
     assert all(is_missing(each) for each in (None, float("nan"), "", " \n"))
-    assert not any(is_missing(each) for each in (0, 0.0, False, float("inf"), [], {}))
+    others: list[object] = [0, 0.0, False, float("inf"), [], {}]
+    assert not any(is_missing(each) for each in others)
 
 
 @pytest.mark.parametrize("marker", ["NaN", "null", "None", "N/A"])

@@ -45,9 +45,7 @@ texts = st.one_of(
     st.sampled_from(sorted(MARKERS)).flatmap(
         lambda each: st.sampled_from([each, each.upper(), each.title(), f" {each} "])
     ),
-    st.integers(0, 39).map(
-        lambda n: {0: "x" * 140_000, 1: "lang " * 5_000}.get(n, "")
-    ),  # more than Python's csv takes by itself
+    st.integers(0, 39).map(lambda n: {0: "x" * 140_000, 1: "lang " * 5_000}.get(n, "")),  # more than csv's own limit
 )
 codes = st.sampled_from(["de", "de", "de", "DE", "en", "zh-CN", "jp", "", "german", "NaN", "xx-nope"])
 splits = st.sampled_from(["", "", "train", "val", "TEST", "n/a", "none of these"])
@@ -94,6 +92,8 @@ def tables(draw: st.DrawFn) -> Written:
         known = cells
     else:
         separator = draw(st.sampled_from(SEPARATORS[suffix]))
+        if len(header) == 1:  # nothing tells then how columns are separated
+            separator = SEPARATORS[suffix][0]
         text, known = _table(draw, header, cells, separator, suffix, end)
     if draw(st.integers(0, 9)) == 0:  # something goes wrong on the way
         place = draw(st.integers(0, len(text)))

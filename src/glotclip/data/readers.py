@@ -218,7 +218,9 @@ def _row(fields: Mapping[str, Any], default_lang: str | None, tally: Tally) -> R
         )
     split = _string(fields, "split", tally)
     tally.divided |= split is not None
-    spoken = {code: _string(translations, code, tally, "translations") for code in translations or {}}
+    spoken = (
+        {code: _string(translations, code, tally, "translations") for code in translations} if translations else {}
+    )
     return Row(
         text=_string(fields, "text", tally) or "",
         lang=lang,

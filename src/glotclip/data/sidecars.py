@@ -14,8 +14,9 @@ from pathlib import Path
 
 from glotclip.data.encodings import read_text, split_lines
 from glotclip.data.listing import OTHER, list_folder
-from glotclip.data.readers import Found, Tally, collect, corpus_of
+from glotclip.data.readers import Tally, collect, corpus_of
 from glotclip.data.schema import BadRow, Corpus, Row, known_split
+from glotclip.data.tables import Found
 from glotclip.errors import DataError
 from glotclip.storage import shown
 

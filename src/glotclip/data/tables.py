@@ -37,7 +37,7 @@ def from_table(text: str, path: Path, default_lang: str | None, note: Note, *, t
     separator = _separator(text, tabs=tabs)
     reader = _reader(text, separator, tabs=tabs)
     try:
-        headers = next(reader, [])
+        headers: list[str] = next(reader, [])
     except csv.Error as error:
         raise DataError(f"{path}: the header cannot be read ({error})", hint="correct the first line") from error
     place = columns.assign(headers, where=str(path), default_lang=default_lang)
@@ -58,12 +58,14 @@ def from_table(text: str, path: Path, default_lang: str | None, note: Note, *, t
                 ) from error
             yield line, f"the line is not valid CSV ({error})"
             continue
+        if plain:
+            cells = [_unquoted(cell) for cell in cells]
         if not any(cell.strip() for cell in cells):
             continue  # blank lines are layout
         if len(cells) != len(headers):
             yield line, f"the row has {len(cells)} columns, the header {len(headers)}"
             continue
-        yield line, {field: _unquoted(cells[at]) if plain else cells[at] for field, at in place.items()}
+        yield line, {field: cells[at] for field, at in place.items()}
 
 
 def _separator(text: str, *, tabs: bool) -> str:
@@ -72,7 +74,7 @@ def _separator(text: str, *, tabs: bool) -> str:
 
     def known(separator: str) -> tuple[int, bool]:
         try:
-            headers = next(_reader(text, separator, tabs=tabs), [])
+            headers: list[str] = next(_reader(text, separator, tabs=tabs), [])
         except csv.Error:
             return 0, separator == usual
         return len({columns.field_of(header) for header in headers} - {None}), separator == usual

@@ -167,7 +167,8 @@ class Pictures:
 
     Args:
         roots: folders that pictures' relative paths start from, the best first.
-        flat: whether pictures may also lie in a root itself, without the folders of their paths.
+        flat: whether the roots were named by a user. Pictures may then also lie in a root itself, without the
+            folders of their paths, and one that is in none of them is missing.
     """
 
     def __init__(self, roots: Sequence[Path], *, flat: bool = False) -> None:
@@ -180,7 +181,7 @@ class Pictures:
         """Return the picture's absolute path, and whether all is well.
 
         Without a folder for it, that is ``(None, True)``: rows are text alone. ``(None, False)`` means that there
-        is a folder, but not this picture in it.
+        is a folder, or that one was named, but not this picture in it.
         """
         if picture is None:
             return None, True
@@ -191,7 +192,7 @@ class Pictures:
             self._listed[parent] = self._list(parent)
         listed = self._listed[parent]
         if listed is None:
-            return None, True
+            return None, not self._flat
         folder, names = listed
         if picture.name not in names:
             return None, False
