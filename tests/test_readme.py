@@ -104,8 +104,8 @@ def test_the_readmes_commands_need_no_more_than_the_readme_installs(
     shown = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("glotclip ")]
     assert len(shown) == 2
     stand_in = {
-        "emoji-clip": str(tmp_path / "base"), "emoji": str(drawn), "my-clip": str(tmp_path / "my-clip"), "de,zh": "de,fr",
-        "~/Pictures": str(drawn.parent / "pictures"),
+        "emoji-clip": str(tmp_path / "base"), "emoji": str(drawn), "my-clip": str(tmp_path / "my-clip"),
+        "de,zh": "de,fr", "~/Pictures": str(drawn.parent / "pictures"),
     }  # fmt: skip
     commands = [[stand_in.get(word, word) for word in shlex.split(line)[1:]] for line in shown]
     commands[0] += ["--set", "steps=2", "--set", "batch_size=4", "--set", "vocabulary=150"]

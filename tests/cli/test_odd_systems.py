@@ -121,7 +121,7 @@ def test_without_a_cache_every_command_works_in_memory_and_says_so_once(
         "below a file": {"GLOTCLIP_CACHE": str(tmp_path / "file" / "cache")},
         "no such file system": {"GLOTCLIP_CACHE": "/proc/none"},
         "home is a file": {"GLOTCLIP_CACHE": "", "HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": ""},
-        "no home": {"GLOTCLIP_CACHE": "", "HOME": "~", "XDG_CACHE_HOME": ""},  # as for a user without an entry
+        "no home": {"GLOTCLIP_CACHE": "~nobody-of-this-name/cache"},
     }[way]
     program = tmp_path / "engine.py"
     program.write_text("import sys\nfor line in sys.stdin: print(line.strip().upper())\n")

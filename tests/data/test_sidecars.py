@@ -49,8 +49,8 @@ def test_captions_beside_pictures(tmp_path: Path) -> None:
 
 def test_what_is_not_used_is_named_and_spoils_nothing(tmp_path: Path) -> None:
     _folder(tmp_path, {
-        "a.jpg": "x", "a.de.txt": "gut", "b.jpg": "x", "c.avif": "x", "c.de.txt": "\n \n", "d.de.txt": "", "film.mp4": "x",
-        "notes.pdf": "x", ".hidden.jpg": "x",
+        "a.jpg": "x", "a.de.txt": "gut", "b.jpg": "x", "c.avif": "x", "c.de.txt": "\n \n", "d.de.txt": "",
+        "film.mp4": "x", "notes.pdf": "x", ".hidden.jpg": "x",
     })  # fmt: skip
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "loop").symlink_to(tmp_path)
