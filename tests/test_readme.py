@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -67,3 +71,47 @@ def test_the_python_example_runs() -> None:
     scope: dict[str, object] = {}
     exec(head, scope)
     assert "model" in scope
+
+
+#: what `pip install -e '.[demo,report]'` does not bring
+NOT_INSTALLED = (
+    "py3langid",
+    "transformers",
+    "peft",
+    "ctranslate2",
+    "sentencepiece",
+    "pi_heif",
+    "pytest",
+    "hypothesis",
+)
+WITHOUT = f"""
+import sys
+sys.modules.update(dict.fromkeys({NOT_INSTALLED!r}))
+from glotclip.cli.main import run
+for command in sys.argv[1].split(chr(10)):
+    code = run(command.split(chr(9)))
+    print("CODE", code)
+"""
+
+
+def test_the_readmes_commands_need_no_more_than_the_readme_installs(
+    drawn: Path, base: object, tmp_path: Path
+) -> None:
+    """`extend` and `search` as they stand there, on a small base and few pictures; and nothing else is imported."""
+    from glotclip.models.checkpoints import save_base
+
+    save_base(base, tmp_path / "base")  # type: ignore[arg-type]
+    shown = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("glotclip ")]
+    assert len(shown) == 2
+    stand_in = {
+        "emoji-clip": str(tmp_path / "base"), "emoji": str(drawn), "my-clip": str(tmp_path / "my-clip"),
+        "de,zh": "de,fr", "~/Pictures": str(drawn.parent / "pictures"),
+    }  # fmt: skip
+    commands = [[stand_in.get(word, word) for word in shlex.split(line)[1:]] for line in shown]
+    commands[0] += ["--set", "steps=2", "--set", "batch_size=4", "--set", "vocabulary=150"]
+    asked = "\n".join("\t".join(command) for command in commands)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, asked], capture_output=True, text=True, timeout=240, check=False,
+        env={**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert re.findall(r"CODE (\d+)", done.stdout) == ["0", "0"], done.stderr

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from glotclip import storage
-from glotclip.errors import DataError, StorageError
+from glotclip.errors import CacheWarning, DataError, StorageError
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -85,3 +89,37 @@ def test_reading_says_what_is_wrong(tmp_path: Path, content: str) -> None:
         storage.read_json(tmp_path / "absent.json")
     with pytest.raises(DataError, match="cannot be read"):
         storage.read_json(tmp_path)
+
+
+@given(st.text(st.characters()), st.binary(max_size=12))
+def test_any_name_can_be_printed_and_written_as_json(text: str, raw: bytes) -> None:
+    name = text + os.fsdecode(raw)
+    shown = storage.printable(name)
+    shown.encode()  # UTF-8
+    loaded = json.loads(storage.to_json({"a": [name]}, indent=1).encode().decode())
+    assert loaded == {"a": [shown]}
+    if not any("\ud800" <= sign <= "\udfff" for sign in name):
+        assert shown == name
+    assert "\n" not in storage.shown(name) and "\x1b" not in storage.shown(name)
+
+
+def test_names_keep_what_can_be_kept() -> None:
+    assert storage.printable(os.fsdecode(b"caf\xe9 \xc3\x28")) == "caf\\xe9 \\xc3("
+    assert storage.printable("gr\udcc3\udcbcn") == "grün"  # as an ASCII locale gives it
+    assert storage.printable("\ud800") == "\\ud800"
+
+
+def test_without_a_home_the_cache_is_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLOTCLIP_CACHE", "~nobody-of-this-name/cache")
+    assert storage.cache_root() == Path(os.devnull, "glotclip")
+    monkeypatch.setattr(storage, "_REFUSED", set())
+    with pytest.warns(CacheWarning):
+        place = storage.cache_folder("pictures")
+    (place / "a").write_text("x")  # a folder that goes away with the process
+    assert not str(place).startswith("/dev")
+
+
+def test_a_cache_folder_is_made_where_it_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "cache"))
+    assert storage.cache_folder("a", "b") == tmp_path / "cache" / "a" / "b"
+    assert list((tmp_path / "cache" / "a" / "b").iterdir()) == []

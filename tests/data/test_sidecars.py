@@ -47,6 +47,27 @@ def test_captions_beside_pictures(tmp_path: Path) -> None:
     assert {row.image for row in corpus.rows if row.group == "a.jpg"} == {tmp_path / "a.jpg"}
 
 
+def test_what_is_not_used_is_named_and_spoils_nothing(tmp_path: Path) -> None:
+    _folder(tmp_path, {
+        "a.jpg": "x", "a.de.txt": "gut", "b.jpg": "x", "c.avif": "x", "c.de.txt": "\n \n", "d.de.txt": "",
+        "film.mp4": "x", "notes.pdf": "x", ".hidden.jpg": "x",
+    })  # fmt: skip
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "loop").symlink_to(tmp_path)
+    corpus = readers.read(tmp_path)
+    assert [row.text for row in corpus.rows] == ["gut"] and corpus.bad == ()
+    assert {Path(each.where).name: each.reason for each in corpus.unused} == {
+        "b.jpg": "image without captions",
+        "c.de.txt": "caption file without a caption",
+        "d.de.txt": "empty file",
+        "film.mp4": "other file: .mp4",
+        "notes.pdf": "other file: .pdf",
+        ".hidden.jpg": "hidden (the name begins with a dot)",
+        "loop": "linked folder that is listed under another name",
+    }
+    readers.check_share(corpus)  # a folder of many images and few captions is no fault
+
+
 def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
     _folder(tmp_path, {"a.jpg": "x", "a.de.txt": "gut\na\x07b\n", "a.klingon.txt": "qa", "readme.txt": "hello"})
     (tmp_path / "b.jpg").write_bytes(b"x")

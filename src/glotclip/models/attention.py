@@ -35,7 +35,7 @@ def writes_out(device: str, dtype: torch.dtype, length: int, gradient: bool) -> 
 LONGEST_WRITTEN_OUT = 128
 
 # Not cuDNN's: it builds a plan for every shape it meets, and packed batches hardly ever repeat one, so that training
-# in bf16 was ten times slower than in fp32. Nor FlashAttention's: slower on short texts (benchmarks/cuda.py).
+# in bf16 was ten times slower than in fp32. Nor FlashAttention's: slower on short texts (benchmarks/accelerator.py).
 CUDA_KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 Prefix = tuple[torch.Tensor, torch.Tensor]

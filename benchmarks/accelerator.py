@@ -1,6 +1,6 @@
 """What a CUDA device gives: the same features and lessons as a processor, in three precisions, and how fast.
 
-    python benchmarks/cuda.py [--captions train.en.gz] [--out benchmarks/results]
+    python benchmarks/accelerator.py [--captions train.en.gz] [--out benchmarks/results]
 
 Features: emoji-clip, and random weights at the geometry of ViT-B/32's text tower, against the processor in fp32.
 Lessons: every method learns German emoji names on the processor in fp32 and on the device in fp32, bf16 and fp16 from
@@ -73,9 +73,9 @@ def main() -> None:
             continue
         found[name] = measure()
         page += f"## {title}\n\n{markdown(Table.of(found[name], digits=6 if name == 'features' else 1))}\n"
-        content = {"command": "python benchmarks/cuda.py", "device": device_name(device), **found}
-        write_json(arguments.out / "cuda.json", {**content, "environment": environment()})
-        write_text(arguments.out / "cuda.md", f"{device_name(device)}, torch {torch.__version__}\n\n{page}")
+        content = {"command": "python benchmarks/accelerator.py", "device": device_name(device), **found}
+        write_json(arguments.out / "accelerator.json", {**content, "environment": environment()})
+        write_text(arguments.out / "accelerator.md", f"{device_name(device)}, torch {torch.__version__}\n\n{page}")
     print(page)
 
 
