@@ -128,9 +128,7 @@ class NgramModel:
                 total = self._followed.setdefault(sequence[:-1], {}).setdefault(place, [0, 0])
                 total[0] += count
                 total[1] += 1
-        self._known: dict[
-            str, NDArray[np.float64]
-        ] = {}  # threads may fill in the same value twice
+        self._known: dict[str, NDArray[np.float64]] = {}  # threads may fill in the same value twice
 
     def log_likelihood(self, text: str) -> NDArray[np.float64]:
         """The natural logarithm of the text's probability in each language (L,), as :func:`plain` gives it."""
