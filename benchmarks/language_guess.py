@@ -48,7 +48,7 @@ LENGTHS = {"1": 1, "2": 2, "3–4": 4, "5–8": 8, "9–16": 16, "17+": 10**6}
 COVERED = 0.8  # share of the concepts that a language must name
 SURE = 0.97  # how often a guess that calls itself sure is to be right, on validation concepts
 
-GRID = {"temperature": (0.3, 0.4, 0.5, 0.6, 0.8), "outside": (0.0, 1.0, 2.0, 4.0)}
+GRID = {"temperature": (0.1, 0.2, 0.3, 0.4, 0.5), "outside": (0.0, 1.0, 2.0, 4.0)}
 MARGINS = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 
 
@@ -214,7 +214,7 @@ def choose(sets: Sequence[Sequence[str]]) -> tuple[GuessSettings, list[dict[str,
     guessers = [Guesser({code: profile(code, each, -1) for code, each in one.items()}) for one in names]
     tried: list[dict[str, Any]] = []
     for values in itertools.product(*GRID.values()):
-        settings = replace(GuessSettings(), **dict(zip(GRID, values, strict=True)))
+        settings = replace(GuessSettings(), temperature=values[0], outside=values[1])
         losses = []
         for guesser, texts in zip(guessers, held, strict=True):
             guesser.settings = settings
@@ -224,7 +224,7 @@ def choose(sets: Sequence[Sequence[str]]) -> tuple[GuessSettings, list[dict[str,
         tried.append({**dict(zip(GRID, values, strict=True)), "loss": [round(loss, 4) for loss in losses]})
         print(tried[-1], flush=True)
     best = min(tried, key=lambda each: sum(each["loss"]))
-    settings = replace(GuessSettings(), **{name: best[name] for name in GRID})
+    settings = replace(GuessSettings(), temperature=best["temperature"], outside=best["outside"])
     pairs: list[tuple[Name, Guess]] = []
     for guesser, texts in zip(guessers, held, strict=True):
         guesser.settings = settings
