@@ -100,11 +100,13 @@ def test_threads_agree() -> None:
     profiles = [Profile.learn(TEXTS), Profile.learn(["the dog runs"])]
     alone = NgramModel(profiles)
     wanted = [alone.log_likelihood(text) for text in texts]
-    model, wrong = NgramModel(profiles), []
+    model = NgramModel(profiles)
+    wrong: list[str] = []
 
     def work() -> None:
         found = [model.log_likelihood(text) for text in texts]
-        wrong.extend(text for text, *pair in zip(texts, found, wanted, strict=True) if not np.array_equal(*pair))
+        rows = zip(texts, found, wanted, strict=True)
+        wrong.extend(text for text, value, right in rows if not np.array_equal(value, right))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

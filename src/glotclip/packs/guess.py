@@ -58,7 +58,7 @@ class GuessSettings:
         fused: but no more than so many.
     """
 
-    temperature: float = 0.5
+    temperature: float = 0.3
     outside: float = 4.0
     detector: float = 0.2
     margin: float = 0.9
@@ -138,7 +138,7 @@ class Guesser:
     def _written(self, text: str) -> NDArray[np.bool_]:
         """Which candidates (L,) write the text's letters, or the most of them; none, where none writes any."""
         covered = sum((self._letter(letter)[0] for letter in text), start=np.zeros(len(self.codes)))
-        return (covered > 0) & (covered >= covered.max() - 1e-9)
+        return np.asarray((covered > 0) & (covered >= covered.max() - 1e-9))
 
     def _outside(self, text: str) -> NDArray[np.float64]:
         """How many of the text's characters are outside each candidate's character set (L,)."""
@@ -220,7 +220,7 @@ def _script_among(letter: str, scripts: tuple[str, ...]) -> str:
 
 @cache
 def _rule(script: str) -> Any:
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     try:
         return regex.compile(rf"\p{{scx={script}}}")
