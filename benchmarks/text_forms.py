@@ -238,7 +238,7 @@ def page(rows: list[dict[str, Any]], steps: int) -> str:
     """Two tables: forms on average over languages, and every form in every language."""
     order = {form.name: place for place, form in enumerate(FORMS, start=1)}
     ordered = sorted(rows, key=lambda each: order.get(each["form"], 0))
-    note = f"R@1 in %, text → image, twemoji's pictures, all concepts; {steps} steps a language; before: text_form=none"
+    note = f"R@1 in %, text → image, twemoji's pictures; {steps} steps a language; before: text_form=none"
     return f"{markdown(summary(ordered, note))}\n\n{markdown(Table.of(ordered, note=note, digits=1))}\n"
 
 
