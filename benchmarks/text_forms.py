@@ -235,11 +235,21 @@ def row(lang: str, form: str, *four: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def page(rows: list[dict[str, Any]], steps: int) -> str:
-    """The table, form by form."""
+    """Two tables: forms on average over languages, and every form in every language."""
     order = {form.name: place for place, form in enumerate(FORMS, start=1)}
     ordered = sorted(rows, key=lambda each: order.get(each["form"], 0))
-    title = f"R@1 in %, text → image, twemoji's pictures of all concepts; {steps} steps a language"
-    return markdown(Table.of(ordered, title=title, digits=1)) + "\n"
+    note = f"R@1 in %, text → image, twemoji's pictures; {steps} steps a language; before: text_form=none"
+    return f"{markdown(summary(ordered, note))}\n\n{markdown(Table.of(ordered, note=note, digits=1))}\n"
+
+
+def summary(rows: list[dict[str, Any]], note: str) -> Table:
+    """Each form on average over the languages it was asked in."""
+    lines = []
+    for form in dict.fromkeys(each["form"] for each in rows):
+        some = [each for each in rows if each["form"] == form]
+        means = {name: float(np.mean([each[name] for each in some])) for name in list(some[0])[3:]}
+        lines.append({"form": form, "languages": " ".join(each["language"] for each in some), **means})
+    return Table.of(lines, note=note, digits=1)
 
 
 if __name__ == "__main__":

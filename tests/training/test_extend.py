@@ -100,6 +100,19 @@ def test_a_fold_that_concerns_no_language_is_refused(base: DualEncoder, tmp_path
         teach(base, tmp_path, "out", CLEAN, "de", settings={"fold": "latin"})
 
 
+def test_the_language_is_guessed_from_texts_as_people_write_them(base: DualEncoder, tmp_path: Path) -> None:
+    rows = [
+        ("ar", "قطة سوداء", "black cat"),
+        ("ar", "أحمر", "red"),
+        ("fa", "گربه سیاه", "black cat"),
+        ("fa", "سرخ", "red"),
+    ]
+    polyglot = PolyglotFolder(teach(base, tmp_path, "out", rows, "ar,fa")).load(base)
+    profile = polyglot.packs["ar"].profiles["ar"].counts
+    assert "ة" in profile and "أ" in profile  # which the form of Arabic folds
+    assert polyglot.detect(["قطة", "أحمر"]) == ["ar", "ar"]
+
+
 def test_captions_of_nothing_seen_are_left_out_and_listed(base: DualEncoder, tmp_path: Path) -> None:
     folder = teach(base, tmp_path, "out", [*CLEAN, ("fa", "\u200f\u00ad\u2060", "nothing")], "fa")
     assert PolyglotFolder(folder).manifests()["fa"].data["fa"]["captions"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import torch
 
 from glotclip import api
 from glotclip.data.dataset import open_dataset
-from glotclip.errors import ConfigError, DataError, FingerprintError, StorageError
+from glotclip.errors import ConfigError, DataError, FingerprintError, StorageError, TruncationWarning
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.packs.pack import LanguagePack
 from glotclip.packs.polyglot import Polyglot
@@ -98,3 +99,11 @@ def test_packs_do_not_move_onto_another_geometry(drawn: Path, make_base: MakeBas
     api.extend(tmp_path / "old", ["de"], data=drawn, out=tmp_path / "taught", settings=settings)
     with pytest.raises(ConfigError, match="another tokenizer or text geometry"):
         api.rebase(tmp_path / "taught", make_base(causal=False), tmp_path / "moved")
+
+
+def test_captions_longer_than_the_context_are_counted(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
+    picture = str(next((drawn.parent / "pictures").glob("*.png")))
+    rows = [{"image": picture, "lang": "en", "text": text} for text in ("red circle " * 20, "\u200fred circle")]
+    (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.warns(TruncationWarning, match="1 of 2 captions have more than 24 tokens"):
+        api.finetune(base, data=tmp_path / "long.jsonl", out=tmp_path / "out", settings={**FEW, "steps": 1})

@@ -39,6 +39,7 @@ class Captions:
         facts: name, licence and size of the data, for the pack's manifest.
         bad: pictures and videos that could not be read, or not to their end.
         partners: the texts they are aligned with, where those are encoded in every step; else empty.
+        written: the captions as people wrote them, as queries are guessed at; empty where they are ``texts``.
         partners_cut: how many of the texts that the frozen base encodes are longer than its context.
     """
 
@@ -50,6 +51,7 @@ class Captions:
     bad: tuple[BadRow, ...] = ()
     partners: tuple[str | None, ...] = ()
     partners_cut: int = 0
+    written: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -97,7 +99,8 @@ def collect(
     Raises:
         DataError: if the language has no captions that the objective could use.
     """
-    rows, unseen = _formed(corpus.select(lang=language, split="train").rows, corpus.name, form, partner_form)
+    written, unseen = _seen(corpus.select(lang=language, split="train").rows, corpus.name)
+    rows = [_formed(row, form, partner_form) for row in written]
     say = progress or (lambda what, done, total: None)
     frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
     texts = [_counterpart(row) if partner_texts else None for row in rows]
@@ -120,20 +123,22 @@ def collect(
         bad=(*unseen, *images.bad),
         partners=tuple(texts[place] for place in useful) if partner_texts else (),
         partners_cut=_cut([_counterpart(row) for row in kept], base) if partner_features else 0,
+        written=tuple(written[place].text for place in useful),
     )
 
 
-def _formed(rows: Sequence[Row], source: str, form: Form, partner_form: Form) -> tuple[list[Row], tuple[BadRow, ...]]:
-    """Bring the texts of rows to their forms; rows without anything to see in their text are left out and listed."""
-    kept, unseen = [], []
-    for row in rows:
-        if not visible(row.text):
-            unseen.append(BadRow(source, None, f"nothing of the {row.lang} caption {row.text!r} is seen"))
-            continue
-        own = partner_form if row.lang == PIVOT else form
-        english = partner_form(row.english) if row.english is not None and visible(row.english) else None
-        kept.append(replace(row, text=own(row.text), english=english))
-    return kept, tuple(unseen)
+def _seen(rows: Sequence[Row], source: str) -> tuple[list[Row], tuple[BadRow, ...]]:
+    """The rows whose caption shows anything, and a line on each of the others."""
+    unseen = [row for row in rows if not visible(row.text)]
+    said = (f"nothing of the {row.lang} caption {row.text!r} is seen" for row in unseen)
+    return [row for row in rows if visible(row.text)], tuple(BadRow(source, None, reason) for reason in said)
+
+
+def _formed(row: Row, form: Form, partner_form: Form) -> Row:
+    """Bring a row's texts to their forms."""
+    own = partner_form if row.lang == PIVOT else form
+    english = partner_form(row.english) if row.english is not None and visible(row.english) else None
+    return replace(row, text=own(row.text), english=english)
 
 
 def _cut(texts: Sequence[str | None], base: DualEncoder) -> int:

@@ -350,7 +350,7 @@ class Extension:
         if self.curriculum.settings().get("text") == "to-english":
             return profiles  # what was taught are translations, which queries do not look like
         for code in task:
-            learnt = Profile.learn(self.captions[code].texts)
+            learnt = Profile.learn(self.captions[code].written or self.captions[code].texts)
             profiles[code] = profiles[code].joined(learnt) if code in profiles else learnt
         return profiles
 

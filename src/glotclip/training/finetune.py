@@ -9,6 +9,7 @@ Shapes: B batch, N pictures.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from torch import nn
 
 from glotclip.data.sampling import EpochSampler
 from glotclip.data.schema import BadRow, Corpus, Row
-from glotclip.errors import DataError, ImageError
+from glotclip.errors import DataError, ImageError, TruncationWarning
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.objective import Targets
@@ -83,6 +84,9 @@ class Pairs:
     def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: TrainSettings) -> None:
         self.rows, self.base, self.settings = rows, base, settings
         self.tokens = base.tokenizer.encode([base.text_form(row.text, row.lang) for row in rows])
+        if cut := len(self.tokens.truncated):
+            limit = base.tokenizer.context_length
+            warnings.warn(TruncationWarning(cut, len(rows), limit, what="captions"), stacklevel=3)
         self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
         self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
         self.bad: dict[Path, BadRow] = {}
