@@ -99,7 +99,6 @@ def called(*arguments: object) -> tuple[int, str]:
     return code, err.getvalue()
 
 
-# Every command that writes a folder, given that folder.
 FOLDER_COMMANDS: Mapping[str, Callable[[Shelf, Path], list[object]]] = {
     "extend": lambda s, out: ["extend", s.base, "--lang", "de", "--data", s.data / "captions.csv", "--out", out],
     "extend, dry": lambda s, out: [*FOLDER_COMMANDS["extend"](s, out), "--dry-run"],
@@ -114,7 +113,6 @@ FOLDER_COMMANDS: Mapping[str, Callable[[Shelf, Path], list[object]]] = {
     "remove": lambda s, out: ["pack", "remove", out, "de"],
     "add": lambda s, out: ["pack", "add", out, s.model],
 }
-# Every command that writes a file, given that file.
 FILE_COMMANDS: Mapping[str, Callable[[Shelf, Path], list[object]]] = {
     "evaluate": lambda s, out: ["evaluate", s.base, "--benchmark", s.data / "captions.csv", "--out", out],
     "translate": lambda s, out: ["translate", s.root / "in.txt", out, "--to", "de", "--engine", s.engine],
@@ -262,9 +260,8 @@ def test_the_input_under_any_name_is_no_output(shelf: Shelf, tmp_path: Path, oth
     os.link(mine, tmp_path / "hard.txt")
     (tmp_path / "linked-folder").symlink_to(tmp_path)
     before = content(tmp_path)
-    code, said = called("translate", mine, tmp_path / other, "--to", "fr", "--from", "en", "--engine", shelf.engine)
-    refused(code, said)
-    assert "is the input" in said
+    refused(*(answer := called("translate", mine, tmp_path / other, "--to", "fr", "--engine", shelf.engine)))
+    assert "is the input" in answer[1]
     assert content(tmp_path) == before
     files = f"files:{mine}:{mine}"  # read by the engine
     refused(*called("translate", shelf.root / "in.txt", tmp_path / other, "--to", "fr", "--engine", files))
@@ -327,9 +324,8 @@ def test_the_place_of_the_training_is_not_taken(shelf: Shelf, tmp_path: Path, co
     (tmp_path / ".new.training.safetensors").write_bytes(b"mine")
     before = content(tmp_path)
     more = [shelf.base, "--data", shelf.data / "captions.csv"] if command == "finetune" else []
-    code, said = called(command, *more, "--out", tmp_path / "new")
-    refused(code, said)
-    assert "no checkpoint of glotclip" in said
+    refused(*(answer := called(command, *more, "--out", tmp_path / "new")))
+    assert "no checkpoint of glotclip" in answer[1]
     assert content(tmp_path) == before
 
 
