@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from glotclip.data.feature_store import KEY_BYTES, FeatureStore
@@ -25,7 +26,7 @@ def _restless() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def add(store: FeatureStore, places: np.ndarray) -> None:
+def add(store: FeatureStore, places: npt.NDArray[np.int64]) -> None:
     features = np.repeat(places[:, None], 3, axis=1).astype(np.float32)
     store.append([KEYS[place] for place in places], features)
 
@@ -36,14 +37,15 @@ def test_threads_add_to_one_folder(tmp_path: Path) -> None:
         order = np.random.default_rng(thread).permutation(len(KEYS))
         for some in np.array_split(order, 20):
             add(mine, some)
-            rows = mine.rows([KEYS[place] for place in some])
-            np.testing.assert_array_equal(mine.array()[rows, 0], some)
+            array, rows = mine.gather([KEYS[place] for place in some])
+            np.testing.assert_array_equal(array[rows, 0], some)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fill, range(8)))
     store = FeatureStore(tmp_path)
-    assert store.count == len(KEYS) == len(store.array())
-    np.testing.assert_array_equal(store.array()[store.rows(KEYS), 2], np.arange(len(KEYS)))
+    array, rows = store.gather(KEYS)
+    assert store.count == len(KEYS) == len(array)
+    np.testing.assert_array_equal(array[rows, 2], np.arange(len(KEYS)))
 
 
 def test_threads_share_one_object_while_another_adds(tmp_path: Path) -> None:
@@ -65,4 +67,5 @@ def test_threads_share_one_object_while_another_adds(tmp_path: Path) -> None:
             job.result(60)
     shared.refresh()
     assert shared.count == len(KEYS)
-    np.testing.assert_array_equal(shared.array()[shared.rows(KEYS), 2], np.arange(len(KEYS)))
+    array, rows = shared.gather(KEYS)
+    np.testing.assert_array_equal(array[rows, 2], np.arange(len(KEYS)))
