@@ -26,7 +26,7 @@ from glotclip.storage import read_json, write_json
 
 FILE = "profile.json"
 ORDER = 4  # longest sequence
-KEPT = 4096  # sequences a language; 2,048 cost half a point of accuracy, 100,000 gain one (docs/languages.md)
+KEPT = 4096  # sequences a language: enough for short texts, and no more than some tens of kilobytes
 TEXTS = 20_000  # texts that a profile is learnt from at most, spread evenly over those there are
 _ALPHABET = 5000.0  # what an unseen character is one of
 _CACHED = 100_000
