@@ -20,7 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import langcodes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -321,7 +320,7 @@ def tables(results: Mapping[str, Any]) -> str:
             rows.append(_row("guess, concepts never taught", found["test"]["guess"]))
         parts.append(markdown(Table.of(rows, title=f"Guess among {title}", note=note)))
         rows = [
-            _row(f"{code} {langcodes.Language.get(code).language_name()} {way}", found["languages"][code][way])
+            _row(f"{code} {way}", found["languages"][code][way])
             for code in (scripts if title != "twelve languages" else found["candidates"])
             for way in ("guess", "before")
         ]
