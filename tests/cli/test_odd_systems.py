@@ -36,7 +36,7 @@ def album(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("odd") / "album"
     folder.mkdir()
     for name, picture in zip(NAMES, sorted(world.pictures.iterdir()), strict=False):
-        shutil.copy(picture, os.fsencode(folder) + b"/" + name)
+        shutil.copy(picture, folder / os.fsdecode(name))
     with open(os.fsencode(folder) + b"/\xe9.pdf", "wb") as stream:  # noqa: PTH123 -- Path takes no bytes
         stream.write(b"x")
     Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt")).write_bytes(b"ein Haus\n")

@@ -346,7 +346,7 @@ def _read_captions(root: Path, found: Listing) -> None:
 
 def test_the_fuzz_reaches_every_reason(tmp_path: Path) -> None:
     """The generated folders hold what they should: all kinds can be made on this system."""
-    every = [
+    every: list[tuple[bytes, bytes, str, int | None, int]] = [
         (b"photo", b".png", "picture", None, 0), (b"-rf", b".png", "pipe", None, 0), (b"s", b"", "socket", None, 0),
         (b"l", b"", "loop", None, 0), (b"u", b"", "link up", None, 0), (b"\xff", b".png", "jpeg", None, 0),
         (b"x" * 250, b".Jpg", "picture", None, 0), (b"b", b"", "broken link", None, 0),

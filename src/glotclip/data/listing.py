@@ -66,7 +66,8 @@ class Listing:
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(map(len, (self.images, self.videos, self.texts, self.others, self.passed_over)))
+        files = len(self.images) + len(self.videos) + len(self.texts) + len(self.others)
+        return files + len(self.passed_over)
 
     def unused(self, reasons: Mapping[str, str]) -> list[BadRow]:
         """List what is not used: all that was passed over, and the lists named in ``reasons``, each with its reason.
