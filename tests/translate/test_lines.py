@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glotclip.data.encodings import split_lines
 from glotclip.errors import ConfigError, DataError
-from glotclip.translate.lines import CommandEngine, FileEngine, read_lines, split_lines
+from glotclip.translate.lines import CommandEngine, FileEngine, read_lines
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1)
 

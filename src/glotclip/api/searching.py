@@ -52,6 +52,11 @@ class SearchResult:
     unreadable: tuple[BadRow, ...] = ()
     unused: tuple[BadRow, ...] = ()
 
+    @property
+    def guessed(self) -> bool:
+        """Whether the language was guessed among several."""
+        return self.guess is not None
+
 
 def search(
     model: Polyglot | str | Path,
