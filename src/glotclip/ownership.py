@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from glotclip.errors import DataError, GlotclipError, StorageError
-from glotclip.storage import cache_root, disk_errors, file_sha256, read_json, write_json, writing
+from glotclip.storage import cache_root, disk_errors, file_sha256, read_json, to_json, utf8, write_json, writing
 
 PRIVATE, LEDGER = ".glotclip", "made.json"
 FORMAT = 1
@@ -237,7 +236,7 @@ class Workplace:
     def write_text(self, name: str, text: str) -> None:
         """Write a file (UTF-8) as a whole or not at all, over nothing but its own earlier version."""
         self.check_name(name)
-        path, data, ledger = self.folder / name, text.encode(), self._read() or self._new()
+        path, data, ledger = self.folder / name, utf8(text), self._read() or self._new()
         known = [file_sha256(path)] if path.exists() else []
         ledger["files"][name] = list(dict.fromkeys([*known, hashlib.sha256(data).hexdigest()]))
         self._save(ledger)
@@ -246,7 +245,7 @@ class Workplace:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file; see :meth:`write_text`."""
-        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        self.write_text(name, to_json(value, indent=1) + "\n")
 
     def append(self, name: str, line: str) -> None:
         """Add a line to a log. The log is glotclip's while it begins with the line it began with."""

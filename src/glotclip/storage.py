@@ -122,6 +122,11 @@ def printable(text: str) -> str:
     return _SURROGATES.sub(_as_bytes, text)
 
 
+def utf8(text: str) -> bytes:
+    """Return ``text`` in UTF-8, names of files as :func:`printable`."""
+    return printable(text).encode()
+
+
 def shown(name: str | Path) -> str:
     r"""Return a file's name for people: on one line, and without power over the terminal.
 
@@ -184,6 +189,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
             if code is None:
                 raise
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Read all tensors of a safetensors file into memory of their own.
+
+    The library maps the file, and its tensors lie wherever the header ends. Matrix products choose their kernels by
+    the address on some processors, so the same weights in two files could give features that differ in the last bit.
+
+    Raises:
+        SafetensorError: if it is not a whole safetensors file.
+        OSError: if it cannot be read.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
 def file_sha256(path: Path) -> str:

@@ -49,7 +49,7 @@ def load(name_or_path: str | Path, *, device: str = "auto", base: Base | None = 
     elif is_archive(name_or_path) and Path(name_or_path).is_file():
         raise ConfigError(
             f"{name_or_path} is an archive",
-            hint="unpack it and load the folder in it, or add its packs to a model: `glotclip pack add MODEL_DIR "
+            hint="unpack it and load the folder in it, or add its packs to a model: `glotclip pack add FOLDER "
             f"{name_or_path}`",
         )
     else:

@@ -34,6 +34,7 @@ class SearchResult:
         query: as it was asked.
         lang: in which language it was read; where that was guessed, the most probable one.
         guess: how the language was guessed; None where it was given or there was only one.
+        among: the languages it could have been.
         weights: the languages it was encoded under, and their shares, which add up to 1: several where a guess is not
             sure.
         hits: the best images, best first: ``path``, and ``score`` from −1 to 1.
@@ -46,6 +47,7 @@ class SearchResult:
     query: str
     lang: str
     guess: Guess | None
+    among: tuple[str, ...]
     weights: Mapping[str, float]
     hits: tuple[Hit, ...]
     searched: int
@@ -126,7 +128,8 @@ def search(
         polyglot, paths, [asked], [way], top=top, long=long, cache=cache, progress=partial(progress, "images")
     )
     told = guess if len(polyglot.languages) > 1 else None
-    return SearchResult(query, code, told, weights, found.hits[0], found.searched, found.bad, tuple(unused))
+    among = tuple(polyglot.languages) if told else (code,)
+    return SearchResult(query, code, told, among, weights, found.hits[0], found.searched, found.bad, tuple(unused))
 
 
 def _utf8(query: str) -> str:

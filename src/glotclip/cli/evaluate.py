@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +58,7 @@ def evaluate(
     from glotclip.evaluation import report
     from glotclip.evaluation.tables import Table
     from glotclip.ownership import check_file, write_file
+    from glotclip.storage import shown, to_json
 
     console, inputs = Console(as_json), (benchmark, images)
     if out is not None:
@@ -93,7 +93,6 @@ def evaluate(
         count = len(result["skipped"])
         console.say(f"left out or damaged: {count} rows, pictures or videos, first: {result['skipped'][0]}")
     if out is not None:
-        text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
-        write_file(out, f"{text}\n".encode(), inputs)
-        console.say(f"wrote {out}")
+        write_file(out, f"{to_json(result, indent=1)}\n".encode(), inputs)
+        console.say(f"wrote {shown(out)}")
     console.result(result)

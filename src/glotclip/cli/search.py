@@ -73,7 +73,7 @@ def search(
             "lang": found.lang,
             "lang_guessed": found.guess is not None,
             "lang_sure": found.guess.sure if found.guess else True,
-            "lang_among": list(found.guess.probabilities) if found.guess else [found.lang],
+            "lang_among": list(found.among),
             "lang_weights": {each: round(weight, 4) for each, weight in found.weights.items()},
             "searched": found.searched,
             "hits": [{**_place(hit.path), "score": round(hit.score, 6)} for hit in found.hits],

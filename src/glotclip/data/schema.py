@@ -16,7 +16,7 @@ from glotclip.data.markers import is_missing
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError, DataError, LanguageError
 from glotclip.languages import normalise, resolve
-from glotclip.storage import shown
+from glotclip.storage import shown, utf8
 
 SPLITS = ("train", "validation", "test")
 #: The share of rows that may be left out before data is refused.
@@ -240,7 +240,7 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     for row in corpus.bad:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
         lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
-    write_file(path, ("\n".join(lines) + "\n").encode(), option="--bad-rows")
+    write_file(path, utf8("\n".join(lines) + "\n"), option="--bad-rows")
 
 
 def describe(bad: BadRow) -> str:

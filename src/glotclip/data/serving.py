@@ -12,7 +12,7 @@ from glotclip.languages import resolve
 
 def servers(langs: Iterable[str], have: Sequence[str]) -> dict[str, str]:
     """Return, for each of ``langs`` that has one, the code among ``have`` that serves it; see :func:`resolve`."""
-    found = ((code, resolve(code, have)) for code in langs)
+    found = ((code, resolve(code, have, near=True)) for code in langs)
     return {code: server for code, server in found if server is not None}
 
 

@@ -21,6 +21,7 @@ from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
 from glotclip.ownership import Workplace, check_file, write_file
+from glotclip.storage import utf8
 
 PAGES = ("report.md", "report.html")
 Part = Table | Curves | HeatMap
@@ -288,7 +289,7 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
         write_one: Callable[[str, str], None] = workplace.write_text
     else:  # somebody's folder, in which no list is left
         check = lambda name: check_file(folder / name)  # noqa: E731 -- two short ways of doing the same
-        write_one = lambda name, text: write_file(folder / name, text.encode())  # noqa: E731
+        write_one = lambda name, text: write_file(folder / name, utf8(text))  # noqa: E731
     for name in pages:
         check(name)
     for name, text in pages.items():

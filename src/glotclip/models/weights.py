@@ -86,10 +86,9 @@ def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
-        return load_file(file)
+        return storage.read_tensors(file)
     except (SafetensorError, OSError, ValueError) as error:
         if _is_pickle(file):
             raise CheckpointError(

@@ -37,10 +37,19 @@ from glotclip.packs import language_profile
 from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
-from glotclip.storage import file_sha256, read_json, write_json, write_tensors, write_text, writing_folder
+from glotclip.storage import (
+    file_sha256,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+    write_text,
+    writing_folder,
+)
 from glotclip.textforms import NONE, TextForm, form_named
 
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
+FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 PARTS: dict[str, type[Part]] = {
     part.kind: part
@@ -132,7 +141,6 @@ def read_manifest(folder: Path) -> Manifest:
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
     """Read the tensors, and check checksum, names, shapes and dtypes against the manifest."""
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     path = folder / WEIGHTS
     if not path.exists():
@@ -143,7 +151,7 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
             hint="get the pack again",
         )
     try:
-        tensors = load_file(path)
+        tensors = read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise PackError(f"{path} is not a whole safetensors file: {error}", hint="get the pack again") from error
     if missing := sorted(set(manifest.tensors) - set(tensors)):
@@ -235,8 +243,7 @@ def write_pack(
 
 def remove_pack_files(folder: Path) -> None:
     """Remove a pack's files, and its folder if nothing else lies in it."""
-    own = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
-    for place, names in ((folder / FOREIGN, TOKENIZER_FILES), (folder, own)):
+    for place, names in ((folder / FOREIGN, TOKENIZER_FILES), (folder, FILES)):
         for file in place.iterdir() if place.is_dir() and not place.is_symlink() else ():
             if file.name in names or any(re.fullmatch(rf"\.{re.escape(n)}\.\w+\.part", file.name) for n in names):
                 file.unlink()

@@ -21,12 +21,12 @@ from glotclip.packs.archive import BASE, Member, pack_up, stem, unpacked
 from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest
-from glotclip.packs.pack import CARD, FOREIGN, MANIFEST, TOKENIZER, WEIGHTS, LanguagePack, read_manifest, read_weights
+from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights
 from glotclip.packs.pack import write_pack as write_state
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, writing_folder
 
-_FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, *(f"{FOREIGN}/{name}" for name in TOKENIZER_FILES))
+_FILES = (*FILES, *(f"{FOREIGN}/{name}" for name in TOKENIZER_FILES))
 _NAME = re.compile(r"\w[\w+-]*")
 
 
@@ -247,7 +247,8 @@ def _written(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base
         facts = pack.manifest
         write_state(
             out.path / relative, pack.state, name=pack.name, method=facts.method, learnt=facts.learnt, base=base,
-            settings=facts.settings, data=facts.data, scores=facts.scores,
+            settings=facts.settings, data=facts.data, scores=facts.scores, profiles=pack.profiles,
+            text_forms=facts.text_forms,
         )  # fmt: skip
         return relative
     assert pack.folder is not None

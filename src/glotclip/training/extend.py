@@ -128,6 +128,7 @@ class Extension:
                 hint="repeat that run's command to finish it, or choose another --out",
             )
         self._check_new(record)
+        self.folder.check(("config.json", "log.jsonl"))  # before a record names a run that cannot write its files
         scores = self._evaluate_start()
         packs = self._adopt(record)
         self.folder.open_run()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from glotclip.data.markers import is_missing, marker_of
 from glotclip.data.schema import MAX_SKIPPED, BadRow, Row, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
+from glotclip.storage import to_json
 from glotclip.translate.cache import Progress, Translator
 from glotclip.translate.engine import language_pair
 from glotclip.translate.lines import read_lines
@@ -200,7 +200,7 @@ def _table(records: Iterable[Mapping[str, str]], kind: str) -> str:
     """Write records as JSON lines, CSV or TSV, with the columns that any of them has."""
     records = list(records)
     if kind in (".jsonl", ".ndjson"):
-        return "".join(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records)
+        return "".join(f"{to_json(record)}\n" for record in records)
     columns = [name for name in _COLUMNS if any(name in record for record in records)]
     stream = io.StringIO()
     if kind == ".tsv":  # knows no quoting; texts hold no tabs, since white space became spaces
