@@ -27,7 +27,7 @@ NUMBERS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMI
 #: What says how they wait.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 #: How often a waiting thread of libgomp looks before it sleeps; a look takes 20 to 50 ns. Its own is 300,000.
-SPINS_QUIET, SPINS_BUSY = 30_000, 100
+SPINS_QUIET, SPINS_BUSY = 10_000, 100
 #: The same in milliseconds for LLVM's and Intel's OpenMP (torch on macOS and Windows); their own is 200.
 BLOCK_QUIET, BLOCK_BUSY = 1, 0
 _LOOKS, _SECONDS_APART = 5, 0.004
