@@ -31,6 +31,7 @@ from glotclip.errors import LanguageError
 from glotclip.evaluation import metrics
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
+from glotclip.gallery.fusion import SCALE, mixture
 from glotclip.packs.guess import Guess, Guesser, GuessSettings, scripts_of
 from glotclip.packs.language_profile import Profile, built_in
 from glotclip.packs.polyglot import Polyglot
@@ -48,6 +49,7 @@ COVERED = 0.8  # share of the concepts that a language must name
 SURE = 0.97  # how often a guess that calls itself sure is to be right, on validation concepts
 
 GRID = {"temperature": (0.1, 0.2, 0.3, 0.4, 0.5), "outside": (0.0, 1.0, 2.0, 4.0)}
+SCALES = (5.0, 10.0, 20.0, 40.0, 80.0)
 MARGINS = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 
 
@@ -269,6 +271,8 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
         }
         ways = _ways(polyglot, texts, guesses)
         ranks = {way: metrics.text_to_image_ranks(value, images, owner) for way, value in ways.items()}
+        for kind, some in guesses.items():
+            ranks[f"fused{kind}"] = mixture_ranks(polyglot, texts, some, images, owner)
         split = np.array([name.split for name in texts])
         found[code] = {
             way: {
@@ -282,16 +286,58 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
     return found
 
 
+def mixture_ranks(
+    polyglot: Polyglot,
+    names: Sequence[Name],
+    guesses: Sequence[Guess],
+    images: NDArray[np.float32],
+    owner: NDArray[np.int64],
+    scale: float = SCALE,
+) -> NDArray[np.int64]:
+    """Rank of each name's image (M,) as a search fuses the likely languages; 0 is the best."""
+    codes = sorted({code for guess in guesses for code in guess.likely})
+    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
+    cosines = {
+        code: polyglot.encode_text([name.text for name in names], code, long="mean").cpu().numpy() @ unit.T
+        for code in codes
+    }
+    ranks = np.zeros(len(names), np.int64)
+    for row, guess in enumerate(guesses):
+        scores = np.stack([cosines[code][row] for code in guess.likely])
+        shares = mixture(scores, list(guess.likely.values()), scale).sum(axis=0) if len(scores) > 1 else scores[0]
+        ranks[row] = (shares > shares[owner[row]]).sum()
+    return ranks
+
+
+def choose_scale(polyglot: Polyglot) -> list[dict[str, Any]]:
+    """R@1 of text → image on the names of validation concepts alone, by the factor of the cosines."""
+    benchmark = EmojiDataset("google").benchmark(THIRTY)
+    gallery = gallery_features(polyglot, benchmark)
+    images = gallery.array[gallery.rows]
+    concepts = {key: place for place, key in enumerate(emoji.concepts())}
+    names = names_of(polyglot.languages)
+    guessers = Guessers(names, GuessSettings())
+    found: dict[float, list[float]] = {scale: [] for scale in SCALES}
+    for code in THIRTY:
+        texts = [name for name in names[code] if name.split == "validation"]
+        owner = np.array([concepts[name.concept] for name in texts])
+        guesses = [guessers.unseen(name) for name in texts]
+        for scale, scores in found.items():
+            ranks = mixture_ranks(polyglot, texts, guesses, images, owner, scale)
+            scores.append(metrics.recall_at(ranks, 1))
+    return [{"scale": scale, "R@1": round(float(np.mean(scores)), 3)} for scale, scores in found.items()]
+
+
 def _ways(
     polyglot: Polyglot, names: Sequence[Name], guesses: Mapping[str, Sequence[Guess]]
 ) -> dict[str, NDArray[np.float32]]:
-    """Features of the names: with the language given, with the likeliest, and fused as ``encode_text`` does."""
+    """Features of the names: with the language given, with the likeliest, and the mean as ``encode_text`` fuses."""
     wanted: dict[str, set[int]] = {names[0].lang: set(range(len(names)))}
     for some in guesses.values():
         for row, guess in enumerate(some):
             for code in {guess.lang, *guess.likely}:
                 wanted.setdefault(code, set()).add(row)
-    titles = ["given", *(f"{way}{kind}" for kind in guesses for way in ("guessed", "fused"))]
+    titles = ["given", *(f"{way}{kind}" for kind in guesses for way in ("guessed", "mean feature"))]
     ways = {title: np.zeros((len(names), polyglot.embed_dim), np.float32) for title in titles}
     for code, rows in wanted.items():
         order = sorted(rows)
@@ -300,7 +346,7 @@ def _ways(
             ways["given"][row] += feature * (names[row].lang == code)
             for kind, some in guesses.items():
                 ways[f"guessed{kind}"][row] += feature * (some[row].lang == code)
-                ways[f"fused{kind}"][row] += feature * some[row].likely.get(code, 0.0)
+                ways[f"mean feature{kind}"][row] += feature * some[row].likely.get(code, 0.0)
     return ways
 
 
@@ -357,7 +403,10 @@ def main() -> None:
     everyone = hundred()
     if arguments.choose:
         settings, tried = choose((TWELVE, everyone))
-        write_json(arguments.out / "language_guess_choice.json", {"chosen": vars(settings), "tried": tried})
+        scales = choose_scale(taught(arguments.work))
+        print(scales)
+        choice = {"chosen": vars(settings), "tried": tried, "scales": scales}
+        write_json(arguments.out / "language_guess_choice.json", choice)
         print(settings)
         return
     settings = GuessSettings()

@@ -119,3 +119,15 @@ def test_the_best_are_those_of_a_full_sort(
     blueness = [blue / np.linalg.norm(colour) for colour in colours for blue in (colour[2],)]
     expected = sorted(blueness, reverse=True)[:3]
     np.testing.assert_allclose([hit.score for hit in found.hits[0]], expected, atol=1e-5)
+
+
+def test_of_several_languages_the_one_that_points_at_something_decides(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WORDS["en"], "rot", "grey")  # to an English ear it says nothing in particular
+    asked: list[str | dict[str, float]] = [{"en": 0.9, "de": 0.1}, {"de": 1.0}, "en"]
+    coloured = [path for path in pictures(album) if path.stem != "grey"]
+    found = rank(ColourModel(), coloured, ["rot", "rot", "rot"], asked, top=2, cache=tmp_path / "cache")
+    fused, german, english = found.hits
+    assert [hits[0].path.stem for hits in (fused, german, english)] == ["red", "red", coloured[0].stem]
+    assert fused[0].score == german[0].score  # the cosine in the language that decided

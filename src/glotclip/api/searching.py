@@ -83,7 +83,7 @@ def search(
         images: a folder, which is searched with all folders in it; or paths of images.
         query: what the image shows, in any language of the model.
         lang: the query's language; guessed if it is not given or "auto": where the guess is not sure, the query is
-            encoded under the likely languages (:meth:`glotclip.Polyglot.encode_text`).
+            read in the likely languages, and their rankings are fused (:mod:`glotclip.gallery.fusion`).
         top: how many images to return at most.
         long: what becomes of a query longer than the context, as :meth:`glotclip.Polyglot.encode_text` takes it.
         companions: who translates queries in languages that were learnt with ``text=to-english``: an engine, or its
@@ -123,9 +123,8 @@ def search(
     if any(map(polyglot.reads_translations, weights)):  # a translation is of one language
         weights = {code: 1.0}
     asked = _as_taught(query, code, companions, cache) if polyglot.reads_translations(code) else query
-    way = code if len(weights) == 1 else AUTO
     found = rank(
-        polyglot, paths, [asked], [way], top=top, long=long, cache=cache, progress=partial(progress, "images")
+        polyglot, paths, [asked], [weights], top=top, long=long, cache=cache, progress=partial(progress, "images")
     )
     told = guess if len(polyglot.languages) > 1 else None
     among = tuple(polyglot.languages) if told else (code,)

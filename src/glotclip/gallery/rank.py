@@ -8,7 +8,7 @@ Shapes: N pictures, n pictures that could be read, Q queries, E embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import BadRow, describe
 from glotclip.errors import ConfigError, DataError
+from glotclip.gallery.fusion import mixture
 from glotclip.textforms import visible
 
 Floats = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ class Searchable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A picture and its cosine similarity to the query, from −1 to 1."""
+    """A picture and its cosine similarity to the query, from −1 to 1; in the language that suits it, of several."""
 
     path: Path
     score: float
@@ -90,7 +91,7 @@ def rank(
     model: Searchable,
     pictures: Sequence[Path],
     queries: Sequence[str],
-    langs: Sequence[str],
+    langs: Sequence[str | Mapping[str, float]],
     *,
     top: int = 5,
     long: Literal["cut", "mean"] = "cut",
@@ -103,7 +104,8 @@ def rank(
         model: encodes texts and pictures.
         pictures: where to look, N paths.
         queries: Q texts.
-        langs: the language of each of them.
+        langs: the language of each of them; or where that is not sure, the likely ones with their probabilities,
+            whose rankings are then fused (:mod:`glotclip.gallery.fusion`).
         top: how many pictures to return for each query, at most.
         long: whether queries longer than the model's context are cut, with a warning, or read in windows.
         cache: root of the feature cache.
@@ -117,22 +119,32 @@ def rank(
         raise ConfigError(f"cannot return the best {top} pictures", hint="give --top a number from 1")
     if not all(visible(query) for query in queries):
         raise ConfigError("the query is empty, or holds nothing that is seen", hint="say what the picture shows")
-    texts = np.asarray(
-        model.encode_text(queries, list(langs), long=long).cpu(), dtype=np.float32
-    )  # first: it fails fast
+    read = [{lang: 1.0} if isinstance(lang, str) else dict(lang) for lang in langs]
+    asked = [(query, code) for query, codes in zip(queries, read, strict=True) for code in codes]
+    texts, codes = [query for query, _ in asked], [code for _, code in asked]
+    encoded = np.asarray(model.encode_text(texts, codes, long=long).cpu(), dtype=np.float32)  # first: it fails fast
     store = FeatureCache(model.base.fingerprint, cache)
     features = store.images(pictures, model.base.preprocess.load, model.image_features, progress=progress)
     readable = np.flatnonzero(features.rows >= 0)
     if not len(readable):
         first = f": {describe(features.bad[0])}" if features.bad else ""
         raise DataError(f"none of {len(pictures)} pictures can be read{first}", hint="check the pictures")
-    scores = _unit(texts) @ _unit(np.asarray(features.array[features.rows[readable]])).T  # (Q, n)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-    hits = tuple(
-        tuple(Hit(pictures[int(readable[place])], float(row[place])) for place in places)
-        for row, places in zip(scores, best, strict=True)
-    )
-    return Found(hits, len(readable), features.bad)
+    cosines = _unit(encoded) @ _unit(np.asarray(features.array[features.rows[readable]])).T  # (L over all Q, n)
+    ends = np.cumsum([len(weights) for weights in read])[:-1]
+    hits = []
+    for rows, weights in zip(np.split(cosines, ends), read, strict=True):
+        scores, order = _fused(rows, list(weights.values()))
+        best = np.argsort(-order, kind="stable")[:top]
+        hits.append(tuple(Hit(pictures[int(readable[place])], float(scores[place])) for place in best))
+    return Found(tuple(hits), len(readable), features.bad)
+
+
+def _fused(cosines: Floats, weights: Sequence[float]) -> tuple[Floats, npt.NDArray[np.floating]]:
+    """Each picture's cosine in the language that suits it, and what ranks it (n,), from cosines (L, n)."""
+    if len(cosines) == 1:
+        return cosines[0], cosines[0]
+    shares = mixture(cosines, weights)
+    return np.take_along_axis(cosines, shares.argmax(axis=0)[None], axis=0)[0], shares.sum(axis=0)
 
 
 def _unit(features: Floats) -> Floats:
