@@ -101,7 +101,8 @@ def garbled(text: str) -> str:
 def old_tones(text: str) -> str:
     """Put Vietnamese tone marks as the older spelling has them."""
     parts = unicodedata.normalize("NFD", text)
-    parts = re.sub("(o(?=[ae])|(?<!q)u(?=y))([aey])([\u0300\u0301\u0303\u0309\u0323])\\b", r"\1\3\2", parts)
+    # Only where the mark is the word's last: in a closed syllable it stands on the second vowel in either spelling.
+    parts = re.sub("(o(?=[ae])|(?<!q)u(?=y))([aey])([\u0300\u0301\u0303\u0309\u0323])(?!\\w)", r"\1\3\2", parts)
     return unicodedata.normalize("NFC", parts)
 
 

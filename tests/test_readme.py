@@ -58,6 +58,15 @@ def test_the_results_are_the_committed_ones() -> None:
     assert table[1].strip() == committed.strip()
 
 
+def test_tables_in_the_docs_are_the_committed_ones() -> None:
+    for page, mark in (("text", "forms"), ("results", "accelerator")):
+        shown = re.search(
+            rf"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL
+        )
+        name = {"forms": "text_forms"}.get(mark, mark)
+        assert shown and shown[1] in (ROOT / f"benchmarks/results/{name}.md").read_text(encoding="utf-8"), mark
+
+
 def test_the_tables_of_pect_are_the_committed_results() -> None:
     script = runpy.run_path(str(ROOT / "benchmarks" / "pect_tables.py"))
     assert script["filled"](script["DOCS"].read_text(encoding="utf-8")) == script["DOCS"].read_text(encoding="utf-8")
@@ -71,6 +80,26 @@ def test_the_python_example_runs() -> None:
     scope: dict[str, object] = {}
     exec(head, scope)
     assert "model" in scope
+
+
+def test_the_first_command_prints_the_first_numbers(tmp_path: Path) -> None:
+    """Precision and processor move a score a little; seconds are left out."""
+    command = next(line for line in README.splitlines() if line.startswith("glotclip extend")).split("#")[0]
+    arguments = [str(tmp_path / "out") if word == "my-clip" else word for word in shlex.split(command)[1:]]
+    done = subprocess.run(
+        [sys.executable, "-c", "from glotclip.cli.main import main; main()", *arguments], timeout=280, check=True,
+        capture_output=True, text=True, env={**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    told = re.search(r"<!-- first -->\n```console\n(.*?)```", README, re.DOTALL)
+    assert told
+    number = r"\d+\.\d"
+    for line in told[1].splitlines():
+        said = line.partition("; ")[2] or line
+        pattern = number.join(re.escape(words) for words in re.split(number, said))
+        found = re.search(pattern, done.stdout)
+        assert found, f"{said!r} is not in\n{done.stdout}"
+        for old, new in zip(re.findall(number, said), re.findall(number, found[0]), strict=True):
+            assert abs(float(old) - float(new)) <= 1.0, line
 
 
 #: what `pip install -e '.[demo,report]'` does not bring

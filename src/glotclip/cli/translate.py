@@ -41,11 +41,13 @@ def translate(
     import time
     from dataclasses import asdict
 
+    from glotclip import ownership
     from glotclip.data.schema import describe
     from glotclip.translate.corpus import check_file, translate_file
     from glotclip.translate.specs import open_translator
 
     console = Console(as_json)
+    ownership.check_file(out, (source,), option="OUT")  # before an engine is looked for
     started = time.perf_counter()
     translator = open_translator(engine, cache)
     with Progress() as progress:

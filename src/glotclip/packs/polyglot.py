@@ -171,7 +171,7 @@ class Polyglot:
         """
         features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
         if cut:
-            limit, hint = self.base.tokenizer.context_length, "long='mean' reads them whole"
+            limit, hint = self.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
             warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
         return features
 
