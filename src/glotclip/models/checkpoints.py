@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from glotclip import storage
-from glotclip.errors import CheckpointError, ConfigError, DataError, StorageError
+from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.languages import normalise_all
 from glotclip.models import config_keys, configs, image_settings, keymaps, layouts, tokenizer_files, weights
 from glotclip.models.configs import Geometry
@@ -24,6 +24,7 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import TRUNK, EfficientNetTower
 from glotclip.models.hub import locate
 from glotclip.models.keymaps import Rule
+from glotclip.models.known_keys import read_table
 from glotclip.models.layouts import OPEN_CLIP_CONFIG, OWN_CONFIG
 from glotclip.models.naflex_tower import NaflexConfig, NaflexTower
 from glotclip.models.preprocess import Preprocess
@@ -163,7 +164,7 @@ def _vision_record(vision: object) -> dict[str, Any]:
 
 def _load_own(folder: Path, _: str) -> DualEncoder:
     where = f"{folder / OWN_CONFIG}"
-    config = _json(folder / OWN_CONFIG)
+    config = read_table(folder / OWN_CONFIG)
     if config.get("format") != OWN_FORMAT:
         raise CheckpointError(
             f"{where} has format {config.get('format')!r}; this version reads {OWN_FORMAT}", hint="update glotclip"
@@ -208,12 +209,12 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
 
 
 def _own_tokenizer(folder: Path) -> Tokenizer:
-    kind = _json(folder / SETTINGS_FILE).get("kind")
+    kind = read_table(folder / SETTINGS_FILE).get("kind")
     return HfTokenizer.load(folder) if kind == "hf" else ClipTokenizer.load(folder)
 
 
 def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
-    config = _json(folder / "config.json")
+    config = read_table(folder / "config.json")
     kind = config["model_type"]
     source = weights.read_folder(folder, "model")
     geometry, text, vision = hugging_face_towers(config, source, where=name)
@@ -256,11 +257,11 @@ def _check_end(config: Mapping[str, Any], tokenizer: ClipTokenizer, where: str) 
 
 def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEncoder:
     """Join Multilingual-CLIP's text tower with all the rest of a CLIP."""
-    config = _json(folder / "config.json")
+    config = read_table(folder / "config.json")
     named = str(config.get("modelBase", ""))
     # The geometry of XLM-R is in the configuration of the model it was made from, which may lie beside this one.
     beside = folder / named / "config.json"
-    base = _json(beside) if named and beside.exists() else {}
+    base = read_table(beside) if named and beside.exists() else {}
     if "xlm-roberta" not in (base.get("model_type"), named.lower().rpartition("/")[2][: len("xlm-roberta")]):
         raise CheckpointError(
             f"{folder / 'config.json'} is made from {named!r}, not from an XLM-R",
@@ -282,7 +283,7 @@ def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEnco
 
 
 def _load_open_clip(folder: Path, name: str) -> DualEncoder:
-    config = _json(folder / OPEN_CLIP_CONFIG)
+    config = read_table(folder / OPEN_CLIP_CONFIG)
     config_keys.OPEN_CLIP.check(config, OPEN_CLIP_CONFIG)
     geometry = configs.open_clip(_mapping(config.get("model_cfg"), OPEN_CLIP_CONFIG), OPEN_CLIP_CONFIG)
     assert isinstance(geometry.vision, VisionConfig)
@@ -372,13 +373,6 @@ def _scale(source: Mapping[str, torch.Tensor], where: str) -> Scale:
         raise CheckpointError(f"{where} lacks the tensor logit_scale", hint="use a checkpoint of the whole model")
     offset = source.get("logit_bias")
     return Scale(math.exp(float(source["logit_scale"])), 0.0 if offset is None else float(offset))
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        return dict(_mapping(storage.read_json(file), str(file)))
-    except DataError as error:
-        raise CheckpointError(error.message, hint=error.hint) from error
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
-from glotclip import storage
-from glotclip.errors import CheckpointError, ConfigError, DataError
-from glotclip.models.known_keys import KnownKeys, harmless, names
+from glotclip.errors import CheckpointError, ConfigError
+from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
 from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.preprocess import CLIP_MEAN, CLIP_STD, Interpolation, Preprocess, Resize
 from glotclip.models.vision_tower import VisionConfig
@@ -106,7 +105,7 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
     """
     processor, older = folder / PROCESSOR, folder / IMAGE_PROCESSOR
     if processor.exists():
-        table = _table(processor)
+        table = read_table(processor)
         if table.get("image_processor") is not None:
             PROCESSOR_KEYS.check(table, PROCESSOR)
             nested = table["image_processor"]
@@ -115,7 +114,7 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
                     f"{processor}: image_processor is no table of settings", hint="fetch the file again"
                 )
             return dict(nested), f"{PROCESSOR} (image_processor)"
-    return (_table(older), IMAGE_PROCESSOR) if older.exists() else None
+    return (read_table(older), IMAGE_PROCESSOR) if older.exists() else None
 
 
 def hugging_face_preprocess(
@@ -200,16 +199,6 @@ def open_clip_preprocess(settings: Mapping[str, Any], vision: VisionConfig, wher
         return Preprocess(vision.image_size, _three(mean), _three(std), resize, name)
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"{where}: mean = {mean!r}, std = {std!r}", hint="correct the file") from error
-
-
-def _table(file: Path) -> dict[str, Any]:
-    try:
-        table = storage.read_json(file)
-    except DataError as error:
-        raise CheckpointError(error.message, hint=error.hint) from error
-    if not isinstance(table, dict):
-        raise CheckpointError(f"{file} is no table of settings", hint="fetch the file again")
-    return table
 
 
 def _kind(settings: Mapping[str, Any], usual: str, where: str) -> str:

@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from glotclip.errors import CheckpointError
+from glotclip import storage
+from glotclip.errors import CheckpointError, DataError
+
+
+def read_table(file: Path) -> dict[str, Any]:
+    """Read one JSON object; what is none, or damaged, is a :class:`CheckpointError`."""
+    try:
+        table = storage.read_json(file)
+    except DataError as error:
+        raise CheckpointError(error.message, hint=error.hint) from error
+    if not isinstance(table, dict):
+        raise CheckpointError(f"{file} is no table of settings", hint="fetch the file again")
+    return table
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ Each answer says what the thing is and what to do with it; none claims more than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from glotclip import storage
-from glotclip.errors import CheckpointError, DataError
-from glotclip.models.known_keys import names
+from glotclip.errors import CheckpointError
+from glotclip.models.known_keys import names, read_table
 
+BOTH_TOWERS = ("clip", "siglip", "siglip2")  # model types of Hugging Face with a text and an image tower
 OWN_CONFIG, OPEN_CLIP_CONFIG, HF_CONFIG = "glotclip.json", "open_clip_config.json", "config.json"
 Layout = Literal["own", "open_clip", "hugging_face", "multilingual", "openai"]
 
@@ -90,10 +90,10 @@ def _readable(path: Path) -> Found | None:
         return Found("open_clip", "a checkpoint of open_clip", "")
     if not (path / HF_CONFIG).exists():
         return None
-    config = _config(path / HF_CONFIG)
+    config = read_table(path / HF_CONFIG)
     if config.get("model_type") == "M-CLIP" or "modelBase" in config:
         return Found("multilingual", "a Multilingual-CLIP, a text tower alone", "")
-    if config.get("model_type") in ("clip", "siglip", "siglip2") and not (path / "modules.json").exists():
+    if config.get("model_type") in BOTH_TOWERS and not (path / "modules.json").exists():
         return Found("hugging_face", f"a {config['model_type']} of transformers", "")
     return None
 
@@ -115,7 +115,7 @@ def _adapter(path: Path) -> Found | None:
     """What peft saves; transformers would apply it to a model in the same folder, so it is never passed over."""
     if not (path / "adapter_config.json").exists():
         return None
-    named = _config(path / "adapter_config.json").get("base_model_name_or_path")
+    named = read_table(path / "adapter_config.json").get("base_model_name_or_path")
     return Found(
         None,
         f"an adapter of peft for {named or 'a model that it does not name'}, not a model of its own",
@@ -127,8 +127,7 @@ def _sentence_transformers(path: Path) -> Found:
     inner = sorted(
         folder
         for folder in path.iterdir()
-        if (folder / HF_CONFIG).is_file()
-        and _config(folder / HF_CONFIG).get("model_type") in ("clip", "siglip", "siglip2")
+        if (folder / HF_CONFIG).is_file() and read_table(folder / HF_CONFIG).get("model_type") in BOTH_TOWERS
     )
     if inner:
         return Found(
@@ -136,7 +135,7 @@ def _sentence_transformers(path: Path) -> Found:
             "a folder of sentence-transformers around a CLIP",
             f"pass the CLIP within: {inner[0]}",
         )
-    if (path / HF_CONFIG).exists() and _config(path / HF_CONFIG).get("model_type") in ("clip", "siglip", "siglip2"):
+    if (path / HF_CONFIG).exists() and read_table(path / HF_CONFIG).get("model_type") in BOTH_TOWERS:
         return Found("hugging_face", "a CLIP of transformers, as sentence-transformers keeps it", "")
     return Found(
         None,
@@ -149,7 +148,7 @@ def _partial(path: Path) -> Found | None:
     """A config.json of something else."""
     if not (path / HF_CONFIG).exists():
         return None
-    config = _config(path / HF_CONFIG)
+    config = read_table(path / HF_CONFIG)
     kind = config.get("model_type")
     if kind is None and ("architecture" in config or "pretrained_cfg" in config):
         return Found(
@@ -193,13 +192,3 @@ def _rest(path: Path) -> Found:
     if within:
         return Found(None, "no checkpoint, but there is one within", f"pass {path / within[0]}")
     return Found(None, f"no checkpoint: it has neither {OWN_CONFIG}, {HF_CONFIG} nor {OPEN_CLIP_CONFIG}", whole)
-
-
-def _config(file: Path) -> Mapping[str, Any]:
-    try:
-        config = storage.read_json(file)
-    except DataError as error:
-        raise CheckpointError(error.message, hint=error.hint) from error
-    if not isinstance(config, Mapping):
-        raise CheckpointError(f"{file} is no table", hint="fetch the file again")
-    return config

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from glotclip import storage
-from glotclip.errors import CheckpointError, DataError
+from glotclip.errors import CheckpointError
 from glotclip.models import sentencepiece_model
-from glotclip.models.known_keys import KnownKeys, harmless, names
+from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Rule, Side
 
 CONFIG, SPECIAL, VOCABULARY, SENTENCEPIECE = (
@@ -101,7 +100,7 @@ def read_clip(folder: Path, context_length: int) -> ClipTokenizer:
     if files.name not in ("CLIPTokenizer", *GENERIC):
         raise _foreign(files, "CLIPTokenizer")
     if files.name in GENERIC and (folder / VOCABULARY).exists():
-        own = _normalised(_table(folder / VOCABULARY), CLIP_PROBE, folder / VOCABULARY)
+        own = _normalised(read_table(folder / VOCABULARY), CLIP_PROBE, folder / VOCABULARY)
         if own != CLIP_NORMALISED:
             raise CheckpointError(
                 f"{folder / VOCABULARY} normalises texts otherwise than CLIP: {own!r}, not {CLIP_NORMALISED!r}",
@@ -139,7 +138,7 @@ def read_hugging_face(
     if rule == "siglip" and settings.get("do_lower_case") is False:
         rule = "siglip-cased"
     if file.exists():
-        table, content = _table(file), file.read_text(encoding="utf-8")
+        table, content = read_table(file), file.read_text(encoding="utf-8")
         if rule == "siglip" and _is_canonical(table, file):
             rule = "file"
     elif (folder / SENTENCEPIECE).exists() and family.end:
@@ -171,10 +170,10 @@ def read_hugging_face(
 
 
 def _files(folder: Path, usual: str) -> Files:
-    settings = _table(folder / SPECIAL) if (folder / SPECIAL).exists() else {}
+    settings = read_table(folder / SPECIAL) if (folder / SPECIAL).exists() else {}
     settings = {key: value for key, value in settings.items() if key.endswith("_token")}
     if (folder / CONFIG).exists():
-        stated = _table(folder / CONFIG)
+        stated = read_table(folder / CONFIG)
         KEYS.check(stated, str(folder / CONFIG))
         settings |= {key: value for key, value in stated.items() if value is not None}
     name = settings.get("tokenizer_class")
@@ -193,7 +192,7 @@ def _files(folder: Path, usual: str) -> Files:
 def _looks_like_gemma(folder: Path) -> bool:
     if not (folder / VOCABULARY).exists():
         return False
-    known = _vocabulary(_table(folder / VOCABULARY))
+    known = _vocabulary(read_table(folder / VOCABULARY))
     return "<pad>" in known and "<eos>" in known and "</s>" not in known
 
 
@@ -318,13 +317,3 @@ def _backend(table: Mapping[str, Any], file: Path) -> Any:
         return Backend.from_str(json.dumps(table))
     except Exception as error:  # what this library raises is nothing narrower
         raise CheckpointError(f"{file} is not a tokenizer: {error}", hint="fetch the file again") from error
-
-
-def _table(file: Path) -> dict[str, Any]:
-    try:
-        table = storage.read_json(file)
-    except DataError as error:
-        raise CheckpointError(error.message, hint=error.hint) from error
-    if not isinstance(table, dict):
-        raise CheckpointError(f"{file} is no table", hint="fetch the file again")
-    return table

@@ -61,7 +61,7 @@ class GuessSettings:
     temperature: float = 0.3
     outside: float = 4.0
     detector: float = 0.2
-    margin: float = 0.9
+    margin: float = 0.7
     likely: float = 0.05
     fused: int = 4
 
