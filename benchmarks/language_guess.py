@@ -272,7 +272,7 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
         ways = _ways(polyglot, texts, guesses)
         ranks = {way: metrics.text_to_image_ranks(value, images, owner) for way, value in ways.items()}
         for kind, some in guesses.items():
-            ranks[f"fused{kind}"] = mixture_ranks(polyglot, texts, some, images, owner)
+            ranks[f"fused{kind}"] = mixture_ranks(cosines_of(polyglot, texts, some, images), some, owner)
         split = np.array([name.split for name in texts])
         found[code] = {
             way: {
@@ -286,24 +286,32 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
     return found
 
 
+def cosines_of(
+    polyglot: Polyglot, names: Sequence[Name], guesses: Sequence[Guess], images: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """Cosines of each name, read in each of its likely languages, with the images (L, N)."""
+    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
+    wanted: dict[str, list[int]] = {}
+    for row, guess in enumerate(guesses):
+        for code in guess.likely:
+            wanted.setdefault(code, []).append(row)
+    found: list[dict[str, NDArray[np.float32]]] = [{} for _ in names]
+    for code, rows in wanted.items():
+        features = polyglot.encode_text([names[row].text for row in rows], code, long="mean").cpu().numpy()
+        for row, cosines in zip(rows, features @ unit.T, strict=True):
+            found[row][code] = cosines
+    return [np.stack([each[code] for code in guess.likely]) for each, guess in zip(found, guesses, strict=True)]
+
+
 def mixture_ranks(
-    polyglot: Polyglot,
-    names: Sequence[Name],
+    cosines: Sequence[NDArray[np.float32]],
     guesses: Sequence[Guess],
-    images: NDArray[np.float32],
     owner: NDArray[np.int64],
     scale: float = SCALE,
 ) -> NDArray[np.int64]:
     """Rank of each name's image (M,) as a search fuses the likely languages; 0 is the best."""
-    codes = sorted({code for guess in guesses for code in guess.likely})
-    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
-    cosines = {
-        code: polyglot.encode_text([name.text for name in names], code, long="mean").cpu().numpy() @ unit.T
-        for code in codes
-    }
-    ranks = np.zeros(len(names), np.int64)
-    for row, guess in enumerate(guesses):
-        scores = np.stack([cosines[code][row] for code in guess.likely])
+    ranks = np.zeros(len(guesses), np.int64)
+    for row, (scores, guess) in enumerate(zip(cosines, guesses, strict=True)):
         shares = mixture(scores, list(guess.likely.values()), scale).sum(axis=0) if len(scores) > 1 else scores[0]
         ranks[row] = (shares > shares[owner[row]]).sum()
     return ranks
@@ -322,9 +330,9 @@ def choose_scale(polyglot: Polyglot) -> list[dict[str, Any]]:
         texts = [name for name in names[code] if name.split == "validation"]
         owner = np.array([concepts[name.concept] for name in texts])
         guesses = [guessers.unseen(name) for name in texts]
+        cosines = cosines_of(polyglot, texts, guesses, images)
         for scale, scores in found.items():
-            ranks = mixture_ranks(polyglot, texts, guesses, images, owner, scale)
-            scores.append(metrics.recall_at(ranks, 1))
+            scores.append(metrics.recall_at(mixture_ranks(cosines, guesses, owner, scale), 1))
     return [{"scale": scale, "R@1": round(float(np.mean(scores)), 3)} for scale, scores in found.items()]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 #: Factor of the cosines; chosen on validation concepts by ``benchmarks/language_guess.py --choose``.
-SCALE = 20.0
+SCALE = 10.0
 
 
 def mixture(cosines: npt.ArrayLike, weights: npt.ArrayLike, scale: float = SCALE) -> npt.NDArray[np.float64]:
