@@ -297,7 +297,7 @@ def cosines_of(
             wanted.setdefault(code, []).append(row)
     found: list[dict[str, NDArray[np.float32]]] = [{} for _ in names]
     for code, rows in wanted.items():
-        features = polyglot.encode_text([names[row].text for row in rows], code, long="mean").cpu().numpy()
+        features = polyglot.encode_text([names[row].text for row in rows], code).cpu().numpy()
         for row, cosines in zip(rows, features @ unit.T, strict=True):
             found[row][code] = cosines
     return [np.stack([each[code] for code in guess.likely]) for each, guess in zip(found, guesses, strict=True)]
@@ -313,7 +313,7 @@ def mixture_ranks(
     ranks = np.zeros(len(guesses), np.int64)
     for row, (scores, guess) in enumerate(zip(cosines, guesses, strict=True)):
         shares = mixture(scores, list(guess.likely.values()), scale).sum(axis=0) if len(scores) > 1 else scores[0]
-        ranks[row] = (shares > shares[owner[row]]).sum()
+        ranks[row] = (shares >= shares[owner[row]]).sum() - 1  # ties count against the name, as elsewhere
     return ranks
 
 

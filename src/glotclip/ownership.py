@@ -46,7 +46,10 @@ def _check_writable(folder: Path, path: Path, option: str) -> None:
 
 
 def check_apart(out: Path | str, inputs: Iterable[Path | str | None], option: str = "--out") -> None:
-    """Raise :class:`StorageError` if ``out`` is an input, or lies in an input's folder, under whatever name.
+    """Raise :class:`StorageError` if ``out`` is an input, under whatever name.
+
+    It may lie in a folder that is read, where it changes no file: what glotclip made is passed over when such a
+    folder is listed (:mod:`glotclip.data.listing`).
 
     Args:
         out: what is to be written; it need not exist.
@@ -54,18 +57,12 @@ def check_apart(out: Path | str, inputs: Iterable[Path | str | None], option: st
         option: what the message calls ``out``.
     """
     real = Path(os.path.realpath(out))
-    places = [place for place in (real, *real.parents) if place.exists()]
     for given in inputs:
         if given is None or not Path(given).exists():
             continue
         if real.exists() and real.samefile(given):
             raise StorageError(
                 f"{out} is the input {given} itself, which would be overwritten", hint=f"choose another {option}"
-            )
-        if any(place.samefile(given) for place in places):
-            raise StorageError(
-                f"{out} lies in {given}, which is read: writing there would change the input",
-                hint=f"choose another {option}, outside of that folder",
             )
 
 

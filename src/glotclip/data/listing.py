@@ -18,6 +18,7 @@ from glotclip import image_formats
 from glotclip.data import film
 from glotclip.data.schema import BadRow
 from glotclip.errors import DataError
+from glotclip.ownership import LEDGER, PRIVATE
 from glotclip.storage import shown
 
 HIDDEN = "hidden (the name begins with a dot)"
@@ -26,11 +27,13 @@ BROKEN_LINK = "link that leads nowhere"
 SPECIAL = "pipe, socket or device"
 NOT_EXAMINED = "cannot be examined"
 UNREADABLE_FOLDER = "folder that cannot be opened"
+MADE = "folder that glotclip made"
 LINKED_ABOVE = "linked folder that holds this one"
 LINKED_TWICE = "linked folder that is listed under another name"
 NO_HEIF = "HEIC image without pi-heif"
 OTHER = "other file: "
 TEXT_SUFFIX = ".txt"
+_MARKS = (f"{PRIVATE}/{LEDGER}", "glotclip.json", "polyglot.json")  # of models and results that lie among the data
 _NAMED = 3  # entries named for each reason
 _SUFFIX = re.compile(r"\.[\w~+-]{1,12}")
 
@@ -183,6 +186,8 @@ def _walk(folder: Path, found: Listing, visited: set[tuple[int, int]]) -> list[P
                 continue
             if not stat.S_ISDIR(facts.st_mode):
                 _sort(path, facts, found)
+            elif any(os.path.isfile(path / name) for name in _MARKS):  # noqa: PTH113 -- False without permission
+                found.passed_over.append(PassedOver(path, MADE))
             elif _is_link(entry):
                 links.append(path)
             elif (facts.st_dev, facts.st_ino) in visited:  # mounted twice, or the folder a link led to
