@@ -257,7 +257,7 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
     benchmark = EmojiDataset("google").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
     assert (gallery.rows >= 0).all()
-    images = gallery.array[gallery.rows]
+    images = metrics.normalised(gallery.array[gallery.rows], what="images")
     concepts = {key: place for place, key in enumerate(emoji.concepts())}
     names = names_of(polyglot.languages)
     guessers = Guessers(names, settings)
@@ -289,8 +289,7 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
 def cosines_of(
     polyglot: Polyglot, names: Sequence[Name], guesses: Sequence[Guess], images: NDArray[np.float32]
 ) -> list[NDArray[np.float32]]:
-    """Cosines of each name, read in each of its likely languages, with the images (L, N)."""
-    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
+    """Cosines of each name, read in each of its likely languages, with the normalised images (L, N)."""
     wanted: dict[str, list[int]] = {}
     for row, guess in enumerate(guesses):
         for code in guess.likely:
@@ -298,7 +297,7 @@ def cosines_of(
     found: list[dict[str, NDArray[np.float32]]] = [{} for _ in names]
     for code, rows in wanted.items():
         features = polyglot.encode_text([names[row].text for row in rows], code).cpu().numpy()
-        for row, cosines in zip(rows, features @ unit.T, strict=True):
+        for row, cosines in zip(rows, features @ images.T, strict=True):
             found[row][code] = cosines
     return [np.stack([each[code] for code in guess.likely]) for each, guess in zip(found, guesses, strict=True)]
 
@@ -321,7 +320,7 @@ def choose_scale(polyglot: Polyglot) -> list[dict[str, Any]]:
     """R@1 of text → image on the names of validation concepts alone, by the factor of the cosines."""
     benchmark = EmojiDataset("google").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
-    images = gallery.array[gallery.rows]
+    images = metrics.normalised(gallery.array[gallery.rows], what="images")
     concepts = {key: place for place, key in enumerate(emoji.concepts())}
     names = names_of(polyglot.languages)
     guessers = Guessers(names, GuessSettings())
