@@ -292,14 +292,14 @@ def cosines_of(
     """Cosines of each name, read in each of its likely languages, with the normalised images (L, N)."""
     wanted: dict[str, list[int]] = {}
     for row, guess in enumerate(guesses):
-        for code in guess.likely:
+        for code in guess.plausible:
             wanted.setdefault(code, []).append(row)
     found: list[dict[str, NDArray[np.float32]]] = [{} for _ in names]
     for code, rows in wanted.items():
         features = polyglot.encode_text([names[row].text for row in rows], code).cpu().numpy()
         for row, cosines in zip(rows, features @ images.T, strict=True):
             found[row][code] = cosines
-    return [np.stack([each[code] for code in guess.likely]) for each, guess in zip(found, guesses, strict=True)]
+    return [np.stack([each[code] for code in guess.plausible]) for each, guess in zip(found, guesses, strict=True)]
 
 
 def mixture_ranks(
@@ -311,7 +311,7 @@ def mixture_ranks(
     """Rank of each name's image (M,) as a search fuses the likely languages; 0 is the best."""
     ranks = np.zeros(len(guesses), np.int64)
     for row, (scores, guess) in enumerate(zip(cosines, guesses, strict=True)):
-        shares = mixture(scores, list(guess.likely.values()), scale).sum(axis=0) if len(scores) > 1 else scores[0]
+        shares = mixture(scores, list(guess.plausible.values()), scale).sum(axis=0) if len(scores) > 1 else scores[0]
         ranks[row] = (shares >= shares[owner[row]]).sum() - 1  # ties count against the name, as elsewhere
     return ranks
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import glotclip
+from glotclip.gallery.fusion import mixture
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
@@ -47,10 +48,13 @@ def test_an_unsure_guess_is_said_and_searched_under_all_likely_ones(world: World
     assert (value["lang_guessed"], value["lang_sure"]) == (True, False)
     assert value["lang_weights"] == {code: pytest.approx(1 / 3, abs=1e-4) for code in ("en", "de", "fr")}
     model = glotclip.load(extended)
-    picture = model.encode_image([value["hits"][0]["path"]])
-    fused = model.encode_text(["123"] * 3, lang=["en", "de", "fr"]).sum(dim=0, keepdim=True)
-    wanted = float((fused / fused.norm()) @ picture.T)
-    assert value["hits"][0]["score"] == pytest.approx(wanted, abs=1e-4)
+    pictures = sorted(world.pictures.glob("*.png"))
+    texts = model.encode_text(["123"] * 3, lang=["en", "de", "fr"])
+    cosines = (texts @ model.encode_image(pictures).T).numpy()
+    shares = mixture(cosines, [1 / 3] * 3)
+    best = int(shares.sum(axis=0).argmax())
+    assert value["hits"][0]["path"] == str(pictures[best])
+    assert value["hits"][0]["score"] == pytest.approx(cosines[shares[:, best].argmax(), best], abs=1e-4)
     out, _ = here(*asked)
     assert "language not sure, searched under all of these: en 33%, de 33%, fr 33%; among de, en, fr" in out
 

@@ -35,8 +35,8 @@ class SearchResult:
         lang: in which language it was read; where that was guessed, the most probable one.
         guess: how the language was guessed; None where it was given or there was only one.
         among: the languages it could have been.
-        weights: the languages it was encoded under, and their shares, which add up to 1: several where a guess is not
-            sure.
+        weights: the languages it was encoded under, and their shares, which add up to 1: several where more than one
+            is plausible.
         hits: the best images, best first: ``path``, and ``score`` from −1 to 1.
         searched: how many images were compared.
         unreadable: images that could not be read, and why.
@@ -119,7 +119,7 @@ def search(
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
     code = guess.lang if guess else check_installed(lang or "", polyglot.languages)
-    weights = dict(guess.likely) if guess else {code: 1.0}
+    weights = guess.plausible if guess else {code: 1.0}
     if any(map(polyglot.reads_translations, weights)):  # a translation is of one language
         weights = {code: 1.0}
     asked = _as_taught(query, code, companions, cache) if polyglot.reads_translations(code) else query

@@ -87,7 +87,7 @@ def _guessed(guess: Guess, under: Mapping[str, float]) -> str:
     """What was guessed, how sure that is, and among which languages."""
     among = list(guess.probabilities)
     few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
-    if len(under) == 1:
+    if guess.sure or len(under) == 1:
         sure = "" if guess.sure else f", not surely ({guess.probabilities[guess.lang]:.0%})"
         return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang)"
     shares = ", ".join(f"{code} {share:.0%}" for code, share in under.items())

@@ -40,6 +40,7 @@ _SCRIPTS = {
 _WEIGHTS = {"Latn": 0.25, "Hani": 2.0, "Hira": 2.0, "Kana": 2.0, "Hang": 2.0}
 _READ = 1000  # characters of a text that are looked at
 _CACHED = 20_000
+_PLAUSIBLE, _FUSED = 0.01, 6
 # The national standards, as Python's codecs have them, say which characters a country writes.
 _CHARACTER_SETS = {"Hans": "gb2312", "Hant": "big5", "Jpan": "shift_jis"}
 _CANTONESE = "big5hkscs"
@@ -82,6 +83,16 @@ class Guess:
     probabilities: Mapping[str, float]
     sure: bool
     likely: Mapping[str, float]
+
+    @property
+    def plausible(self) -> dict[str, float]:
+        """The languages to fuse rankings of, and the weight of each: also those that are hardly likely.
+
+        Fused as a mixture (:mod:`glotclip.gallery.fusion`) a wrong language costs next to nothing, so what is left
+        out is left out to save time: what is less than a hundredth probable, and more than six.
+        """
+        kept = {code: share for code, share in list(self.probabilities.items())[:_FUSED] if share >= _PLAUSIBLE}
+        return {code: share / sum(kept.values()) for code, share in kept.items()} if kept else dict(self.likely)
 
 
 class Guesser:
