@@ -119,4 +119,4 @@ def test_what_is_found_is_there_and_is_the_nearest(code: str, there: list[str]) 
     assert same[0] == same[1] or {*same} <= {"no", "nb", "nn"} or normalise(code) == "sr-Latn"
     assert resolve(found, there) == found
     if close := resolve(code, there, near=True):
-        assert first.maximize().script == langcodes.Language.get(close).maximize().script
+        assert first.maximize().script == langcodes.Language.get(normalise(close)).maximize().script

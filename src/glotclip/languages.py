@@ -21,9 +21,8 @@ _BOKMAL = frozenset({"no", "nb"})
 _NORWEGIAN = frozenset({"no", "nb", "nn"})
 # ``sh`` was one code for what has four now; its texts are in Latin letters as a rule, hence the order.
 _SERBO_CROATIAN = ("sr-Latn", "hr", "bs", "sr")
-# One language in two scripts: only where CLDR says that readers of one read the other (Serbian, 5), or where the
-# scripts share most characters. Uzbek or Panjabi in another script (50) is nothing that a pack can read.
-_SCRIPTS_APART = 10
+# One language in two scripts: only Serbian, whose readers read both, and Chinese, whose scripts share most characters.
+# Uzbek, Panjabi or Japanese in other letters is nothing that a pack can read.
 _CHINESE_SCRIPTS = frozenset({"Hans", "Hant", "Hani"})
 
 
@@ -108,7 +107,7 @@ def _distance(wanted: str, have: str, near: bool) -> int | None:
     distance = int(tag_distance(first, second))
     if len(languages) > 1 and not languages <= (_BOKMAL if near else _NORWEGIAN):
         return None
-    if len(written) > 1 and (near or (distance > _SCRIPTS_APART and not written <= _CHINESE_SCRIPTS)):
+    if len(written) > 1 and (near or not (written <= _CHINESE_SCRIPTS or languages == {"sr"})):
         return None
     return distance
 
