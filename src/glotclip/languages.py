@@ -21,8 +21,8 @@ _BOKMAL = frozenset({"no", "nb"})
 _NORWEGIAN = frozenset({"no", "nb", "nn"})
 # ``sh`` was one code for what has four now; its texts are in Latin letters as a rule, hence the order.
 _SERBO_CROATIAN = ("sr-Latn", "hr", "bs", "sr")
-# One language in two scripts: only Serbian, whose readers read both, and Chinese, whose scripts share most characters.
-# Uzbek, Panjabi or Japanese in other letters is nothing that a pack can read.
+# One language in two scripts: only Serbian, whose readers read both, and Chinese, whose scripts share most
+# characters. Uzbek, Panjabi or Japanese in other letters is nothing that a pack can read.
 _CHINESE_SCRIPTS = frozenset({"Hans", "Hant", "Hani"})
 
 
