@@ -165,7 +165,7 @@ class Workplace:
 
         Args:
             names: files that will be written; those that are there must be glotclip's.
-            inputs: what is read, which the folder must neither be nor lie in.
+            inputs: what is read, which the folder must not be.
             adopt: whether a record in the folder shows that it is glotclip's even without the list.
             option: what the message calls the folder.
         """

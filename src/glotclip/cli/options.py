@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.data.defaults import HOLD_OUT as HOLD_OUT
+from glotclip.data.defaults import MAX_SKIPPED as MAX_SKIPPED
+
 if TYPE_CHECKING:
     from glotclip.cli.console import Console
-
-#: Those of :mod:`glotclip.data.schema` and :mod:`glotclip.data.holdout`, too heavy to import for a help text.
-MAX_SKIPPED, HOLD_OUT = 0.05, 0.1
 
 Images = Annotated[
     Path | None, typer.Option(help="The folder of the pictures or videos, where they do not lie beside the captions.")

@@ -14,8 +14,7 @@ from pydantic import Field, field_validator
 
 from glotclip.config import Settings, check_names, read_recipe, settings_from
 from glotclip.data.dataset import Reading
-from glotclip.data.holdout import HOLD_OUT
-from glotclip.data.schema import MAX_SKIPPED
+from glotclip.data.defaults import HOLD_OUT, MAX_SKIPPED
 from glotclip.data.view import View
 from glotclip.errors import ConfigError
 from glotclip.languages import normalise_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from glotclip.storage import file_sha256
+from glotclip.data.digests import DigestIndex
 
 #: More files than this are not compared: asking the disk for the size of each would take long.
 MOST = 50_000
@@ -29,16 +29,15 @@ def alike(paths: Iterable[Path | None], most: int = MOST) -> dict[Path, Path]:
             by_size.setdefault(path.stat().st_size, []).append(path)
         except OSError:
             continue
+    several = [of_size for size, of_size in by_size.items() if len(of_size) > 1 and size]
+    digests = DigestIndex().of_all([path for of_size in several for path in of_size]) if several else {}
     same: dict[Path, Path] = {}
-    for size, of_size in by_size.items():
-        if len(of_size) < 2 or not size:
-            continue
-        first: dict[str, Path] = {}
+    for of_size in several:
+        first: dict[bytes, Path] = {}
         for path in of_size:
-            try:
-                kept = first.setdefault(file_sha256(path), path)
-            except OSError:
+            if path not in digests:
                 continue
+            kept = first.setdefault(digests[path], path)
             if kept != path:
                 same[path] = same[kept] = kept
     return same

@@ -14,9 +14,10 @@ from glotclip.data import benchmark as benchmarks
 from glotclip.data import emoji, motion, readers
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.corpora import Layout, layout_of
-from glotclip.data.holdout import HOLD_OUT, check_hold_out, hold_out
+from glotclip.data.defaults import HOLD_OUT, MAX_SKIPPED
+from glotclip.data.holdout import check_hold_out, hold_out
 from glotclip.data.oddities import oddities
-from glotclip.data.schema import MAX_SKIPPED, Corpus, check_share
+from glotclip.data.schema import Corpus, check_share
 from glotclip.data.serving import no_captions, serve, served, servers
 from glotclip.data.videosets import ReadVideos, VideoSet, recognise
 from glotclip.errors import ConfigError, DataError

@@ -16,6 +16,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,12 +120,24 @@ class DigestIndex:
         Raises:
             OSError: if it cannot be read.
         """
-        facts = Facts.of(path)
-        found = self.known(facts)
-        if found is None:
-            found = self.compute(path, facts)
-            self.save()
+        found = self._look(path)
+        self.save()
         return found
+
+    def of_all(self, paths: Iterable[Path]) -> dict[Path, bytes]:
+        """Return the SHA-256 of the files that can be read, as :meth:`of` does."""
+        found: dict[Path, bytes] = {}
+        for path in paths:
+            try:
+                found[path] = self._look(path)
+            except OSError:
+                continue
+        self.save()
+        return found
+
+    def _look(self, path: Path) -> bytes:
+        facts = Facts.of(path)
+        return self.known(facts) or self.compute(path, facts)
 
     def save(self) -> None:
         """Append what is new to the file; where that is impossible it is only remembered here."""

@@ -16,7 +16,6 @@ from glotclip.data.contents import alike
 from glotclip.data.schema import Corpus, Row
 from glotclip.errors import ConfigError
 
-HOLD_OUT = 0.1
 #: Fewer clusters with pictures than this are all trained on: a gallery of one or two tells nothing.
 FEWEST = 20
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError, DataError, LanguageError
@@ -19,8 +20,6 @@ from glotclip.languages import normalise, resolve
 from glotclip.storage import shown, utf8
 
 SPLITS = ("train", "validation", "test")
-#: The share of rows that may be left out before data is refused.
-MAX_SKIPPED = 0.05
 _NOT_THERE = "does not exist"
 _SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _SPLIT_ALIASES |= {"testing": "test", "eval": "test"}

@@ -95,7 +95,7 @@ class PolyglotFolder:
 
         Args:
             names: files that will be written besides the packs.
-            inputs: files and folders that are read, which the folder must neither be nor lie in.
+            inputs: files and folders that are read, which the folder must not be.
 
         Raises:
             StorageError: if something else lies here, or in the place of a file to be written.

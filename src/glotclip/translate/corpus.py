@@ -16,8 +16,9 @@ from pathlib import Path
 
 from glotclip import ownership
 from glotclip.data import readers
+from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing, marker_of
-from glotclip.data.schema import MAX_SKIPPED, BadRow, Row, check_share
+from glotclip.data.schema import BadRow, Row, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
 from glotclip.storage import to_json
