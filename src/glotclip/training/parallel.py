@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
+
+_LETTING_GO = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ def join_world() -> World:
 
 def _leave() -> None:
     if distributed.is_initialized():
+        # The group's threads let go of the tensors of the last exchange after that is over, and need the interpreter
+        # to do so. One that asks for it while it shuts down is ended in the middle of C++, which aborts the process.
+        time.sleep(_LETTING_GO)
         distributed.destroy_process_group()
 
 
