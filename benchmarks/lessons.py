@@ -29,7 +29,7 @@ from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table, markdown
 from glotclip.methods.lora import Lora
-from glotclip.methods.part import Route
+from glotclip.methods.part import ModuleStack
 from glotclip.models.bpe import END, START, byte_characters, learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.preprocess import Preprocess
@@ -66,8 +66,8 @@ def main() -> None:
     rows += served(clip, data)
     large = random_base("random-xlm-r-large", XLM_R_LARGE, data)
     pect = {
-        "steps": arguments.steps, "batch_size": 32, "embedding": "base", "cross_modal": 0.0, "side": "trained",
-        "partner": "from-english", "precision": "bf16", "shots": 2048,
+        "steps": arguments.steps, "batch_size": 32, "embedding": "base", "cross_modal": 0.0, "target_encoder": "trained",
+        "target_text": "from-english", "precision": "bf16", "shots": 2048,
     }  # fmt: skip
     rows.append(lesson("PECT, alignment", large, data, "lora", pect))
     note = "Random weights; medians over steps. Served: 256 captions in one call, ratio to the base without LoRA."
@@ -183,7 +183,7 @@ def served(base: DualEncoder, data: Dataset, rounds: int = 7) -> list[dict[str, 
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(std=0.02)
-    route = Route([part.requires_grad_(False)])
+    route = ModuleStack([part.requires_grad_(False)])
     pathways = {"base": None, "LoRA beside the weights": route, "LoRA merged": route.merged(base.text)}
     found: list[dict[str, Cell]] = []
     for precision in ("fp32", "bf16"):

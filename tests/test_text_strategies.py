@@ -33,16 +33,16 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
 ) -> None:
     plan = api.plan_extension(
         Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache",
-        recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, companions=ENGINE,
+        recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, translator=ENGINE,
     )  # fmt: skip
     (captions,) = plan.captions.values()
     translated = name in ("baseline2", "method3")
     assert len(captions) == 6
     assert all(text.startswith("deen ") is translated for text in captions.texts)
     aligned = read_recipe(RECIPES / f"pect_{name}.yaml")["cross_lingual"] > 0
-    assert bool(captions.partners) is aligned
+    assert bool(captions.target_texts) is aligned
     if aligned:
-        assert all((text or "").startswith("ende ") is (name == "method2") for text in captions.partners)
+        assert all((text or "").startswith("ende ") is (name == "method2") for text in captions.target_texts)
     assert (captions.images.rows >= 0).all()
     asked: list[str] = []
     benchmark = plan.dataset.benchmark(["de"])
@@ -55,7 +55,7 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
         api.load(done.folder, base=base),
         open_dataset(drawn),
         ["de"],
-        companions=ENGINE,
+        translator=ENGINE,
         cache=tmp_path / "cache",
         intervals=0,
     )
@@ -85,7 +85,7 @@ def test_without_an_engine_the_missing_translations_are_named(base: DualEncoder,
             Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out",
             recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL,
         )  # fmt: skip
-    assert "--companions" in (caught.value.hint or "")
+    assert "--translator" in (caught.value.hint or "")
 
 
 def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:

@@ -88,11 +88,11 @@ def test_a_language_taught_on_translations_is_asked_in_translations(world: World
     here(
         "extend", world.base, "--lang", "de", "--data", world.captions, "--method", "lora", "--out", tmp_path / "out",
         "--set", "text=to-english", "--set", "embedding=base", "--set", "steps=2", "--set", "batch_size=8",
-        "--companions", engine,
+        "--translator", engine,
     )  # fmt: skip
     asked = ("search", tmp_path / "out", "roter Kreis", "--images", world.pictures, "--lang", "de")
-    assert "--companions" in here.error(*asked, code=2)
-    with_engine = here.json(*asked, "--companions", engine)
+    assert "--translator" in here.error(*asked, code=2)
+    with_engine = here.json(*asked, "--translator", engine)
     english = "a red circle"
     direct = glotclip.load(tmp_path / "out").encode_text([english], lang="de")
     picture = glotclip.load(tmp_path / "out").encode_image([with_engine["hits"][0]["path"]])

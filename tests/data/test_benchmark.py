@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glotclip.data.benchmark import Benchmark, from_corpus
-from glotclip.data.schema import BadRow, Caption, Corpus, Row
+from glotclip.data.schema import Caption, Corpus, Row, SkippedItem
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 
@@ -19,14 +19,14 @@ def test_captions_of_one_picture_share_its_place() -> None:
         Row("a train row", "en", Path("/3.jpg")),
         Row("ohne Bild", "de", split="test"),
     )
-    earlier = BadRow("f", 1, "empty")
+    earlier = SkippedItem("f", 1, "empty")
     benchmark = from_corpus(Corpus("pets", rows, (earlier,), "CC0"))
     assert benchmark.images == (one, two)
     assert benchmark.captions["de"] == [Caption("ein Hund", 0), Caption("ein Rüde", 0)]
     assert benchmark.captions["en"] == [Caption("a dog", 0), Caption("a cat", 1)]
     assert benchmark.languages == ["en", "de"]
-    assert benchmark.bad[0] == earlier
-    assert "no picture for the de caption 'ohne Bild'" in benchmark.bad[1].reason
+    assert benchmark.skipped[0] == earlier
+    assert "no picture for the de caption 'ohne Bild'" in benchmark.skipped[1].reason
     assert benchmark.licence == "CC0"
     assert "split test" in benchmark.protocol
 
@@ -72,7 +72,7 @@ def test_without_pictures_videos_are_the_gallery() -> None:
     assert benchmark.sampling == Sampling(4, "fps") and benchmark.medium == "video"
     assert benchmark.captions["en"] == [Caption("a dog runs", 0), Caption("a cat", 1)]
     assert "2 videos" in benchmark.protocol and "1 frame a second, at most 4" in benchmark.protocol
-    assert benchmark.bad[0].reason == "no video for the en caption 'a thought'"
+    assert benchmark.skipped[0].reason == "no video for the en caption 'a thought'"
     assert from_corpus(Corpus("clips", rows)).sampling == Sampling()
     with_picture = (*rows, Row("a dog", "en", Path("/1.jpg"), split="test"))
     of_pictures = from_corpus(Corpus("both", with_picture))

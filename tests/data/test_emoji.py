@@ -36,7 +36,7 @@ def test_the_committed_list_is_what_the_function_makes(tmp_path: Path) -> None:
 
 def test_rows_of_the_emoji_package() -> None:
     corpus = emoji.load(["de", "en"], vendors=("twemoji",))
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     assert corpus.languages == ["de", "en"]
     assert len(corpus) == 2 * 1644
     row = next(row for row in corpus.select(lang="de").rows if row.group == "1f44d")
@@ -82,7 +82,7 @@ def test_names_from_cldr(tmp_path: Path) -> None:
         path.write_text(json.dumps({"annotations": {"annotations": content}}))
     corpus = emoji.load(["sw"], cldr=tmp_path, vendors=("twemoji",))
     assert [(row.text, row.english) for row in corpus.rows] == [("dole gumba juu", "thumbs up"), ("tabasamu", None)]
-    assert len(corpus.bad) == 1642
+    assert len(corpus.skipped) == 1642
     assert emoji.texts("sw", tmp_path)["1f44d"].keywords == ("kubali", "kidole")
     assert emoji.texts("en", tmp_path)["1f44d"].keywords == ("yes", "thumbsup", "+1")
     assert corpus.licence.startswith("CLDR")
@@ -111,7 +111,7 @@ def test_the_benchmark_takes_the_held_out_artist_where_it_is(tmp_path: Path) -> 
     benchmark = emoji.benchmark(["en"], split="test", pictures_folder=_google(tmp_path, ids[:-3]))
     assert benchmark.name == "emoji-google"
     assert "never trained on" in benchmark.protocol
-    assert len(benchmark.images) == 1641 and len(benchmark.bad) == 3
+    assert len(benchmark.images) == 1641 and len(benchmark.skipped) == 3
     tested = [concept for concept in ids[:-3] if emoji.concepts()[concept] == "test"]
     assert [caption.image for caption in benchmark.captions["en"]] == [ids.index(concept) for concept in tested]
     assert benchmark.subsets["unseen"][[caption.image for caption in benchmark.captions["en"]]].all()

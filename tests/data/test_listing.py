@@ -321,8 +321,8 @@ def test_any_folder_is_accounted_for_and_left_as_it_was(
         # What search does with the images: each has a feature, or is named with a reason.
         features = FeatureCache("f", Path("/proc/none")).images(found.images, load, lambda pixels: pixels[:, :, 0, 0])
         unread = {str(path) for path, row in zip(found.images, features.rows, strict=True) if row < 0}
-        assert unread == {bad.where for bad in features.bad}
-        assert all(bad.reason for bad in features.bad)
+        assert unread == {bad.where for bad in features.skipped}
+        assert all(bad.reason for bad in features.skipped)
         _read_captions(root, found)
     assert state(root) == before
 
@@ -334,7 +334,7 @@ def _read_captions(root: Path, found: Listing) -> None:
     except GlotclipError:
         assert not found.texts
         return
-    listed = {bad.where for bad in (*corpus.bad, *corpus.unused)}
+    listed = {bad.where for bad in (*corpus.skipped, *corpus.unused)}
     used = {str(row.image) for row in corpus.rows}
     for path in found.images:
         assert str(path) in used | listed or any(str(path.with_suffix("")) in where for where in listed)

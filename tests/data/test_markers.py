@@ -31,7 +31,7 @@ def test_a_marker_is_no_caption(marker: str, tmp_path: Path) -> None:
         path.write_text("\n".join(filter(None, [header, line, good])) + "\n", encoding="utf-8")
         corpus = readers.read(path)
         assert [row.text for row in corpus.rows] == ["ein Hund"]
-        (bad,) = corpus.bad
+        (bad,) = corpus.skipped
         assert marker.strip()[-1] in bad.reason or "marks a missing value" in bad.reason
         assert any("taken as empty" in note and marker.strip() in note for note in corpus.notes)
 
@@ -61,7 +61,7 @@ def test_a_marker_is_empty_in_every_column(column: str, marker: str, tmp_path: P
     path.write_text(f"text,{column}\nein Hund,{marker}\n", encoding="utf-8")
     corpus = readers.read(path, default_lang="de")
     assert corpus.rows == (Row("ein Hund", "de"),)
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     assert any(f"{marker!r} in {column} 1" in note for note in corpus.notes)
     path = tmp_path / "c.jsonl"
     for value in (json.dumps(marker), "null", "NaN"):
@@ -74,7 +74,7 @@ def test_a_row_without_language_says_what_stood_there(tmp_path: Path) -> None:
     path.write_text("text,lang\nein Hund,nan\nchhiū-kâu,zh-min-nan\nein Hund,de\n", encoding="utf-8")
     corpus = readers.read(path)
     assert [row.lang for row in corpus.rows] == ["nan", "de"]  # Min Nan Chinese, spelt so that it can be told apart
-    assert "'nan' marks a missing value" in corpus.bad[0].reason
+    assert "'nan' marks a missing value" in corpus.skipped[0].reason
 
 
 def test_missing_translations_do_not_spoil_a_row(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_in_sidecars(tmp_path: Path) -> None:
     (tmp_path / "a.de.txt").write_text("ein Hund\nNaN\nnull\n", encoding="utf-8")
     corpus = readers.read(tmp_path)
     assert [row.text for row in corpus.rows] == ["ein Hund"]
-    assert [bad.line for bad in corpus.bad] == [2, 3]
+    assert [bad.line for bad in corpus.skipped] == [2, 3]
 
 
 def test_in_lists_of_videos(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_in_lists_of_videos(tmp_path: Path) -> None:
     (tmp_path / "films.jsonl").write_text(json.dumps(entry) + "\n", encoding="utf-8")
     corpus = open_dataset(tmp_path / "films.jsonl").corpus(["en"])
     assert [row.text for row in corpus.rows] == ["a dog"]
-    assert sum("the text is empty" in bad.reason for bad in corpus.bad) == 4
+    assert sum("the text is empty" in bad.reason for bad in corpus.skipped) == 4
 
 
 def test_in_rows_of_any_reader() -> None:

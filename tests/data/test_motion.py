@@ -92,7 +92,7 @@ def test_the_benchmark_and_the_corpus(few: list[str]) -> None:
     assert [each.text for each in found.captions["en"]] == [emoji.texts("en")[concept].name for concept in few]
     assert "also trained on" in found.protocol and "twemoji" in found.licence
     corpus = dataset.corpus(["en", "de"])
-    assert len(corpus) == 6 and not corpus.bad
+    assert len(corpus) == 6 and not corpus.skipped
     assert all(row.video is not None and row.video.is_file() and row.image is None for row in corpus.rows)
     assert {row.split for row in corpus.rows} == {emoji.concepts()[concept] for concept in few}
     by_lang = {(row.group, row.lang): row for row in corpus.rows}

@@ -32,7 +32,7 @@ def test_csv_with_every_column(tmp_path: Path) -> None:
         Row("ein Hund, groß", "de", image, video, "a big dog", french, "validation", "g1"),
         Row("un grand chien", "fr", image, video, "a big dog", {}, "validation", "g1"),
     )
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     assert corpus.name == "c.csv"
 
 
@@ -52,7 +52,7 @@ def test_every_kind_reads_the_same(tmp_path: Path, suffix: str, packed: bool, ne
     path.write_bytes(gzip.compress(content) if packed else content)
     corpus = readers.read(path)
     assert [(row.text, row.lang) for row in corpus.rows] == pairs
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
 
 
 def test_semicolons_as_european_spreadsheets_write_them(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_bad_rows_are_listed_with_line_and_reason(tmp_path: Path) -> None:
     )
     corpus = readers.read(path)
     assert [row.text for row in corpus.rows] == ["gut", "zwei Zeilen", "auch gut"]
-    assert [bad.line for bad in corpus.bad] == [5, 7, 8, 9, 10, 11]
+    assert [bad.line for bad in corpus.skipped] == [5, 7, 8, 9, 10, 11]
     reasons = [
         "empty",
         "unknown language",
@@ -82,7 +82,7 @@ def test_bad_rows_are_listed_with_line_and_reason(tmp_path: Path) -> None:
         "not valid CSV",
         "does not say its language",
     ]
-    for bad, reason in zip(corpus.bad, reasons, strict=True):
+    for bad, reason in zip(corpus.skipped, reasons, strict=True):
         assert reason in bad.reason
         assert bad.where == str(path)
     with pytest.raises(DataError, match="6 of 9"):
@@ -94,7 +94,7 @@ def test_bad_json_lines_are_listed(tmp_path: Path) -> None:
     lines += ['{"text": "a", "lang": "de", "translations": ["b"]}', "[" * 100_000]
     corpus = readers.read(_write(tmp_path / "c.jsonl", "\n".join(lines)))
     assert [(row.text, row.group) for row in corpus.rows] == [("gut", "7")]
-    assert [bad.line for bad in corpus.bad] == [2, 3, 4, 5, 6, 7]
+    assert [bad.line for bad in corpus.skipped] == [2, 3, 4, 5, 6, 7]
 
 
 def test_a_missing_column_names_what_is_there_and_what_was_meant(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "1.jpg").write_bytes(b"x")
     path = _write(tmp_path / "c.csv", "image,text,lang\n1.jpg,ein Hund,de\n")
-    assert len(readers.read(path).bad) == 1
+    assert len(readers.read(path).skipped) == 1
     assert readers.read(path, images=tmp_path / "pictures").rows[0].image == tmp_path / "pictures" / "1.jpg"
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glotclip.data.schema import (
-    BadRow,
     Corpus,
     Row,
+    SkippedItem,
     check_row,
     check_share,
     clean_text,
@@ -90,7 +90,7 @@ def _corpus() -> Corpus:
         Row("allein", "de"),
         Row("einsam", "de"),
     )
-    return Corpus("pets", rows, (BadRow("f", 3, "empty"),))
+    return Corpus("pets", rows, (SkippedItem("f", 3, "empty"),))
 
 
 def test_selecting_and_grouping() -> None:
@@ -98,7 +98,7 @@ def test_selecting_and_grouping() -> None:
     assert corpus.languages == ["en", "de", "fr"]
     assert [row.text for row in corpus.select(lang="DE").rows] == ["ein Hund", "ein Rüde", "allein", "einsam"]
     assert [row.text for row in corpus.select(split="test").rows] == ["une chatte"]
-    assert corpus.select(lang="de").bad == corpus.bad
+    assert corpus.select(lang="de").skipped == corpus.skipped
     assert corpus.groups == {"/1.jpg": [0, 1, 2], "cat": [3]}
     assert corpus.group_ids().tolist() == [0, 0, 0, 1, 2, 3]
     with pytest.raises(LanguageError):
@@ -133,8 +133,8 @@ def test_the_share_of_bad_rows_is_limited() -> None:
 
 
 def test_bad_rows_are_listed_in_a_file(tmp_path: Path) -> None:
-    corpus = Corpus("c", (), (BadRow("f.csv", 3, "has a\ttab"), BadRow("g.txt", None, "alone")))
+    corpus = Corpus("c", (), (SkippedItem("f.csv", 3, "has a\ttab"), SkippedItem("g.txt", None, "alone")))
     write_bad_rows(corpus, tmp_path / "bad.tsv")
     lines = (tmp_path / "bad.tsv").read_text().splitlines()
     assert lines == ["where\tline\treason", "f.csv\t3\thas a tab", "g.txt\t\talone"]
-    assert describe(corpus.bad[1]) == "g.txt: alone"
+    assert describe(corpus.skipped[1]) == "g.txt: alone"

@@ -33,7 +33,7 @@ def test_captions_beside_pictures(tmp_path: Path) -> None:
         },
     )
     corpus = readers.read(tmp_path, default_lang="en")
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     found = {(row.text, row.lang, row.english, row.split, row.group) for row in corpus.rows}
     assert found == {
         ("a dog", "en", None, "train", "a.jpg"),
@@ -55,7 +55,7 @@ def test_what_is_not_used_is_named_and_spoils_nothing(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "loop").symlink_to(tmp_path)
     corpus = readers.read(tmp_path)
-    assert [row.text for row in corpus.rows] == ["gut"] and corpus.bad == ()
+    assert [row.text for row in corpus.rows] == ["gut"] and corpus.skipped == ()
     assert {Path(each.where).name: each.reason for each in corpus.unused} == {
         "b.jpg": "image without captions",
         "c.de.txt": "caption file without a caption",
@@ -74,7 +74,7 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
     (tmp_path / "b.de.txt").write_bytes(b"T\xfcr")
     corpus = readers.read(tmp_path)
     assert [row.text for row in corpus.rows] == ["gut"]
-    listed = {(Path(bad.where).name, bad.line) for bad in corpus.bad}
+    listed = {(Path(bad.where).name, bad.line) for bad in corpus.skipped}
     assert listed == {("a.de.txt", 2), ("a.klingon.txt", 1), ("readme.txt", None), ("b.de.txt", None)}
 
 

@@ -160,12 +160,12 @@ def test_every_row_is_used_or_named(written: Written) -> None:
     if corpus is None:
         return
     assert all(row.text and not is_missing(row.text) and row.english != "" for row in corpus.rows)
-    assert all(bad.reason for bad in corpus.bad)
+    assert all(bad.reason for bad in corpus.skipped)
     if written.records is not None:
         full = [row for row in written.records if not blank(row)]
         if written.suffix == ".jsonl":
             full = list(written.records)
-        assert len(corpus.rows) + len(corpus.bad) == len(full), corpus
+        assert len(corpus.rows) + len(corpus.skipped) == len(full), corpus
         first = next(
             name
             for name in (written.records[0] if written.records else {"text": ""})

@@ -52,7 +52,7 @@ def test_the_five_strategies_read_the_rows_they_say() -> None:
         return row.text, row.english
 
     assert first(View()) == ("Ding 0", "thing 0")
-    assert first(View(partner="from-english")) == ("Ding 0", "MT Ding 0")
+    assert first(View(target_text="from-english")) == ("Ding 0", "MT Ding 0")
     assert first(View(text="to-english")) == ("mt thing 0", "thing 0")
 
 
@@ -67,7 +67,7 @@ def test_what_is_trained_on_is_what_is_tested() -> None:
 
 
 def test_missing_machine_translations_are_named_or_made() -> None:
-    view = View(text="to-english", partner="english")
+    view = View(text="to-english", target_text="english")
     with pytest.raises(DataError, match="no machine translations of its sw"):
         ViewedDataset(Shelf(), view).corpus(["sw"])
     with pytest.raises(DataError, match="2 of 2 held-out sw"):
@@ -78,8 +78,8 @@ def test_missing_machine_translations_are_named_or_made() -> None:
     benchmark = made.held_out(["sw"])
     assert benchmark is not None
     assert benchmark.captions["sw"][0].text == "sw>en 8 utik"
-    partner = ViewedDataset(Shelf(), View(partner="from-english"), reversing).corpus(["sw"]).rows[0]
-    assert partner.english == "en>sw 0 gniht"
+    target_text = ViewedDataset(Shelf(), View(target_text="from-english"), reversing).corpus(["sw"]).rows[0]
+    assert target_text.english == "en>sw 0 gniht"
 
 
 def test_shots_are_the_same_pictures_in_every_language_and_nest() -> None:

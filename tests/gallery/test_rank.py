@@ -69,7 +69,7 @@ def test_each_query_is_answered_in_its_language(album: Path, tmp_path: Path) -> 
     assert [[hit.path.stem for hit in hits] for hits in found.hits] == [["red", "grey"], ["blue", "grey"]]
     assert found.hits[0][0].score == pytest.approx(1.0)
     assert found.hits[0][1].score == pytest.approx(1 / np.sqrt(3), abs=1e-3)
-    assert (found.searched, found.bad) == (4, ())
+    assert (found.searched, found.skipped) == (4, ())
 
 
 def test_a_second_query_encodes_nothing(album: Path, tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_unreadable_pictures_are_listed_and_the_rest_searched(album: Path, tmp_p
     (album / "broken.png").write_bytes(b"not a picture")
     found = rank(ColourModel(), pictures(album), ["green"], ["en"], top=9, cache=tmp_path / "cache")
     assert found.searched == 4
-    assert [Path(bad.where).name for bad in found.bad] == ["broken.png"]
-    assert "not a picture" in found.bad[0].reason
+    assert [Path(bad.where).name for bad in found.skipped] == ["broken.png"]
+    assert "not a picture" in found.skipped[0].reason
     assert found.hits[0][0].path.name == "green.png"
     assert len(found.hits[0]) == 4
 

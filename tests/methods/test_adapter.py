@@ -28,10 +28,10 @@ def test_two_bottlenecks_a_block_with_the_residual_inside(
     assert isinstance(part, Adapter)
     weights, x = part.tensors(), torch.randn(7, 32, generator=torch.Generator().manual_seed(0))
     for k in range(2):
-        inside = part.inside(k)
-        assert not inside.weights
-        assert not inside.deltas
-        for site, act in zip(SITES, (inside.after_attention, inside.after_mlp), strict=True):
+        block_hooks = part.block_hooks(k)
+        assert not block_hooks.weights
+        assert not block_hooks.deltas
+        for site, act in zip(SITES, (block_hooks.after_attention, block_hooks.after_mlp), strict=True):
             w = {name: weights[f"blocks.{k}.{site}.{name}"] for name in ("down", "down_bias", "up", "up_bias")}
             inner = F.gelu(x @ w["down"].T + w["down_bias"], approximate="tanh")
             assert act is not None

@@ -23,9 +23,9 @@ def test_a_prompt_is_the_weighted_sum_of_all_components(base: DualEncoder, make_
     (part,) = make_lesson(base, [ingredient], ("fr",), state).shared
     assert isinstance(part, CodaPrompt)
     query = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
-    chosen = part.given(query)
+    chosen = part.condition_on(query)
     for block in range(2):
-        key, value = chosen.inside(block).prefix  # type: ignore[union-attr, misc]
+        key, value = chosen.block_hooks(block).prefix  # type: ignore[union-attr, misc]
         for row in range(4):
             expected = torch.zeros(2, 2, 32)
             for task in range(2):
@@ -36,7 +36,7 @@ def test_a_prompt_is_the_weighted_sum_of_all_components(base: DualEncoder, make_
                     expected = expected + F.cosine_similarity(query[row] * attention, own, dim=0) * prompt
             torch.testing.assert_close(key[row], expected[0])
             torch.testing.assert_close(value[row], expected[1])
-    chosen.inside(0).prefix[0].sum().backward()  # type: ignore[union-attr, index]
+    chosen.block_hooks(0).prefix[0].sum().backward()  # type: ignore[union-attr, index]
     for name in ("prompt", "key", "attention"):
         gradient = part.of(name)[1].grad
         assert gradient is not None

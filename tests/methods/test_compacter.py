@@ -56,7 +56,7 @@ def test_the_residual_is_inside_and_the_start_is_near_the_identity(
     assert isinstance(part, Compacter)
     x = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
     for k in range(2):
-        for act in (part.inside(k).after_attention, part.inside(k).after_mlp):
+        for act in (part.block_hooks(k).after_attention, part.block_hooks(k).after_mlp):
             assert act is not None
             change = (act(x) - x).abs().max()
             assert 0 < float(change.detach()) < 0.02
@@ -89,7 +89,7 @@ def test_the_activation_is_a_setting_that_the_pack_remembers(
     for each in (part, restored):
         site = each.blocks[1]["mlp"]  # type: ignore[index]
         inner = function(x @ site.down.matrix() + site.down.bias)
-        act = each.inside(1).after_mlp
+        act = each.block_hooks(1).after_mlp
         assert act is not None
         torch.testing.assert_close(act(x), x + inner @ site.up.matrix() + site.up.bias)
 

@@ -36,17 +36,17 @@ def test_in_training_every_text_gets_the_tasks_own_and_pulls_its_key(
 ) -> None:
     _, part = two_tasks(base, make_lesson)
     query = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
-    key, value = part.given(query).inside(1).prefix  # type: ignore[union-attr, misc]
+    key, value = part.condition_on(query).block_hooks(1).prefix  # type: ignore[union-attr, misc]
     torch.testing.assert_close(key, torch.cat([part.general[1, 0], part.of("prompt")[1][0, 0]]))
     torch.testing.assert_close(value, torch.cat([part.general[1, 1], part.of("prompt")[1][0, 1]]))
-    only = part.given(query).inside(0).prefix  # type: ignore[union-attr]
+    only = part.condition_on(query).block_hooks(0).prefix  # type: ignore[union-attr]
     assert only is not None
     assert torch.equal(only[0], part.general[0, 0])
     expected = (1 - F.cosine_similarity(query, part.of("key")[1])).mean()
-    loss = part.own_loss()  # of both calls: the same texts twice
+    loss = part.auxiliary_loss()  # of both calls: the same texts twice
     assert loss is not None
     torch.testing.assert_close(loss, expected)
-    assert part.own_loss() is None
+    assert part.auxiliary_loss() is None
     loss.backward()  # type: ignore[no-untyped-call]
     assert part.of("key")[1].grad is not None
     assert part.of("key")[0].grad is None
@@ -57,8 +57,8 @@ def test_without_gradients_each_text_gets_the_nearest_keys(base: DualEncoder, ma
     keys = [key.detach()[0] for key in part.of("key")]
     query = torch.stack([keys[1] * 3, keys[0], keys[0] * 0.1 + 0.01 * keys[1], keys[1]])
     with torch.no_grad():
-        key, value = part.given(query).inside(1).prefix  # type: ignore[union-attr, misc]
-    assert part.own_loss() is None
+        key, value = part.condition_on(query).block_hooks(1).prefix  # type: ignore[union-attr, misc]
+    assert part.auxiliary_loss() is None
     for row, task in enumerate((1, 0, 0, 1)):
         torch.testing.assert_close(key[row], torch.cat([part.general[1, 0], part.of("prompt")[task][0, 0]]))
         torch.testing.assert_close(value[row], torch.cat([part.general[1, 1], part.of("prompt")[task][0, 1]]))

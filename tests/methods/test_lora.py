@@ -29,7 +29,7 @@ def test_low_rank_and_dense_forms_agree(rank: int, alpha: float, targets: set[st
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(generator=generator)
-        deltas, dense = part.inside(0).deltas, part.folded(0)
+        deltas, dense = part.block_hooks(0).deltas, part.merged_delta(0)
         assert set(deltas) == targets
         assert set(dense) == {"qkv" if name in "qkv" else name for name in targets}
         for name in targets:

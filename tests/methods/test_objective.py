@@ -40,8 +40,8 @@ def targets() -> Targets:
 
 def test_rows_without_target_take_no_part(features: torch.Tensor, targets: Targets) -> None:
     loss, parts = alignment_of(1.0, 0.5, 0.07)(features, targets)
-    english, image = targets.has_partner, targets.has_image
-    lingual = cross_lingual_mse(features[english], targets.partner[english])
+    english, image = targets.has_target, targets.has_image
+    lingual = cross_lingual_mse(features[english], targets.target_features[english])
     modal = multi_positive_contrastive(features[image], targets.images[image], targets.groups[image], 0.07)
     torch.testing.assert_close(loss, lingual + 0.5 * modal)
     torch.testing.assert_close(parts["cross_lingual"], lingual.detach())
@@ -57,7 +57,7 @@ def test_a_weight_of_zero_skips_its_term(
     features: torch.Tensor, targets: Targets, lingual: float, modal: float
 ) -> None:
     poison = torch.full((B, E), torch.nan)
-    spoilt = replace(targets, images=poison) if modal == 0 else replace(targets, partner=poison)
+    spoilt = replace(targets, images=poison) if modal == 0 else replace(targets, target_features=poison)
     loss, parts = alignment_of(lingual, modal, 0.07)(features, spoilt)
     assert torch.isfinite(loss)
     assert set(parts) == ({"cross_lingual"} if modal == 0 else {"cross_modal"})
@@ -87,39 +87,41 @@ def test_the_temperature_trains_only_where_it_is_used(features: torch.Tensor, ta
 
 
 def test_contrastive_alignment_compares_the_two_texts(features: torch.Tensor, targets: Targets) -> None:
-    _, parts = alignment_of(1.0, 0.0, alignment="contrastive", side="trained")(features, targets)
-    rows = targets.has_partner
-    expected = multi_positive_contrastive(features[rows], targets.partner[rows], targets.groups[rows], 0.07)
+    _, parts = alignment_of(1.0, 0.0, alignment="contrastive", target_encoder="trained")(features, targets)
+    rows = targets.has_target
+    expected = multi_positive_contrastive(features[rows], targets.target_features[rows], targets.groups[rows], 0.07)
     torch.testing.assert_close(parts["cross_lingual"], expected.detach())
 
 
 def test_alignment_through_the_picture_moves_the_partner_alone(features: torch.Tensor, targets: Targets) -> None:
-    partner = targets.partner.clone().requires_grad_()
-    alignment = alignment_of(1.0, 0.0, alignment="with-image", side="trained")
-    loss, _ = alignment(features, replace(targets, partner=partner))
-    rows = targets.has_partner & targets.has_image
-    expected = multi_positive_contrastive(partner[rows], targets.images[rows], targets.groups[rows], 0.07)
+    target_features = targets.target_features.clone().requires_grad_()
+    alignment = alignment_of(1.0, 0.0, alignment="with-image", target_encoder="trained")
+    loss, _ = alignment(features, replace(targets, target_features=target_features))
+    rows = targets.has_target & targets.has_image
+    expected = multi_positive_contrastive(target_features[rows], targets.images[rows], targets.groups[rows], 0.07)
     torch.testing.assert_close(loss, expected)
     loss.backward()
     assert features.grad is None or not features.grad.any()
-    assert partner.grad is not None and partner.grad[rows].any()
+    assert target_features.grad is not None and target_features.grad[rows].any()
 
 
 def test_replayed_rows_are_held_to_what_was_kept_and_still_contrast(features: torch.Tensor, targets: Targets) -> None:
     replayed = torch.arange(B) >= B // 2
     _, parts = alignment_of(1.0, 0.5)(features, replace(targets, replayed=replayed))
-    current, held = targets.has_partner & ~replayed, targets.has_partner & replayed
+    current, held = targets.has_target & ~replayed, targets.has_target & replayed
     torch.testing.assert_close(
-        parts["cross_lingual"], cross_lingual_mse(features[current], targets.partner[current]).detach()
+        parts["cross_lingual"], cross_lingual_mse(features[current], targets.target_features[current]).detach()
     )
-    torch.testing.assert_close(parts["replay"], cross_lingual_mse(features[held], targets.partner[held]).detach())
+    torch.testing.assert_close(
+        parts["replay"], cross_lingual_mse(features[held], targets.target_features[held]).detach()
+    )
     _, without = alignment_of(1.0, 0.5)(features, targets)
     torch.testing.assert_close(parts["cross_modal"], without["cross_modal"])
 
 
 @pytest.mark.parametrize(
-    "values", [{"cross_lingual": 0, "cross_modal": 0}, {"alignment": "with-image", "side": "frozen"}]
+    "values", [{"cross_lingual": 0, "cross_modal": 0}, {"alignment": "with-image", "target_encoder": "frozen"}]
 )
 def test_settings_that_would_teach_nothing_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"nothing would be learnt|side=trained"):
+    with pytest.raises(ValueError, match=r"nothing would be learnt|target_encoder=trained"):
         ObjectiveSettings(**values)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from glotclip.methods.acquirer import AcquirerIngredient
 from glotclip.methods.lora import Lora, LoraIngredient
-from glotclip.methods.part import Part, Route, own_weights, together
+from glotclip.methods.part import ModuleStack, TextModule, merge_hooks, own_weights
 from glotclip.models.blocks import NAMES, Block
-from glotclip.models.pathway import Inside, Map
+from glotclip.models.pathway import BlockHooks, Map
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Stir = Callable[[Lesson], None]
 
 
-class Silent(Part):
+class Silent(TextModule):
     """Acts nowhere, and says so if it is asked nevertheless."""
 
     kind = "silent"
@@ -48,7 +48,7 @@ class Marked(Silent):
         super().__init__()
         self.value, self.place = value, place
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         return {self.place: torch.tensor(self.value)}
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
@@ -59,17 +59,19 @@ def test_only_the_places_that_a_part_overrides_are_called(base: DualEncoder, mak
     lora = make_lesson(base, [LoraIngredient()]).routes["de"].parts[0]
     acquirer = make_lesson(base, [AcquirerIngredient(bottleneck=4)]).routes["de"].parts[0]
     assert isinstance(lora, Lora)
-    route = Route([Silent(), acquirer, lora])  # type: ignore[list-item]
+    route = ModuleStack([Silent(), acquirer, lora])  # type: ignore[list-item]
     assert route._inside == [lora]
     assert route._after == [acquirer]
     assert route._prompt == route._outside == []
-    assert Route([Silent()]).inside(0) is None
-    assert Route([]).prompt(torch.zeros(3, 4)) is None
+    assert ModuleStack([Silent()]).block_hooks(0) is None
+    assert ModuleStack([]).prompt(torch.zeros(3, 4)) is None
 
 
 def test_outside_and_prompts_come_together_in_order() -> None:
-    route = Route([Marked(1.0, "positions"), Marked(2.0, "norm.bias"), Marked(3.0, "positions"), Marked(0.0, "x")])
-    assert {name: float(value) for name, value in route.outside().items()} == {
+    route = ModuleStack(
+        [Marked(1.0, "positions"), Marked(2.0, "norm.bias"), Marked(3.0, "positions"), Marked(0.0, "x")]
+    )
+    assert {name: float(value) for name, value in route.parameter_overrides().items()} == {
         "positions": 3.0, "norm.bias": 2.0, "x": 0.0,
     }  # fmt: skip
     prompt = route.prompt(torch.zeros(5, 4))
@@ -90,7 +92,7 @@ PAIRS = st.tuples(st.integers(-3, 3), st.integers(-3, 3))
 def test_insides_combine_as_stated(parts: Sequence[Mapping[str, tuple[int, int]]]) -> None:
     """Later weights win, deltas add up, maps follow one another; integers make it exact."""
     insides = [
-        Inside(
+        BlockHooks(
             weights={"up": torch.tensor(each["w"])} if "w" in each else {},
             deltas={name: affine(*each[name]) for name in ("q", "up") if name in each},
             after_mlp=affine(*each["after"]) if "after" in each else None,
@@ -98,7 +100,7 @@ def test_insides_combine_as_stated(parts: Sequence[Mapping[str, tuple[int, int]]
         )
         for each in parts
     ]
-    got = together(insides)
+    got = merge_hooks(insides)
     if not parts:
         assert got is None
         return
@@ -150,9 +152,9 @@ def test_a_merged_route_gives_the_same_features(
     torch.testing.assert_close(tower.encode_tokens(tokens, merged), expected, atol=1e-5 * max(1, scale), rtol=0)
     assert not torch.allclose(tower.encode_tokens(tokens), expected, atol=1e-3)
     for k in range(len(tower.text.blocks)):
-        inside = merged.inside(k)
-        assert inside is not None
-        assert not inside.deltas
+        block_hooks = merged.block_hooks(k)
+        assert block_hooks is not None
+        assert not block_hooks.deltas
     assert torch.equal(tower.encode_tokens(tokens, route), expected)  # the route is the way back
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.methods.lora import TARGETS, Lora, Target
-from glotclip.methods.part import Route
+from glotclip.methods.part import ModuleStack
 from glotclip.methods.peft_format import CONFIG, LAYOUTS, WEIGHTS, LayoutName, read_lora, write_lora
 from glotclip.methods.tuning import Norms
 from glotclip.models import checkpoints
@@ -142,7 +142,7 @@ class Subject:
         if self.layout == "xlm-roberta":
             ids = ids.clamp(min=3)
         with torch.no_grad():
-            return self.tower(ids, lengths, Route([part]))  # type: ignore[no-any-return]
+            return self.tower(ids, lengths, ModuleStack([part]))  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module", params=["clip-text", "clip", "xlm-roberta"])

@@ -12,7 +12,7 @@ from glotclip.errors import ConfigError, PackError
 from glotclip.methods.coda_prompt import CodaPrompt, CodaPromptIngredient
 from glotclip.methods.dual_prompt import DualPrompt, DualPromptIngredient
 from glotclip.methods.lora import LoraIngredient
-from glotclip.methods.part import ALL, Given
+from glotclip.methods.part import ALL, ConditionedStack
 from glotclip.methods.pool import Pool, PoolIngredient
 
 if TYPE_CHECKING:
@@ -71,14 +71,14 @@ def test_texts_of_a_batch_are_encoded_each_as_if_alone(
     assert state is not None
     route = state.route("de")
     texts = ["rot", "ein grünes Quadrat neben einem Kreis", "Kreis", "blau und rot", "noir", "carré"]
-    together = tower.encode_tokens(tower.tokenizer.encode(texts), route)
-    for text, row in zip(texts, together, strict=True):
+    merge_hooks = tower.encode_tokens(tower.tokenizer.encode(texts), route)
+    for text, row in zip(texts, merge_hooks, strict=True):
         alone = tower.encode_tokens(tower.tokenizer.encode([text]), route)[0]
         torch.testing.assert_close(row, alone, atol=2e-5, rtol=1e-3)
     plain = tower.encode_tokens(tower.tokenizer.encode(texts))
-    assert (together - plain).abs().max() > 1e-3
+    assert (merge_hooks - plain).abs().max() > 1e-3
     low = tower.encode_tokens(tower.tokenizer.encode(texts), route, precision="bf16")
-    torch.testing.assert_close(low, together, atol=0.15, rtol=0.15)
+    torch.testing.assert_close(low, merge_hooks, atol=0.15, rtol=0.15)
 
 
 def test_the_query_is_the_models_own_embedding_without_prompts(
@@ -89,14 +89,14 @@ def test_the_query_is_the_models_own_embedding_without_prompts(
     route = lesson.routes["de"]
     # In order of length, which is the order in which they are encoded.
     tokens = base.tokenizer.encode(["blau", "roter Kreis"])
-    before = route.query()
+    before = route.probe()
     assert before is not None
     assert [part.kind for part in before.parts] == ["lora"]
     assert route.merged(base.text) is route
     query = base.encode_tokens(tokens, before)
-    by_hand = base.encode_tokens(tokens, route.given(query))
+    by_hand = base.encode_tokens(tokens, route.condition_on(query))
     torch.testing.assert_close(base.encode_tokens(tokens, route), by_hand)
-    assert isinstance(route.given(query), Given)
+    assert isinstance(route.condition_on(query), ConditionedStack)
 
 
 def test_stored_and_restored_it_is_the_same(

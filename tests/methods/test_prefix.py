@@ -28,7 +28,7 @@ def test_the_network_makes_keys_and_values_as_stated(
     assert isinstance(network, PrefixNetwork)
     inner = torch.tanh(network.embedding @ network.hidden.T + network.hidden_bias)
     for k in range(2):
-        prefix = network.inside(k).prefix
+        prefix = network.block_hooks(k).prefix
         assert prefix is not None
         made = inner @ network.out[k].T + network.out_bias[k]
         torch.testing.assert_close(torch.cat(prefix, dim=1), made)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from glotclip.models import attention
-from glotclip.models.attention import Group, WrittenOut, attend, attend_at, writes_out
+from glotclip.models.attention import Group, WrittenOut, attend, attend_at, use_manual_attention
 
 GROUPS = [Group(3, 2), Group(2, 5), Group(1, 1)]
 S, HEADS, WIDTH = 17, 2, 8
@@ -77,11 +77,11 @@ def test_single_queries_equal_the_full_attention(qkv: torch.Tensor) -> None:
 
 
 def test_choice_of_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert writes_out("cpu", torch.bfloat16, 12, True)
-    assert not writes_out("cpu", torch.float32, 12, True)
-    assert not writes_out("cpu", torch.bfloat16, 12, False)
-    assert not writes_out("cuda", torch.bfloat16, 12, True)
-    assert not writes_out("cpu", torch.bfloat16, attention.LONGEST_WRITTEN_OUT + 1, True)
+    assert use_manual_attention("cpu", torch.bfloat16, 12, True)
+    assert not use_manual_attention("cpu", torch.float32, 12, True)
+    assert not use_manual_attention("cpu", torch.bfloat16, 12, False)
+    assert not use_manual_attention("cuda", torch.bfloat16, 12, True)
+    assert not use_manual_attention("cpu", torch.bfloat16, attention.LONGEST_WRITTEN_OUT + 1, True)
 
 
 @pytest.mark.parametrize(("causal", "own"), [(True, None), (False, None), (False, OWN)])

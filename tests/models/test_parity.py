@@ -75,13 +75,13 @@ def test_text_features(pair: Pair) -> None:
     config = pair.text.config
     lengths = torch.tensor([5, config.context_length, 2, 13, 13, 30])
     ids = torch.randint(2, config.vocab_size - 10, (6, config.context_length))
-    inside = torch.arange(config.context_length) < lengths[:, None]
+    block_hooks = torch.arange(config.context_length) < lengths[:, None]
     end = 49_407 if config.causal else 1
-    ids[~inside] = end
+    ids[~block_hooks] = end
     ids[torch.arange(6), lengths - 1] = end
     with torch.no_grad():
         if config.causal:
-            pooled = pair.theirs.text_model(input_ids=ids, attention_mask=inside.long()).pooler_output
+            pooled = pair.theirs.text_model(input_ids=ids, attention_mask=block_hooks.long()).pooler_output
             expected = pair.theirs.text_projection(pooled)
         else:
             expected = pair.theirs.text_model(input_ids=ids).pooler_output

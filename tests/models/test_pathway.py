@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.models import blocks
-from glotclip.models.pathway import Inside, Pathway
+from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 W, INNER, HEADS, LAYERS, CONTEXT, P = 32, 64, 2, 3, 12, 3
@@ -56,7 +56,7 @@ def texts() -> tuple[torch.Tensor, torch.Tensor]:
     return ids, torch.tensor(LENGTHS)
 
 
-class Everything(Pathway):
+class Everything(TextHooks):
     """Acts in the places it is told to; the weights are random, and large enough to be seen in the features."""
 
     def __init__(self, tower: TextTower, places: str) -> None:
@@ -87,8 +87,8 @@ class Everything(Pathway):
             }
         )
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
-        if "outside" not in self.places:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
+        if "parameter_overrides" not in self.places:
             return {}
         own = self.tower[0].state_dict()
         return {key.replace("!", "."): own[key.replace("!", ".")] + change for key, change in self.others.items()}
@@ -96,7 +96,7 @@ class Everything(Pathway):
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
         return self.vectors if "prompt" in self.places else None
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         own = block_weights(self.tower[0], k)
         maps, changes = self.maps[k], self.changes[k]
         assert isinstance(maps, nn.ParameterDict) and isinstance(changes, nn.ParameterDict)
@@ -107,7 +107,7 @@ class Everything(Pathway):
         def gate(index: int) -> Any:
             return lambda x: x + torch.tanh(x) * self.gates[k, index].to(x.dtype)
 
-        return Inside(
+        return BlockHooks(
             weights={name: getattr(own, name) + changes[name] for name in changes}
             if "weights" in self.places
             else {},
@@ -131,7 +131,7 @@ def reference(tower: TextTower, ids: torch.Tensor, lengths: torch.Tensor, pathwa
 
 def one_text(tower: TextTower, row: torch.Tensor, length: int, pathway: Everything) -> torch.Tensor:
     config = tower.config
-    outside = {**dict(tower.named_parameters()), **pathway.outside()}
+    outside = {**dict(tower.named_parameters()), **pathway.parameter_overrides()}
     embedded = tower.table[row[:length]]
     prompt = pathway.prompt(tower.table)
     if prompt is not None:
@@ -154,16 +154,16 @@ def one_text(tower: TextTower, row: torch.Tensor, length: int, pathway: Everythi
 
 def one_block(tower: TextTower, x: torch.Tensor, k: int, pathway: Everything) -> torch.Tensor:
     config = tower.config
-    inside = pathway.inside(k)
-    assert inside is not None
-    w = {**block_weights(tower, k)._asdict(), **inside.weights}
+    block_hooks = pathway.block_hooks(k)
+    assert block_hooks is not None
+    w = {**block_weights(tower, k)._asdict(), **block_hooks.weights}
     post = config.norms == "post"
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         return F.layer_norm(x, (W,), w[name], w[f"{name}_bias"], config.norm_eps)
 
     def linear(x: torch.Tensor, name: str, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        delta = inside.deltas.get(name)
+        delta = block_hooks.deltas.get(name)
         return x @ weight.T + bias if delta is None else x @ weight.T + bias + delta(x)
 
     read = x if post else norm(x, "norm1")
@@ -172,15 +172,15 @@ def one_block(tower: TextTower, x: torch.Tensor, k: int, pathway: Everything) ->
         for name, weight, bias in zip("qkv", w["qkv"].chunk(3), w["qkv_bias"].chunk(3), strict=True)
     )
     seen = torch.ones(len(x), len(x)).tril() if config.causal else torch.ones(len(x), len(x))
-    if inside.prefix is not None:
-        k_, v = torch.cat([inside.prefix[0], k_]), torch.cat([inside.prefix[1], v])
+    if block_hooks.prefix is not None:
+        k_, v = torch.cat([block_hooks.prefix[0], k_]), torch.cat([block_hooks.prefix[1], v])
         seen = torch.cat([torch.ones(len(x), P), seen], dim=1)
     heads = []
     for part in torch.arange(W).chunk(HEADS):
         scores = q[:, part] @ k_[:, part].T / (W / HEADS) ** 0.5
         heads.append(scores.masked_fill(seen == 0, float("-inf")).softmax(-1) @ v[:, part])
     update = linear(torch.cat(heads, dim=1), "out", w["out"], w["out_bias"])
-    x = x + (update if inside.after_attention is None else inside.after_attention(update))
+    x = x + (update if block_hooks.after_attention is None else block_hooks.after_attention(update))
     x = norm(x, "norm1") if post else x
     inner = linear(x if post else norm(x, "norm2"), "up", w["up"], w["up_bias"])
     if config.activation == "quick_gelu":
@@ -188,12 +188,12 @@ def one_block(tower: TextTower, x: torch.Tensor, k: int, pathway: Everything) ->
     else:
         inner = F.gelu(inner, approximate="tanh" if config.activation == "gelu_tanh" else "none")
     update = linear(inner, "down", w["down"], w["down_bias"])
-    x = x + (update if inside.after_mlp is None else inside.after_mlp(update))
+    x = x + (update if block_hooks.after_mlp is None else block_hooks.after_mlp(update))
     return norm(x, "norm2") if post else x
 
 
 PLACES = [
-    "", "outside", "prompt", "weights", "delta-q", "delta-k", "delta-v", "delta-out", "delta-up", "delta-down",
+    "", "parameter_overrides", "prompt", "weights", "delta-q", "delta-k", "delta-v", "delta-out", "delta-up", "delta-down",
     "after_attention", "after_mlp", "prefix", "prompt prefix delta-q delta-v",
     "outside prompt weights delta-q delta-k delta-v delta-out delta-up delta-down after_attention after_mlp prefix",
 ]  # fmt: skip
@@ -238,22 +238,22 @@ def test_a_pathway_that_adds_nothing_is_the_base_to_the_last_bit(
     for precision in (torch.float32, torch.bfloat16):
         with torch.inference_mode():
             base = tower(*texts, precision=precision)
-            for pathway in (Pathway(), Everything(tower, "")):
+            for pathway in (TextHooks(), Everything(tower, "")):
                 assert torch.equal(tower(*texts, pathway, precision=precision), base)
 
 
 def test_a_place_left_alone_is_not_asked() -> None:
-    class Refusing(Pathway):
+    class Refusing(TextHooks):
         """Its class does not override ``inside``, so the tower must not look there."""
 
     pathway, tower = Refusing(), make("clip")
-    pathway.__dict__["inside"] = lambda k: pytest.fail("asked")
+    pathway.__dict__["block_hooks"] = lambda k: pytest.fail("asked")
     tower(torch.ones(1, 2, dtype=torch.int64), torch.tensor([2]), pathway)
 
 
 @pytest.mark.parametrize("count", [1, 4, CONTEXT - 2])
 def test_a_prompt_of_tokens_equals_writing_them_into_the_text(tower: TextTower, count: int) -> None:
-    class Written(Pathway):
+    class Written(TextHooks):
         def prompt(self, table: torch.Tensor) -> torch.Tensor:
             return table[torch.arange(10, 10 + count)]
 
@@ -272,31 +272,33 @@ def test_a_prompt_of_tokens_equals_writing_them_into_the_text(tower: TextTower, 
 def test_what_does_not_fit_is_refused(texts: tuple[torch.Tensor, torch.Tensor]) -> None:
     tower = make("clip")
 
-    class Wrong(Pathway):
-        def __init__(self, outside: Mapping[str, torch.Tensor], inside: Inside, prompt: torch.Tensor | None) -> None:
+    class Wrong(TextHooks):
+        def __init__(
+            self, outside: Mapping[str, torch.Tensor], block_hooks: BlockHooks, prompt: torch.Tensor | None
+        ) -> None:
             super().__init__()
-            self.wrong = (outside, inside, prompt)
+            self.wrong = (outside, block_hooks, prompt)
 
-        def outside(self) -> Mapping[str, torch.Tensor]:
+        def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
             return self.wrong[0]
 
-        def inside(self, k: int) -> Inside:
+        def block_hooks(self, k: int) -> BlockHooks:
             return self.wrong[1]
 
         def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
             return self.wrong[2]
 
-    cases: list[tuple[str, Mapping[str, torch.Tensor], Inside, torch.Tensor | None]] = [
-        ("'table'", {"table": torch.zeros(50, W)}, Inside(), None),
-        ("positions", {"positions": torch.zeros(1, W)}, Inside(), None),
-        ("'query'", {}, Inside(weights={"query": torch.zeros(W, W)}), None),
-        ("another base", {}, Inside(weights={"up": torch.zeros(W, W)}), None),
-        ("'fc'", {}, Inside(deltas={"fc": lambda x: x}), None),
-        ("no room", {}, Inside(), torch.zeros(CONTEXT - 1, W)),
+    cases: list[tuple[str, Mapping[str, torch.Tensor], BlockHooks, torch.Tensor | None]] = [
+        ("'table'", {"table": torch.zeros(50, W)}, BlockHooks(), None),
+        ("positions", {"positions": torch.zeros(1, W)}, BlockHooks(), None),
+        ("'query'", {}, BlockHooks(weights={"query": torch.zeros(W, W)}), None),
+        ("another base", {}, BlockHooks(weights={"up": torch.zeros(W, W)}), None),
+        ("'fc'", {}, BlockHooks(deltas={"fc": lambda x: x}), None),
+        ("no room", {}, BlockHooks(), torch.zeros(CONTEXT - 1, W)),
     ]
-    for message, outside, inside, prompt in cases:
+    for message, outside, block_hooks, prompt in cases:
         with pytest.raises(ConfigError, match=message):
-            tower(*texts, Wrong(outside, inside, prompt))
+            tower(*texts, Wrong(outside, block_hooks, prompt))
 
 
 def test_frozen_replacements_are_cast_once_and_followed(
@@ -305,9 +307,9 @@ def test_frozen_replacements_are_cast_once_and_followed(
     tower = make("clip")
     merged = [{name: getattr(block_weights(tower, k), name) * 1.5 for name in blocks.NAMES} for k in range(LAYERS)]
 
-    class Merged(Pathway):
-        def inside(self, k: int) -> Inside:
-            return Inside(weights=merged[k])
+    class MergedStack(TextHooks):
+        def block_hooks(self, k: int) -> BlockHooks:
+            return BlockHooks(weights=merged[k])
 
     casts: list[str] = []
     cast = blocks._cast_one
@@ -319,15 +321,15 @@ def test_frozen_replacements_are_cast_once_and_followed(
     with torch.inference_mode():
         tower(*texts, precision=torch.bfloat16)  # the base's own copy
         monkeypatch.setattr(blocks, "_cast_one", counting)
-        first = tower(*texts, Merged(), precision=torch.bfloat16)
+        first = tower(*texts, MergedStack(), precision=torch.bfloat16)
         linear = sum(not name.startswith("norm") for name in casts)
         assert linear == LAYERS * 8
         casts.clear()
-        assert torch.equal(tower(*texts, Merged(), precision=torch.bfloat16), first)
+        assert torch.equal(tower(*texts, MergedStack(), precision=torch.bfloat16), first)
         assert all(name.startswith("norm") for name in casts)
     merged[1]["up"].mul_(2)
     with torch.inference_mode():
-        assert (tower(*texts, Merged(), precision=torch.bfloat16) - first).abs().max() > 1e-3
+        assert (tower(*texts, MergedStack(), precision=torch.bfloat16) - first).abs().max() > 1e-3
         assert casts.count("up") == 1
     kept = len(blocks._CASTS)
     merged.clear()
@@ -335,7 +337,7 @@ def test_frozen_replacements_are_cast_once_and_followed(
     assert len(blocks._CASTS) == kept - LAYERS * 8, "casts outlive the tensors they were made from"
 
 
-class PerText(Pathway):
+class PerText(TextHooks):
     """Prefixes (B, P, W) of every block, made from what it is asked for first."""
 
     def __init__(self, size: int) -> None:
@@ -344,23 +346,23 @@ class PerText(Pathway):
         self.prefixes = nn.Parameter(torch.randn(LAYERS, 2, size, P, W, generator=generator) * 0.3)
         self.seen: list[torch.Tensor] = []
 
-    def query(self) -> Pathway:
-        return Pathway()
+    def probe(self) -> TextHooks:
+        return TextHooks()
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         self.seen.append(features)
         return Fixed(self.prefixes)
 
 
-class Fixed(Pathway):
+class Fixed(TextHooks):
     """Prefixes (layers, 2, B, P, W), or without B."""
 
     def __init__(self, prefixes: torch.Tensor) -> None:
         super().__init__()
         self.made = prefixes
 
-    def inside(self, k: int) -> Inside:
-        return Inside(prefix=(self.made[k, 0], self.made[k, 1]))
+    def block_hooks(self, k: int) -> BlockHooks:
+        return BlockHooks(prefix=(self.made[k, 0], self.made[k, 1]))
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 SMALL = TextConfig(width=32, layers=3, heads=2, mlp_width=64, vocab_size=50, context_length=12, embed_dim=24)
@@ -47,11 +47,11 @@ def test_padding_and_neighbours_change_nothing(lengths: list[int], seed: int) ->
 def check_neighbours(tower: TextTower, lengths: list[int], seed: int) -> None:
     ids, sizes = batch(lengths, 12, seed)
     with torch.no_grad():
-        together = tower(ids, sizes)
+        merge_hooks = tower(ids, sizes)
         trimmed = tower(ids[:, : max(lengths)], sizes)
         alone = torch.cat([tower(ids[i : i + 1, :n], sizes[i : i + 1]) for i, n in enumerate(lengths)])
-    torch.testing.assert_close(together, trimmed, atol=0, rtol=0)
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(merge_hooks, trimmed, atol=0, rtol=0)
+    torch.testing.assert_close(merge_hooks, alone, atol=1e-5, rtol=0)
 
 
 def test_pooling_is_at_the_length_not_at_the_highest_id() -> None:
@@ -79,7 +79,7 @@ def test_a_tower_that_attends_to_padding_is_not_trimmed() -> None:
 
 @pytest.mark.parametrize("config", [SMALL, SIGLIP])
 def test_pathway_sees_every_place_once(config: TextConfig) -> None:
-    class Watching(Pathway):
+    class Watching(TextHooks):
         def __init__(self) -> None:
             super().__init__()
             self.seen: list[Any] = []
@@ -100,7 +100,7 @@ def test_pathway_sees_every_place_once(config: TextConfig) -> None:
     assert watching.seen == [(1, 24), *((k, (1, 24, 32)) for k in range(last)), (last, (1, 2, 32))]
 
 
-class Overlay(Pathway):
+class Overlay(TextHooks):
     """Rows of its own, and a small module after each block."""
 
     def __init__(self, layers: int) -> None:
@@ -189,7 +189,10 @@ def test_the_geometry_of_multilingual_clip() -> None:
     with torch.device("meta"):
         tower = TextTower(config)
     weights = sum(parameter.numel() for parameter in tower.parameters())
-    pooler, folded = 1024 * 1024 + 1024, 3 * 1024  # the pooler is not read; two positions and the type are folded
+    pooler, folded = (
+        1024 * 1024 + 1024,
+        3 * 1024,
+    )  # the pooler is not read; two positions and the type are folded
     assert weights == 560_677_632 - pooler - folded
 
 

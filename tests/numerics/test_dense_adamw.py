@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.objective import Alignment
 from glotclip.methods.part import ALL
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.training.lesson_source import LessonSource
 from glotclip.training.parallel import World
 
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class DenseTable(Pathway):
+class DenseTable(TextHooks):
     """The whole table as one parameter, as the paper trains it."""
 
     def __init__(self, table: torch.Tensor) -> None:

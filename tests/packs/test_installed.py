@@ -20,7 +20,7 @@ from glotclip.errors import LanguageError
 from glotclip.methods.coda_prompt import CodaPrompt
 from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lora import Lora
-from glotclip.methods.part import PackState, Part, Route
+from glotclip.methods.part import ModuleStack, PackState, TextModule
 from glotclip.models.tokens import Tokens
 from glotclip.packs.installed import MERGED_LANGUAGES, Installed
 from glotclip.packs.pack import LanguagePack, write_pack
@@ -47,9 +47,9 @@ def _one_thread_each() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def part_of(base: DualEncoder, code: str, seed: int) -> Part:
+def part_of(base: DualEncoder, code: str, seed: int) -> TextModule:
     text, generator = base.text.config, torch.Generator().manual_seed(seed)
-    part: Part
+    part: TextModule
     if code == "cs":
         part = CodaPrompt(text, (0, 1), 3, 2)
         part.add_task(generator)
@@ -154,13 +154,13 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
 def test_a_language_is_merged_once_however_many_ask(
     base: DualEncoder, packs: dict[str, LanguagePack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merging, begun = Route.merged, list[Route]()
+    merging, begun = ModuleStack.merged, list[ModuleStack]()
 
-    def counted(route: Route, text: object) -> object:
+    def counted(route: ModuleStack, text: object) -> object:
         begun.append(route)
         return merging(route, base.text)
 
-    monkeypatch.setattr(Route, "merged", counted)
+    monkeypatch.setattr(ModuleStack, "merged", counted)
     polyglot, start = Polyglot(base, list(packs.values())), threading.Barrier(ENCODERS)
 
     def ask(_: int) -> torch.Tensor:

@@ -45,7 +45,7 @@ def test_videos_and_pictures_side_by_side(
     )
     assert found.texts == tuple(row.text for row in rows[:5])
     assert (found.images.rows >= 0).tolist() == [True, True, True, False, True]
-    assert [Path(bad.where) for bad in found.bad] == [broken]
+    assert [Path(bad.where) for bad in found.skipped] == [broken]
     assert {"videos", "pictures"} <= said
     polyglot = Polyglot(base)
     expected = {0: polyglot.encode_video(clip), 1: polyglot.encode_image(picture), 4: polyglot.encode_image(picture)}
@@ -61,9 +61,9 @@ def test_videos_alone(base: DualEncoder, film: Film, tmp_path: Path) -> None:
     clips[1].write_bytes(clips[1].read_bytes()[: clips[1].stat().st_size * 6 // 10])
     rows = [Row(f"clip {number}", "en", video=clip) for number, clip in enumerate(clips)]
     cache = FeatureCache(base.fingerprint, tmp_path / "cache")
-    found = collect(Corpus("clips", tuple(rows)), "en", base, cache, with_images=True, partner_features=False)
+    found = collect(Corpus("clips", tuple(rows)), "en", base, cache, with_images=True, with_target_features=False)
     assert (found.images.rows >= 0).all() and len(found) == 3
-    assert [(Path(bad.where), bad.reason.split(",")[0]) for bad in found.bad] == [
+    assert [(Path(bad.where), bad.reason.split(",")[0]) for bad in found.skipped] == [
         (clips[1], f"its header says {46 / 12:.1f} s")
     ]
 
@@ -73,7 +73,7 @@ def test_the_corpus_says_which_frames(base: DualEncoder, film: Film, tmp_path: P
     rows = (Row("a clip", "en", video=clip),)
     cache = FeatureCache(base.fingerprint, tmp_path / "cache")
     corpus = Corpus("clips", rows, sampling=Sampling(1, "fps"))
-    found = collect(corpus, "en", base, cache, with_images=True, partner_features=False)
+    found = collect(corpus, "en", base, cache, with_images=True, with_target_features=False)
     expected = Polyglot(base).encode_video(clip, frames=1, mode="fps").numpy()
     np.testing.assert_allclose(found.images.take(), expected, atol=1e-5)
 
@@ -82,6 +82,6 @@ def test_text_alone_opens_no_video(base: DualEncoder, tmp_path: Path) -> None:
     rows = (Row("ein Film", "de", video=tmp_path / "none.mp4", english="a film"),)
     cache = FeatureCache(base.fingerprint, tmp_path / "cache")
     found = collect(Corpus("texts", rows), "de", base, cache, with_images=False)
-    assert found.bad == () and len(found) == 1
+    assert found.skipped == () and len(found) == 1
     with pytest.raises(DataError, match="no training captions"):
-        collect(Corpus("texts", rows), "de", base, cache, with_images=True, partner_features=False)
+        collect(Corpus("texts", rows), "de", base, cache, with_images=True, with_target_features=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glotclip import api
-from glotclip.models.pathway import Inside, Pathway
+from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
 from glotclip.training.lesson_source import LessonLearner, LessonSource
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 
-class Halves(Pathway):
+class Halves(TextHooks):
     """Halves what attention gives, replaces the positions, and knows the text's features."""
 
     def __init__(self, factor: float = 0.5) -> None:
         super().__init__()
         self.factor = factor
 
-    def query(self) -> Pathway:
-        return Pathway()
+    def probe(self) -> TextHooks:
+        return TextHooks()
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         return Halves(float(len(features)))
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         return {"positions": torch.full((1,), self.factor)}
 
-    def inside(self, k: int) -> Inside:
-        return Inside(after_attention=lambda x: x * self.factor)
+    def block_hooks(self, k: int) -> BlockHooks:
+        return BlockHooks(after_attention=lambda x: x * self.factor)
 
 
 def test_a_share_is_dropped_behind_what_the_way_does_and_the_rest_made_larger() -> None:
     ones = torch.ones(400, 100)
     way = Dropping(Halves(), 0.2)
-    inside = way.inside(0)
-    assert inside is not None
-    assert inside.after_attention is not None
-    assert inside.after_mlp is not None
-    for change, kept in ((inside.after_attention, 0.5 / 0.8), (inside.after_mlp, 1 / 0.8)):
+    block_hooks = way.block_hooks(0)
+    assert block_hooks is not None
+    assert block_hooks.after_attention is not None
+    assert block_hooks.after_mlp is not None
+    for change, kept in ((block_hooks.after_attention, 0.5 / 0.8), (block_hooks.after_mlp, 1 / 0.8)):
         made = change(ones)
         assert sorted(set(made.flatten().tolist())) == pytest.approx([0.0, kept])
         assert float((made == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
-    plain = Dropping(Pathway(), 0.2).inside(1)
+    plain = Dropping(TextHooks(), 0.2).block_hooks(1)
     assert plain is not None
     assert plain.after_mlp is not None
     assert not torch.equal(plain.after_mlp(ones), plain.after_mlp(ones))
@@ -67,11 +67,11 @@ def test_a_share_is_dropped_behind_what_the_way_does_and_the_rest_made_larger() 
 
 def test_all_other_places_are_the_ways_own() -> None:
     way = Dropping(Halves(), 0.2)
-    assert float(way.outside()["positions"]) == 0.5
-    given = way.given(torch.zeros(3, 4))  # the question is asked without dropout, the answer's way has it
+    assert float(way.parameter_overrides()["positions"]) == 0.5
+    given = way.condition_on(torch.zeros(3, 4))  # the question is asked without dropout, the answer's way has it
     assert isinstance(given, Dropping)
-    assert not isinstance(way.query(), Dropping)
-    assert float(given.outside()["positions"]) == 3.0
+    assert not isinstance(way.probe(), Dropping)
+    assert float(given.parameter_overrides()["positions"]) == 3.0
     assert given.share == 0.2
 
 
@@ -104,7 +104,7 @@ def test_towers_of_both_kinds_read_a_text_another_way_each_time(norms: Any) -> N
     def read(seed: int | None) -> torch.Tensor:
         noise = None if seed is None else Noise(0.1, seed)
         with torch.no_grad(), drawn(noise, CPU):
-            features: torch.Tensor = tower(ids, lengths, noisy(Pathway(), noise))
+            features: torch.Tensor = tower(ids, lengths, noisy(TextHooks(), noise))
         return features
 
     plain = read(None)
@@ -128,14 +128,14 @@ def _source(school: School, curriculum: Curriculum, lesson: Lesson, world: World
 def test_the_same_text_on_both_sides_has_a_loss_with_dropout_only(school: School) -> None:
     losses = []
     for dropout in (0.0, 0.1):
-        curriculum, lesson = _lesson(school, dropout=dropout, side="trained", cross_modal=0)
+        curriculum, lesson = _lesson(school, dropout=dropout, target_encoder="trained", cross_modal=0)
         learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
         (batch,) = _source(school, curriculum, lesson)(0)
         (piece,) = batch.pieces
-        twice = replace(batch, pieces=(replace(piece, partner=(piece.ids, piece.lengths)),))
+        twice = replace(batch, pieces=(replace(piece, target=(piece.ids, piece.lengths)),))
         encoded = learner.encode(twice)
-        assert encoded.partner is not None
-        losses.append((encoded.features - encoded.partner).square().mean().item())
+        assert encoded.target is not None
+        losses.append((encoded.features - encoded.target).square().mean().item())
     assert losses[0] < 1e-10
     assert losses[1] > 1e-5
 

@@ -84,7 +84,7 @@ def test_acquirers_are_plugged_in_unchanged_and_then_learn_further(
 
     french = moved.encode_text(["un cercle"], lang="fr")
     run = api.extend(
-        tmp_path / "moved", ["de"], data=drawn, method="acquirer", out=tmp_path / "moved", further=True,
+        tmp_path / "moved", ["de"], data=drawn, method="acquirer", out=tmp_path / "moved", continue_learning=True,
         settings={**small, "stages": ["le"]},
     )  # fmt: skip
     after = run.load()

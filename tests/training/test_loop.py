@@ -43,7 +43,7 @@ class Line(Learner):
         return [ParameterGroup("w", [self.weight], weight_decay=False)]
 
     def encode(self, batch: Batch) -> Encoded:
-        return Encoded(batch.targets.partner * self.weight)
+        return Encoded(batch.targets.target_features * self.weight)
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return self.factor * features.sum(dim=1).mean(), {}

@@ -48,7 +48,7 @@ def test_a_table_becomes_rows_to_train_on(translator: Translator, tmp_path: Path
     translate_file(drawn, out, translator, "en", "es")
     before = [row for row in readers.read(drawn).rows if row.lang == "en"]
     after = readers.read(out)
-    assert not after.bad
+    assert not after.skipped
     assert [(row.text, row.english) for row in after.rows] == [(f"{row.text}, es", row.text) for row in before]
     assert {row.lang for row in after.rows} == {"es"}
     assert [(row.image, row.split) for row in after.rows] == [(row.image, row.split) for row in before]
@@ -90,7 +90,7 @@ def test_rows_that_cannot_be_used_are_listed(translator: Translator, tmp_path: P
     lines = ["text,lang", *["a,en"] * 30, ",en"]
     (tmp_path / "in.csv").write_text("\n".join(lines), encoding="utf-8")
     made = translate_file(tmp_path / "in.csv", tmp_path / "out.csv", translator, "en", "de")
-    assert [bad.line for bad in made.bad] == [32]
+    assert [bad.line for bad in made.skipped] == [32]
     (tmp_path / "in.csv").write_text("text,lang\na,en\n,en\n", encoding="utf-8")
     with pytest.raises(DataError, match="1 of 2 rows"):
         translate_file(tmp_path / "in.csv", tmp_path / "out.csv", translator, "en", "de")

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
 from glotclip.config import read_recipe, settings_from
 from glotclip.data.dataset import Dataset, Reading
-from glotclip.data.schema import BadRow
+from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.device import choose_device
@@ -65,7 +65,7 @@ class Finetuned:
     fingerprint: str
     steps: int
     seconds: float
-    skipped: tuple[BadRow, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +115,7 @@ def finetune(
         "settings": chosen.model_dump(mode="json"), "base": start.fingerprint, "data": dataset.name,
         "steps": result.steps, "seconds": round(result.seconds, 1),
     }  # fmt: skip
-    skipped = (*corpus.bad, *corpus.unused, *bad)
+    skipped = (*corpus.skipped, *corpus.unused, *bad)
     notes = {"training.json": to_json(facts, indent=1) + "\n"}
     if skipped or said:
         notes[SKIPPED] = skipped_text(skipped, said)

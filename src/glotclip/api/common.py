@@ -13,7 +13,7 @@ import numpy as np
 
 from glotclip.data.dataset import Dataset, Reading, open_dataset
 from glotclip.data.features import FeatureCache, Features
-from glotclip.data.schema import BadRow, describe
+from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
 from glotclip.errors import ConfigError, TruncationWarning
 from glotclip.ownership import Workplace
@@ -83,7 +83,7 @@ def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
     return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
 
 
-def companions_of(engine: str | Engine | None, cache: Path | None) -> Translate | None:
+def translate_with(engine: str | Engine | None, cache: Path | None) -> Translate | None:
     """What fills in a dataset's missing machine translations, if an engine was named."""
     return None if engine is None else translator_of(engine, cache).translate
 
@@ -104,7 +104,7 @@ def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
     return data
 
 
-def list_skipped(workplace: Workplace, skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> None:
+def list_skipped(workplace: Workplace, skipped: Sequence[SkippedItem], notes: Sequence[str] = ()) -> None:
     """List what was skipped, and what else was noted of the data, in ``skipped.txt``.
 
     Where there is nothing to list, an earlier run's list goes away.
@@ -115,7 +115,7 @@ def list_skipped(workplace: Workplace, skipped: Sequence[BadRow], notes: Sequenc
         workplace.remove(SKIPPED)
 
 
-def skipped_text(skipped: Sequence[BadRow], notes: Sequence[str] = ()) -> str:
+def skipped_text(skipped: Sequence[SkippedItem], notes: Sequence[str] = ()) -> str:
     """What was noted of the data and what was skipped, a line each."""
     lines = [*(f"note: {note}" for note in notes), *(describe(bad) for bad in skipped)]
     return "".join(f"{line}\n" for line in lines)

@@ -14,10 +14,10 @@ from glotclip.api.common import (
     ENGLISH,
     PolyglotEncoder,
     Progress,
-    companions_of,
     gallery_features,
     opened,
     silent,
+    translate_with,
     translator_of,
 )
 from glotclip.data.dataset import Dataset, Reading, open_dataset
@@ -53,7 +53,7 @@ def evaluate(
     precision: str = "fp32",
     long: Long = "cut",
     translate: Engine | str | None = None,
-    companions: Engine | str | None = None,
+    translator: Engine | str | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
     intervals: int = 1000,
@@ -105,7 +105,7 @@ def evaluate(
         benchmark = opened(benchmark, reading)
         codes = langs or _common(benchmark.languages(), None if rival else polyglot.languages)
         notes = benchmark.notes(codes)
-        benchmark = _asked(benchmark, codes, polyglot, companions, cache, rival is not None)
+        benchmark = _asked(benchmark, codes, polyglot, translator, cache, rival is not None)
     elif reading:
         raise ConfigError(
             f"{', '.join(reading)} cannot be set for a benchmark that is made already",
@@ -127,7 +127,7 @@ def evaluate(
     if long == "mean":
         result["protocol"] = f"{result['protocol']}; {WINDOWS}" if result["protocol"] else WINDOWS
     truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
-    left_out = (*benchmark.bad, *features.bad, *features.odd)
+    left_out = (*benchmark.skipped, *features.skipped, *features.warnings)
     skipped = [describe(each) for each in left_out]
     return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
 
@@ -161,7 +161,7 @@ def _asked(
     dataset: Dataset,
     codes: Sequence[str],
     polyglot: Polyglot,
-    companions: Engine | str | None,
+    translator: Engine | str | None,
     cache: Path | None,
     rival: bool,
 ) -> Benchmark:
@@ -170,7 +170,7 @@ def _asked(
     plain = dataset.benchmark(codes)
     if not translated:
         return plain
-    viewed = ViewedDataset(dataset, View(text="to-english"), companions_of(companions, cache)).benchmark(translated)
+    viewed = ViewedDataset(dataset, View(text="to-english"), translate_with(translator, cache)).benchmark(translated)
     return replace(plain, captions={**plain.captions, **viewed.captions}, protocol=viewed.protocol)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
-from glotclip.api.common import ENGLISH, Progress, companions_of, list_skipped, opened, silent
+from glotclip.api.common import ENGLISH, Progress, list_skipped, opened, silent, translate_with
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.dataset import Dataset, Reading
 from glotclip.data.features import FeatureCache
-from glotclip.data.schema import BadRow
+from glotclip.data.schema import SkippedItem
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
 from glotclip.evaluation.continual import AccuracyMatrix
@@ -59,7 +59,7 @@ class Extended:
     languages: tuple[str, ...]
     matrix: AccuracyMatrix | None
     evaluations: Mapping[str, Any]
-    skipped: tuple[BadRow, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
     notes: tuple[str, ...] = ()
     gallery: str = ""
 
@@ -77,7 +77,7 @@ class ExtendPlan:
     dataset: Dataset
     curriculum: Curriculum
     captions: dict[str, Captions]
-    skipped: tuple[BadRow, ...]
+    skipped: tuple[SkippedItem, ...]
     cache: Path | None = None
     world: World = field(default_factory=World)
     notes: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ def curriculum_of(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any],
     joint: bool = False,
-    further: bool = False,
+    continue_learning: bool = False,
 ) -> Curriculum:
     """Resolve what is learnt and how, before any data is opened.
 
@@ -133,7 +133,7 @@ def curriculum_of(
     chosen = method_named(method)
     own, train = resolve_settings(chosen, base, recipe, settings)
     tasks = (tuple(codes),) if joint else tuple((code,) for code in codes)
-    return Curriculum(chosen, own, train, tasks, choose_precision(train.precision, base.device), further)
+    return Curriculum(chosen, own, train, tasks, choose_precision(train.precision, base.device), continue_learning)
 
 
 def plan_extension(
@@ -146,8 +146,8 @@ def plan_extension(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
-    further: bool = False,
-    companions: str | Engine | None = None,
+    continue_learning: bool = False,
+    translator: str | Engine | None = None,
     device: str = "auto",
     base: Base | None = None,
     cache: Path | None = None,
@@ -162,20 +162,26 @@ def plan_extension(
     _check_out(folder, model, data)
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     curriculum = curriculum_of(
-        polyglot.base, codes, method=method, recipe=recipe, settings=settings or {}, joint=joint, further=further
+        polyglot.base,
+        codes,
+        method=method,
+        recipe=recipe,
+        settings=settings or {},
+        joint=joint,
+        continue_learning=continue_learning,
     )
     wanted, train = curriculum.method_settings, curriculum.train
-    view = View(wanted.text, wanted.partner, train.shots, train.shots_seed)
+    view = View(wanted.text, wanted.target_text, train.shots, train.shots_seed)
     dataset = opened(data, reading)
     if view != View():
-        dataset = ViewedDataset(dataset, view, companions_of(companions, cache))
+        dataset = ViewedDataset(dataset, view, translate_with(translator, cache))
     corpus = dataset.corpus(codes)
     store = FeatureCache(polyglot.base.fingerprint, cache)
     asis = wanted.text_form == NONE
 
-    def partner_form(text: str, code: str) -> str:
+    def target_form(text: str, code: str) -> str:
         """The form of an English counterpart, or of what was translated from it into the language."""
-        if wanted.partner == "from-english":
+        if wanted.target_text == "from-english":
             return curriculum.text_form(code, polyglot.base)(text, code)
         return text if asis else polyglot.base.text_form(text, ENGLISH)
 
@@ -187,15 +193,19 @@ def plan_extension(
             polyglot.base,
             store,
             with_images=any(loss.wants_images for loss in losses),
-            partner_features=any(loss.cross_lingual > 0 and not loss.wants_partner_tokens for loss in losses),
-            partner_texts=any(loss.wants_partner_tokens for loss in losses),
+            with_target_features=any(loss.cross_lingual > 0 and not loss.encodes_targets for loss in losses),
+            with_target_texts=any(loss.encodes_targets for loss in losses),
             form=partial(curriculum.text_form(code, polyglot.base), lang=code),
-            partner_form=partial(partner_form, code=code),
+            target_form=partial(target_form, code=code),
             progress=progress,
         )
         for code in codes
     }
-    skipped = (*corpus.bad, *corpus.unused, *dict.fromkeys(bad for each in captions.values() for bad in each.bad))
+    skipped = (
+        *corpus.skipped,
+        *corpus.unused,
+        *dict.fromkeys(bad for each in captions.values() for bad in each.skipped),
+    )
     notes = dataset.notes(codes) or corpus.notes
     return ExtendPlan(polyglot, folder, dataset, curriculum, captions, skipped, cache, join_world(), notes)
 
@@ -222,8 +232,8 @@ def extend(
     recipe: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     joint: bool = False,
-    further: bool = False,
-    companions: str | Engine | None = None,
+    continue_learning: bool = False,
+    translator: str | Engine | None = None,
     device: str = "auto",
     base: Base | None = None,
     benchmark: bool | str | Path | Benchmark = True,
@@ -266,7 +276,7 @@ def extend(
     """
     plan = plan_extension(
         model, langs, data=data, method=method, out=out, recipe=recipe, settings=settings,
-        joint=joint, further=further, companions=companions, device=device, base=base, cache=cache, progress=progress,
+        joint=joint, continue_learning=continue_learning, translator=translator, device=device, base=base, cache=cache, progress=progress,
         **reading,
     )  # fmt: skip
     return run_extension(plan, benchmark=benchmark, max_forgetting=max_forgetting, hooks=hooks, progress=progress)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from glotclip.api.bases import load
 from glotclip.api.common import ENGLISH, Progress, silent, translator_of
 from glotclip.data.listing import OTHER, list_folder, summary
-from glotclip.data.schema import BadRow
+from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, DataError
 from glotclip.gallery.rank import Hit, rank
 from glotclip.languages import check_installed
@@ -51,8 +51,8 @@ class SearchResult:
     weights: Mapping[str, float]
     hits: tuple[Hit, ...]
     searched: int
-    unreadable: tuple[BadRow, ...] = ()
-    unused: tuple[BadRow, ...] = ()
+    unreadable: tuple[SkippedItem, ...] = ()
+    unused: tuple[SkippedItem, ...] = ()
 
     @property
     def guessed(self) -> bool:
@@ -68,7 +68,7 @@ def search(
     *,
     top: int = 5,
     long: Long = "cut",
-    companions: Engine | str | None = None,
+    translator: Engine | str | None = None,
     device: str = "auto",
     base: Base | None = None,
     cache: Path | None = None,
@@ -102,7 +102,7 @@ def search(
         LanguageError: if the language is not installed.
     """
     query = _utf8(query)
-    unused: list[BadRow] = []
+    unused: list[SkippedItem] = []
     if isinstance(images, str | Path):
         folder = Path(images)
         listing = list_folder(folder)
@@ -122,13 +122,15 @@ def search(
     weights = guess.plausible if guess else {code: 1.0}
     if any(map(polyglot.reads_translations, weights)):  # a translation is of one language
         weights = {code: 1.0}
-    asked = _as_taught(query, code, companions, cache) if polyglot.reads_translations(code) else query
+    asked = _as_taught(query, code, translator, cache) if polyglot.reads_translations(code) else query
     found = rank(
         polyglot, paths, [asked], [weights], top=top, long=long, cache=cache, progress=partial(progress, "images")
     )
     told = guess if len(polyglot.languages) > 1 else None
     among = tuple(polyglot.languages) if told else (code,)
-    return SearchResult(query, code, told, among, weights, found.hits[0], found.searched, found.bad, tuple(unused))
+    return SearchResult(
+        query, code, told, among, weights, found.hits[0], found.searched, found.skipped, tuple(unused)
+    )
 
 
 def _utf8(query: str) -> str:
@@ -141,11 +143,11 @@ def _utf8(query: str) -> str:
         ) from error
 
 
-def _as_taught(query: str, lang: str, companions: Engine | str | None, cache: Path | None) -> str:
+def _as_taught(query: str, lang: str, translator: Engine | str | None, cache: Path | None) -> str:
     """Translate a query in a language that was taught on translations into English."""
-    if companions is None:
+    if translator is None:
         raise ConfigError(
             f"{lang!r} was taught on texts machine-translated into English",
-            hint="name who translates the query, e.g. --companions apertium",
+            hint="name who translates the query, e.g. --translator apertium",
         )
-    return translator_of(companions, cache).translate([query], lang, ENGLISH)[0]
+    return translator_of(translator, cache).translate([query], lang, ENGLISH)[0]

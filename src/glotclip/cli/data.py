@@ -162,14 +162,14 @@ def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: 
 
     notes = (*corpus.notes, *oddities(corpus))
     counts = _counts(corpus)
-    console.say(f"{path}: {len(corpus):,} rows, {len(corpus.bad):,} cannot be used")
+    console.say(f"{path}: {len(corpus):,} rows, {len(corpus.skipped):,} cannot be used")
     for code, by_split in counts.items():
         console.say(f"  {code}: " + ", ".join(f"{count:,} {split}" for split, count in by_split.items()))
     say_notes(console, notes)
-    for bad in corpus.bad[:_BAD_SHOWN]:
+    for bad in corpus.skipped[:_BAD_SHOWN]:
         console.say(f"  {describe(bad)}")
-    if len(corpus.bad) > _BAD_SHOWN:
-        console.say(f"  and {len(corpus.bad) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    if len(corpus.skipped) > _BAD_SHOWN:
+        console.say(f"  and {len(corpus.skipped) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
     for line in summary(corpus.unused, path):
         console.say(f"  not used: {line}")
     if bad_rows is not None:
@@ -180,7 +180,7 @@ def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: 
             "path": str(path),
             "rows": len(corpus),
             "languages": counts,
-            "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.bad],
+            "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.skipped],
             "notes": notes,
             "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }

@@ -32,7 +32,7 @@ def evaluate(
             help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
         ),
     ] = None,
-    companions: Annotated[
+    translator: Annotated[
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates texts in languages learnt with text=to-english."),
     ] = None,
@@ -73,7 +73,7 @@ def evaluate(
             precision=precision,
             long=long_of(long),
             translate=translate,
-            companions=companions,
+            translator=translator,
             progress=progress,
             intervals=intervals,
             protocol=protocol,

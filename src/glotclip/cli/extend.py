@@ -45,12 +45,12 @@ def extend(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
     ] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Learn all languages at once.")] = False,
-    further: Annotated[
-        bool, typer.Option("--further", help="Installed languages go on learning from where they are.")
+    continue_learning: Annotated[
+        bool, typer.Option("--continue", help="Installed languages go on learning from where they are.")
     ] = False,
-    companions: Annotated[
+    translator: Annotated[
         str | None,
-        typer.Option(metavar="ENGINE", help="Translation engine for text=to-english and partner=from-english."),
+        typer.Option(metavar="ENGINE", help="Translation engine for text=to-english and target_text=from-english."),
     ] = None,
     base: BaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -84,8 +84,8 @@ def extend(
             recipe=recipe,
             settings=parse_assignments(settings or []),
             joint=joint,
-            further=further,
-            companions=companions,
+            continue_learning=continue_learning,
+            translator=translator,
             device=device,
             base=base,
             progress=progress,
@@ -271,7 +271,7 @@ def _gate(plan: ExtendPlan, max_forgetting: float, console: Console, *, evaluate
     gate, installed = Gate(max_forgetting), plan.polyglot.languages
     benchmark = plan.dataset.held_out([*installed, *plan.curriculum.languages]) if evaluate else None
     captions = {} if benchmark is None else {code: len(each) for code, each in benchmark.captions.items()}
-    touched = plan.curriculum.shared or plan.curriculum.further
+    touched = plan.curriculum.shared or plan.curriculum.continue_learning
     gate.begin(installed, {code: captions[code] for code in installed if code in captions}, touched=touched)
     assert benchmark is not None  # something is measured
     rows = ", ".join(f"{code} ({captions[code]} captions)" for code in installed if code in captions)

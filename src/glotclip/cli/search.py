@@ -23,7 +23,7 @@ def search(
     query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of pictures.")],
     lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
-    companions: Annotated[
+    translator: Annotated[
         str | None,
         typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
     ] = None,
@@ -46,7 +46,7 @@ def search(
     console = Console(as_json)
     with Progress() as progress:
         found = api.search(
-            model, images, query, lang or None, top=top, long=long_of(long), companions=companions, device=device,
+            model, images, query, lang or None, top=top, long=long_of(long), translator=translator, device=device,
             base=base, progress=progress,
         )  # fmt: skip
     if found.guess:

@@ -73,8 +73,8 @@ def translate(
         console.say(f"{made.unchanged:,} came back as they were, {made.unanswered:,} of them without an answer")
     if made.empty_lines:
         console.say(f"{made.empty_lines:,} lines are empty and were left so")
-    if made.bad:
-        console.say(f"{len(made.bad):,} rows cannot be used, first: {describe(made.bad[0])}")
+    if made.skipped:
+        console.say(f"{len(made.skipped):,} rows cannot be used, first: {describe(made.skipped[0])}")
     console.say(f"wrote {out}")
     if check:
         checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
@@ -82,7 +82,7 @@ def translate(
     console.result(
         {
             **asdict(made),
-            "bad": [describe(bad) for bad in made.bad],
+            "bad": [describe(bad) for bad in made.skipped],
             "out": str(out),
             "from": origin,
             "to": to,

@@ -83,9 +83,9 @@ class Bench:
         base, languages = self.polyglot.base, normalise_all(cell.languages)
         chosen = api.curriculum_of(base, languages, method=cell.run.method, settings=cell.settings, joint=cell.joint)
         settings = {**chosen.method_settings.model_dump(mode="json"), **chosen.train.model_dump(mode="json")}
-        companions = {"companions": cell.recipe.companions} if cell.recipe.companions else {}
+        translator = {"companions": cell.recipe.translator} if cell.recipe.translator else {}
         return {
-            **companions,
+            **translator,
             **({"reading": {**cell.recipe.reading}} if cell.recipe.reading else {}),
             "base": base.fingerprint,
             "start": {name: pack.manifest.sha256 for name, pack in self.polyglot.packs.items()},
@@ -139,7 +139,7 @@ class Bench:
             out=self.work(cell) / "model",
             settings=cell.settings,
             joint=cell.joint,
-            companions=cell.recipe.companions or None,
+            translator=cell.recipe.translator or None,
             cache=self.cache,
             progress=self.progress,
         )

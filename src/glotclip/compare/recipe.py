@@ -58,7 +58,7 @@ class Recipe(Settings):
     max_skipped: float = Field(MAX_SKIPPED, ge=0, le=1, description="share of unusable rows, as --max-skipped")
     hold_out: float = Field(HOLD_OUT, ge=0, le=1, description="of data that does not say its splits, as --hold-out")
     benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
-    companions: str = Field("", description="translation engine for text and partner, as --companions")
+    translator: str = Field("", description="translation engine for text and partner, as --translator")
     languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="each run is made once with each")
     joint: bool = Field(False, description="all languages in one task")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glotclip.data.schema import BadRow, Caption, Corpus, known_split
+from glotclip.data.schema import Caption, Corpus, SkippedItem, known_split
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 
@@ -35,7 +35,7 @@ class Benchmark:
     captions: Mapping[str, Sequence[Caption]]
     subsets: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     protocol: str = ""
-    bad: tuple[BadRow, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
     licence: str = "unknown"
     sampling: Sampling | None = None
     split: str = ""
@@ -101,10 +101,10 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         elif path not in index_of:
             further.add(path)
     captions: dict[str, list[Caption]] = {}
-    bad = [*corpus.bad, *corpus.unused]
+    bad = [*corpus.skipped, *corpus.unused]
     for row in rows:
         if row.key is None or row.key not in group_index:
-            bad.append(BadRow(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
+            bad.append(SkippedItem(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
         else:
             captions.setdefault(row.lang, []).append(Caption(row.text, group_index[row.key]))
     if not index_of:
@@ -124,7 +124,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         tuple(index_of),
         captions,
         protocol=protocol,
-        bad=tuple(bad),
+        skipped=tuple(bad),
         licence=corpus.licence,
         sampling=chosen,
         split=split or "",

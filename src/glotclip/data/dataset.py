@@ -300,7 +300,7 @@ def held_out_of(corpus: Corpus, langs: Sequence[str]) -> Benchmark | None:
         rows = serve(corpus.select(split=split), langs).rows
         chosen = tuple(row for row in rows if row.lang in langs)
         if any(row.image is not None or row.video is not None for row in chosen):
-            return benchmarks.from_corpus(replace(corpus, rows=chosen, bad=()), split=split)
+            return benchmarks.from_corpus(replace(corpus, rows=chosen, skipped=()), split=split)
     return None
 
 

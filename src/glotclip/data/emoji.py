@@ -20,7 +20,7 @@ from glotclip.data import cldr as cldr_names
 from glotclip.data import pictures
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.cldr import EmojiNames
-from glotclip.data.schema import BadRow, Caption, Corpus, Row, known_split
+from glotclip.data.schema import Caption, Corpus, Row, SkippedItem, known_split
 from glotclip.errors import DataError, LanguageError, require
 from glotclip.languages import normalise, normalise_all
 
@@ -104,17 +104,17 @@ def load(
     english = _all_texts("en", cldr)
     found = [pictures.find(vendor, concepts(), folder=pictures_folder, progress=progress) for vendor in vendors]
     rows: list[Row] = []
-    bad: list[BadRow] = []
+    bad: list[SkippedItem] = []
     for lang_place, code in enumerate(codes):
         named = texts(code, cldr)
         for place, (concept, split) in enumerate(concepts().items()):
             if concept not in named:
-                bad.append(BadRow(f"emoji {concept}", None, f"it has no name in {code}"))
+                bad.append(SkippedItem(f"emoji {concept}", None, f"it has no name in {code}"))
                 continue
             first = (place + lang_place) % len(found)
             image = next((of[concept] for of in found[first:] + found[:first] if concept in of), None)
             if image is None:
-                bad.append(BadRow(f"emoji {concept}", None, f"no picture by {', '.join(vendors)}"))
+                bad.append(SkippedItem(f"emoji {concept}", None, f"no picture by {', '.join(vendors)}"))
                 continue
             name = english[concept].name if concept in english and code != "en" else None
             rows.append(Row(named[concept].name, code, image, english=name, split=split, group=concept))
@@ -148,7 +148,7 @@ def benchmark(
     if vendor == "auto":
         vendor = HELD_OUT if pictures.vendor_folder(HELD_OUT, pictures_folder) else "twemoji"
     found = pictures.find(vendor, concepts(), folder=pictures_folder, progress=progress)
-    bad = [BadRow(f"emoji {name}", None, f"no picture by {vendor}") for name in concepts() if name not in found]
+    bad = [SkippedItem(f"emoji {name}", None, f"no picture by {vendor}") for name in concepts() if name not in found]
     gallery = [concept for concept in concepts() if concept in found]
     splits = np.array([concepts()[concept] for concept in gallery])
     wanted = None if split is None else known_split(split)
@@ -167,7 +167,7 @@ def benchmark(
         captions=captions,
         subsets=subsets,
         protocol=_protocol(vendor, len(gallery), wanted, cldr),
-        bad=tuple(bad),
+        skipped=tuple(bad),
         licence=licence((vendor,), cldr),
     )
 

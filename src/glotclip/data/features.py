@@ -24,7 +24,7 @@ from PIL import Image
 
 from glotclip.data.digests import DigestIndex, Facts, check_unchanged
 from glotclip.data.feature_store import FeatureStore
-from glotclip.data.schema import BadRow
+from glotclip.data.schema import SkippedItem
 from glotclip.data.video import Sampling, pool_clips, sample
 from glotclip.errors import DataError, GlotclipError, ImageError, VideoError
 from glotclip.storage import cache_root
@@ -48,14 +48,14 @@ class Features:
 
     array: Floats
     rows: npt.NDArray[np.int64]
-    bad: tuple[BadRow, ...] = ()
-    odd: tuple[BadRow, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
+    warnings: tuple[SkippedItem, ...] = ()
 
     def take(self) -> Floats:
         """Copy the features of the inputs, float32 (len(input), E); a row that could not be read is an error."""
         if (self.rows < 0).any():
             raise DataError(
-                f"{int((self.rows < 0).sum())} inputs have no features, first: {self.bad[0].where}",
+                f"{int((self.rows < 0).sum())} inputs have no features, first: {self.skipped[0].where}",
                 hint="leave out the rows that are −1",
             )
         return np.asarray(self.array[self.rows])
@@ -311,11 +311,11 @@ class _Reading:
         self._store.refresh()
         keys = [None if path in self._faults else self._keys.get(path) for path in paths]
         array, rows = self._store.gather(keys)
-        bad: dict[Path, BadRow] = {}
+        bad: dict[Path, SkippedItem] = {}
         for path, key, row in zip(paths, keys, rows, strict=True):
             if row < 0:
                 reason = self._faults.get(path) or self._damaged.get(key or b"", "it changed while it was read")
-                bad.setdefault(path, BadRow(str(path), None, reason))
+                bad.setdefault(path, SkippedItem(str(path), None, reason))
         return Features(array, rows, tuple(bad.values()), _odd(self._store, keys, paths))
 
 
@@ -326,11 +326,11 @@ def _said(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _odd(store: FeatureStore, keys: Sequence[bytes | None], paths: Sequence[Path]) -> tuple[BadRow, ...]:
+def _odd(store: FeatureStore, keys: Sequence[bytes | None], paths: Sequence[Path]) -> tuple[SkippedItem, ...]:
     """List what was noted about these files, now or when they were first read."""
     notes = store.notes()
     found = {
-        BadRow(str(path), None, note): None
+        SkippedItem(str(path), None, note): None
         for key, path in zip(keys, paths, strict=True)
         if key is not None
         for note in notes.get(key, ())

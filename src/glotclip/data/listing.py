@@ -16,7 +16,7 @@ from pathlib import Path
 
 from glotclip import image_formats
 from glotclip.data import film
-from glotclip.data.schema import BadRow
+from glotclip.data.schema import SkippedItem
 from glotclip.errors import DataError
 from glotclip.ownership import LEDGER, PRIVATE
 from glotclip.storage import shown
@@ -72,25 +72,27 @@ class Listing:
         files = len(self.images) + len(self.videos) + len(self.texts) + len(self.others)
         return files + len(self.passed_over)
 
-    def unused(self, reasons: Mapping[str, str]) -> list[BadRow]:
+    def unused(self, reasons: Mapping[str, str]) -> list[SkippedItem]:
         """List what is not used: all that was passed over, and the lists named in ``reasons``, each with its reason.
 
         The reason :data:`OTHER` puts a list's files among those of other kinds, which are never used.
         """
         found = [
-            BadRow(str(each.path), None, f"{each.reason} ({each.detail})" if each.detail else each.reason)
+            SkippedItem(str(each.path), None, f"{each.reason} ({each.detail})" if each.detail else each.reason)
             for each in self.passed_over
         ]
         for kind, reason in {**reasons, "others": OTHER}.items():
             paths: list[Path] = getattr(self, kind)
             found += [
-                BadRow(str(path), None, f"{OTHER}{_suffix(path) or 'without suffix'}" if reason == OTHER else reason)
+                SkippedItem(
+                    str(path), None, f"{OTHER}{_suffix(path) or 'without suffix'}" if reason == OTHER else reason
+                )
                 for path in paths
             ]
         return found
 
 
-def summary(unused: Iterable[BadRow], folder: Path) -> list[str]:
+def summary(unused: Iterable[SkippedItem], folder: Path) -> list[str]:
     """Say in one line a reason how many entries were not used, and name the first of them.
 
     Files of other kinds share one line: ``17 other files: 12 .txt, 5 .pdf``.

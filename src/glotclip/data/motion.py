@@ -22,7 +22,7 @@ from PIL import Image
 from glotclip.data import emoji, pictures
 from glotclip.data.animation import webp_gaps
 from glotclip.data.benchmark import Benchmark
-from glotclip.data.schema import BadRow, Caption, Corpus, Row
+from glotclip.data.schema import Caption, Corpus, Row, SkippedItem
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError, StorageError, require
 from glotclip.languages import normalise_all
@@ -207,14 +207,14 @@ def load(langs: Iterable[str], *, cldr: Path | None = None, progress: Progress |
     made = [clips(vendor, chosen, progress=progress) for vendor in vendors]
     english = emoji.texts("en", cldr)
     rows: list[Row] = []
-    bad: list[BadRow] = []
+    bad: list[SkippedItem] = []
     for lang_place, code in enumerate(normalise_all(langs)):
         named = emoji.texts(code, cldr)
         for place, concept in enumerate(chosen):
             video = made[(place + lang_place) % len(made)].get(concept)
             if concept not in named or video is None:
                 what = "name" if concept not in named else "picture"
-                bad.append(BadRow(f"{NAME} {concept}", None, f"it has no {what} for {code}"))
+                bad.append(SkippedItem(f"{NAME} {concept}", None, f"it has no {what} for {code}"))
                 continue
             name = english[concept].name if concept in english and code != "en" else None
             split = emoji.concepts()[concept]

@@ -4,7 +4,7 @@
   spreadsheet saves as "Unicode text" (``.txt``, UTF-16 with tabs) is such a table too;
 - a folder of pictures, each with captions beside it, one a line: ``photo.txt`` or ``photo.de.txt``.
 
-A row that cannot be used never ends the reading: it is listed with line and reason in ``corpus.bad``, and
+A row that cannot be used never ends the reading: it is listed with line and reason in ``corpus.skipped``, and
 :func:`~glotclip.data.schema.check_share` says when there are too many. What else a reader should know is told in
 ``corpus.notes``: columns that are not used, cells that were taken as empty.
 """
@@ -22,9 +22,9 @@ from glotclip.data import columns, film
 from glotclip.data.encodings import read_text
 from glotclip.data.markers import is_missing, marker_of
 from glotclip.data.schema import (
-    BadRow,
     Corpus,
     Row,
+    SkippedItem,
     check_row,
     check_share,
     fill_english,
@@ -138,7 +138,7 @@ def collect(
     root: Path,
     images: Path | None = None,
     tally: Tally | None = None,
-) -> tuple[list[Row], list[BadRow]]:
+) -> tuple[list[Row], list[SkippedItem]]:
     """Check rows as found, and part the good from the bad.
 
     Args:
@@ -150,11 +150,11 @@ def collect(
         tally: counts what the rows hold.
     """
     rows: list[Row] = []
-    bad: list[BadRow] = []
+    bad: list[SkippedItem] = []
     tally = tally or Tally()
     for line, fields in found:
         if isinstance(fields, str):
-            bad.append(BadRow(where, line, fields))
+            bad.append(SkippedItem(where, line, fields))
             continue
         try:
             row = _row(fields, default_lang, tally)
@@ -162,11 +162,11 @@ def collect(
                 row = replace(row, image=_placed(row.image, images), video=_placed(row.video, images))
             rows.append(check_row(row, root=root))
         except DataError as error:
-            bad.append(BadRow(where, line, error.message))
+            bad.append(SkippedItem(where, line, error.message))
     return rows, bad
 
 
-def corpus_of(name: str, rows: Iterable[Row], bad: Iterable[BadRow], tally: Tally) -> Corpus:
+def corpus_of(name: str, rows: Iterable[Row], bad: Iterable[SkippedItem], tally: Tally) -> Corpus:
     """Make a corpus of rows as collected: translations spread, English filled in, what was met told in its notes."""
     rows = list(rows)
     langs = dict.fromkeys(row.lang for row in rows)

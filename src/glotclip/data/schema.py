@@ -63,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
+class SkippedItem:
     """One thing that could not be used: the file, the line in it (``None``: the file as a whole), and why."""
 
     where: str
@@ -85,13 +85,13 @@ class Corpus:
 
     name: str
     rows: tuple[Row, ...]
-    bad: tuple[BadRow, ...] = ()
+    skipped: tuple[SkippedItem, ...] = ()
     licence: str = "unknown"
     provenance: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     notes: tuple[str, ...] = ()
     divided: bool = True
-    unused: tuple[BadRow, ...] = ()
+    unused: tuple[SkippedItem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -213,11 +213,11 @@ def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
     """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are bad."""
     if not 0 <= limit <= 1:
         raise ConfigError(f"a share of rows is between 0 and 1, not {limit}", hint="e.g. --max-skipped 0.2")
-    bad, total = len(corpus.bad), len(corpus.bad) + len(corpus.rows)
+    bad, total = len(corpus.skipped), len(corpus.skipped) + len(corpus.rows)
     if corpus.rows and bad <= limit * total:
         return
-    first = "; ".join(describe(row) for row in corpus.bad[:3]) or "it holds no rows"
-    elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.bad)
+    first = "; ".join(describe(row) for row in corpus.skipped[:3]) or "it holds no rows"
+    elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.skipped)
     raise DataError(
         f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
         hint="correct the rows listed"
@@ -236,13 +236,13 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     from glotclip.ownership import write_file
 
     lines = ["where\tline\treason"]
-    for row in corpus.bad:
+    for row in corpus.skipped:
         reason = row.reason.replace("\t", " ").replace("\n", " ")
         lines.append(f"{shown(row.where)}\t{'' if row.line is None else row.line}\t{reason}")
     write_file(path, utf8("\n".join(lines) + "\n"), option="--bad-rows")
 
 
-def describe(bad: BadRow) -> str:
+def describe(bad: SkippedItem) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
     where = shown(bad.where)
     return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"

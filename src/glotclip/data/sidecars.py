@@ -15,7 +15,7 @@ from pathlib import Path
 from glotclip.data.encodings import read_text, split_lines
 from glotclip.data.listing import OTHER, list_folder
 from glotclip.data.readers import Tally, collect, corpus_of
-from glotclip.data.schema import BadRow, Corpus, Row, known_split
+from glotclip.data.schema import Corpus, Row, SkippedItem, known_split
 from glotclip.data.tables import Found
 from glotclip.errors import DataError
 from glotclip.storage import shown
@@ -46,14 +46,14 @@ def read_folder(
         DataError: if there are no caption files, or some need ``default_lang`` and it is not given.
     """
     rows: list[Row] = []
-    bad: list[BadRow] = []
+    bad: list[SkippedItem] = []
     tally = Tally()
     listing = list_folder(folder)
     home = images or folder
     gallery = listing if images is None else list_folder(images)
     pictures = _by_stem(path.relative_to(home) for path in gallery.images)
     captioned: set[Path] = set()
-    blank: list[BadRow] = []
+    blank: list[SkippedItem] = []
     if not listing.texts:
         raise DataError(
             f"{folder} holds no caption files",
@@ -66,7 +66,7 @@ def read_folder(
             match = _picture_of(Path(beside.name), pictures)
         if match is None:
             place = f"in {images}" if images is not None else "beside it"
-            bad.append(BadRow(str(path), None, f"there is no picture of this name {place}"))
+            bad.append(SkippedItem(str(path), None, f"there is no picture of this name {place}"))
             continue
         image, lang = match
         captioned.add(image)
@@ -78,14 +78,14 @@ def read_folder(
         try:
             text = read_text(path, encoding)
         except DataError as error:
-            bad.append(BadRow(str(path), None, error.message))
+            bad.append(SkippedItem(str(path), None, error.message))
             continue
         found = _lines(text, str(image), lang, _split_of(beside), group=str(image))
         good, wrong = collect(found, where=str(path), default_lang=default_lang, root=home, tally=tally)
         rows += good
         bad += wrong
         if not good and not wrong:
-            blank.append(BadRow(str(path), None, NO_CAPTION))
+            blank.append(SkippedItem(str(path), None, NO_CAPTION))
     gallery.images = [path for path in gallery.images if path.relative_to(home) not in captioned]
     unused = gallery.unused({"images": WITHOUT_CAPTIONS, "videos": OTHER})
     if images is not None:  # one may lie in the other

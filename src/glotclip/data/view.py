@@ -27,14 +27,14 @@ class View:
     """What is looked at.
 
     Attributes:
-        text: "target", the captions themselves, or "to-english", their machine translations into English.
-        partner: "english", the English counterpart, or "from-english", its machine translation into the language.
+        text: "caption", the captions themselves, or "to-english", their machine translations into English.
+        target_text: "english", the English counterpart, or "from-english", its machine translation into the language.
         shots: train on the rows of so many pictures only; None: all.
         shots_seed: fixes which. The first k of k + 1 shots are the same pictures, in every language.
     """
 
-    text: Literal["target", "to-english"] = "target"
-    partner: Literal["english", "from-english"] = "english"
+    text: Literal["caption", "to-english"] = "caption"
+    target_text: Literal["english", "from-english"] = "english"
     shots: int | None = None
     shots_seed: int = 42
 
@@ -75,7 +75,7 @@ class ViewedDataset(Dataset):
         if missing := sorted(set(langs) & {row.lang for row in corpus.rows} - {row.lang for row in rows}):
             raise DataError(
                 f"{self.name} has no machine translations of its {', '.join(missing)} captions",
-                hint="add them to the data (`glotclip translate`), or name an engine (--companions apertium)",
+                hint="add them to the data (`glotclip translate`), or name an engine (--translator apertium)",
             )
         if self.view.shots is not None:
             rows = few_shots(rows, self.view.shots, self.view.shots_seed)
@@ -84,7 +84,7 @@ class ViewedDataset(Dataset):
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The dataset's benchmark, its queries as the view has them."""
         benchmark = self._held_out(langs)
-        if benchmark is None or self.view.text == "target":
+        if benchmark is None or self.view.text == "caption":
             return benchmark
         known = self._english_of(langs)
         captions: dict[str, list[Caption]] = {}
@@ -114,7 +114,7 @@ class ViewedDataset(Dataset):
         if missing and self.translate is None:
             raise DataError(
                 f"{len(missing)} of {len(texts)} held-out {code} captions have no machine translation into English",
-                hint="add a column to_english, or name an engine (--companions apertium)",
+                hint="add a column to_english, or name an engine (--translator apertium)",
             )
         found = dict(zip(missing, self.translate(missing, code, "en"), strict=True)) if self.translate else {}
         return [known.get((code, text)) or found[text] for text in texts]
@@ -136,7 +136,7 @@ class ViewedDataset(Dataset):
                 texts = self.translate([rows[place].text for place in wanted], code, "en")
                 for place, text in zip(wanted, texts, strict=True):
                     rows[place] = replace(rows[place], to_english=text)
-            if self.view.partner == "from-english":
+            if self.view.target_text == "from-english":
                 wanted = [place for place in places if rows[place].english and rows[place].from_english is None]
                 texts = self.translate([rows[place].english or "" for place in wanted], "en", code)
                 for place, text in zip(wanted, texts, strict=True):
@@ -147,10 +147,12 @@ class ViewedDataset(Dataset):
         """The row with the view's texts in place, or None where it lacks the caption itself."""
         if row.lang == "en":
             return row
-        text = row.text if self.view.text == "target" else row.to_english
+        text = row.text if self.view.text == "caption" else row.to_english
         if text is None:
             return None
-        return replace(row, text=text, english=row.english if self.view.partner == "english" else row.from_english)
+        return replace(
+            row, text=text, english=row.english if self.view.target_text == "english" else row.from_english
+        )
 
 
 def validation(dataset: Dataset, langs: Sequence[str]) -> Benchmark | None:

@@ -24,7 +24,7 @@ from glotclip.ownership import Workplace, check_file, write_file
 from glotclip.storage import utf8
 
 PAGES = ("report.md", "report.html")
-Part = Table | Curves | HeatMap
+TextModule = Table | Curves | HeatMap
 RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment", "gallery")
 NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
 MEASURES = (
@@ -39,7 +39,7 @@ class Section:
     """A heading, a sentence or two, and what is shown under them."""
 
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[TextModule, ...]
     text: str = ""
 
 
@@ -297,7 +297,7 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     return folder / PAGES[0], folder / PAGES[1]
 
 
-def _part(part: Part, *, draw: bool) -> list[str]:
+def _part(part: TextModule, *, draw: bool) -> list[str]:
     table = part if isinstance(part, Table) else part.table()
     blocks = [f"<h3>{_h(table.title)}</h3>"] if table.title else []
     if not isinstance(part, Table) and draw:

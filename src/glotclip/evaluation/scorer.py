@@ -12,7 +12,7 @@ from glotclip.fingerprint import fingerprint
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.data.features import Features
-    from glotclip.methods.part import Part
+    from glotclip.methods.part import TextModule
     from glotclip.packs.polyglot import Polyglot
 
 
@@ -87,7 +87,7 @@ def way_of(polyglot: Polyglot, code: str, digests: dict[int, str] | None = None)
         return ()
     known = {} if digests is None else digests
 
-    def digest(part: Part) -> str:
+    def digest(part: TextModule) -> str:
         if id(part) not in known:
             known[id(part)] = fingerprint(part.tensors(), kind=part.kind, description=repr(part.description()))
         return known[id(part)]

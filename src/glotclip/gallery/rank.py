@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glotclip.data.features import FeatureCache
-from glotclip.data.schema import BadRow, describe
+from glotclip.data.schema import SkippedItem, describe
 from glotclip.errors import ConfigError, DataError
 from glotclip.gallery.fusion import mixture
 from glotclip.textforms import visible
@@ -84,7 +84,7 @@ class Found:
 
     hits: tuple[tuple[Hit, ...], ...]
     searched: int
-    bad: tuple[BadRow, ...]
+    skipped: tuple[SkippedItem, ...]
 
 
 def rank(
@@ -127,7 +127,7 @@ def rank(
     features = store.images(pictures, model.base.preprocess.load, model.image_features, progress=progress)
     readable = np.flatnonzero(features.rows >= 0)
     if not len(readable):
-        first = f": {describe(features.bad[0])}" if features.bad else ""
+        first = f": {describe(features.skipped[0])}" if features.skipped else ""
         raise DataError(f"none of {len(pictures)} pictures can be read{first}", hint="check the pictures")
     cosines = _unit(encoded) @ _unit(np.asarray(features.array[features.rows[readable]])).T  # (L over all Q, n)
     ends = np.cumsum([len(weights) for weights in read])[:-1]
@@ -136,7 +136,7 @@ def rank(
         scores, order = _fused(rows, list(weights.values()))
         best = np.argsort(-order, kind="stable")[:top]
         hits.append(tuple(Hit(pictures[int(readable[place])], float(scores[place])) for place in best))
-    return Found(tuple(hits), len(readable), features.bad)
+    return Found(tuple(hits), len(readable), features.skipped)
 
 
 def _fused(cosines: Floats, weights: Sequence[float]) -> tuple[Floats, npt.NDArray[np.floating]]:

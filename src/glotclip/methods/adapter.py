@@ -13,7 +13,7 @@ from torch import nn
 
 from glotclip.methods.lesson import Context
 from glotclip.methods.module import Activation, Bottleneck, ModuleIngredient, ModulePart, activation_named
-from glotclip.models.pathway import Inside
+from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 SITES = ("attention", "mlp")
@@ -50,11 +50,11 @@ class Adapter(ModulePart):
             for _ in range(text.layers)
         )
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s two bottlenecks."""
         block = self.blocks[k]
         assert isinstance(block, nn.ModuleDict)
-        return Inside(after_attention=block["attention"], after_mlp=block["mlp"])
+        return BlockHooks(after_attention=block["attention"], after_mlp=block["mlp"])
 
     def description(self) -> dict[str, Any]:
         """The bottlenecks' width and their activation."""

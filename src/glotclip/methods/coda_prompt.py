@@ -16,7 +16,7 @@ import torch
 
 from glotclip.methods.lesson import Context
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 
@@ -41,7 +41,7 @@ class CodaPrompt(Pool):
         shapes = {"prompt": (L, M, 2, length, text.width), "key": (L, M, E), "attention": (L, M, E)}
         super().__init__(shapes, tasks)
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The prompts of texts whose features without prompts are these (B, E)."""
         query = features.float()
         prompts, keys, attention = (torch.cat(list(self.of(name)), dim=1) for name in ("prompt", "key", "attention"))

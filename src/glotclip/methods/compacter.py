@@ -16,7 +16,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.adapter import SITES
 from glotclip.methods.lesson import Context
 from glotclip.methods.module import Activation, ModuleIngredient, ModulePart, activation_named
-from glotclip.models.pathway import Inside
+from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 Start = Literal["even", "reference"]
@@ -124,11 +124,11 @@ class Compacter(ModulePart):
             for _ in range(text.layers)
         )
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s two bottlenecks."""
         block = self.blocks[k]
         assert isinstance(block, nn.ModuleDict)
-        return Inside(after_attention=block["attention"], after_mlp=block["mlp"])
+        return BlockHooks(after_attention=block["attention"], after_mlp=block["mlp"])
 
     def description(self) -> dict[str, Any]:
         """Reduction, terms, rank and activation."""

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from glotclip.methods.lesson import Context
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 
@@ -57,7 +57,7 @@ class DualPrompt(Pool):
         self.pull = 1.0
         self._distances: list[torch.Tensor] = []
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The prompts of texts whose features without prompts are these (B, E)."""
         prefixes = {k: (pair[0], pair[1]) for k, pair in zip(self.general_blocks, self.general, strict=True)}
         query = F.normalize(features.float(), dim=-1)
@@ -78,7 +78,7 @@ class DualPrompt(Pool):
             _both({k: (a.expand(size, -1, -1), b.expand(size, -1, -1)) for k, (a, b) in prefixes.items()}, own)
         )
 
-    def own_loss(self) -> torch.Tensor | None:
+    def auxiliary_loss(self) -> torch.Tensor | None:
         """The pull loss: 1 − cos(query, key), mean over texts and blocks."""
         if not self._distances:
             return None

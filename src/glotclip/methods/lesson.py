@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from glotclip.methods.part import ALL, PackState, Part, Route
+from glotclip.methods.part import ALL, ModuleStack, PackState, TextModule
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import Tokenizer
 from glotclip.models.tokens import Tokens
@@ -32,7 +32,7 @@ class Task:
     """
 
     texts: Mapping[str, Sequence[str]]
-    partners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    target_texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rehearsed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     anchored: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
@@ -80,12 +80,12 @@ class Context:
     tokens: Mapping[str, Tokens]  # each language's training captions under it
     generator: torch.Generator  # on the CPU, seeded for this task
     rehearsed: Mapping[str, Tokens] = field(default_factory=dict)  # texts of earlier tasks under the same tokenizer
-    partners: Mapping[str, Tokens] = field(default_factory=dict)  # as the task has them
+    target_texts: Mapping[str, Tokens] = field(default_factory=dict)  # as the task has them
 
     @property
     def seen(self) -> tuple[Tokens, ...]:
         """All texts that pass through the tower while the task is learnt."""
-        return (*self.tokens.values(), *self.rehearsed.values(), *self.partners.values())
+        return (*self.tokens.values(), *self.rehearsed.values(), *self.target_texts.values())
 
 
 @dataclass
@@ -95,9 +95,9 @@ class Contribution:
     ``finish(decay)`` gives the parts to store by scope; ``decay`` is Π(1 − η·weight decay) over the run.
     """
 
-    parts: Mapping[str, Part]  # scope → the part that trains
+    parts: Mapping[str, TextModule]  # scope → the part that trains
     groups: list[ParameterGroup]
-    finish: Callable[[float], Mapping[str, Part]]
+    finish: Callable[[float], Mapping[str, TextModule]]
     facts: Mapping[str, int | float] = field(default_factory=dict)
 
 
@@ -145,12 +145,12 @@ class Lesson:
     task: Task
     tokenizer: Tokenizer
     tokens: Mapping[str, Tokens]
-    routes: Mapping[str, Route]
+    routes: Mapping[str, ModuleStack]
     groups: list[ParameterGroup]
     facts: Mapping[str, int | float]
     finish: Callable[[float], PackState]
-    partners: Mapping[str, Tokens] = field(default_factory=dict)  # of the task, under the tokenizer
-    shared: tuple[Part, ...] = ()  # the parts of scope "all", which later tasks go on with
+    target_texts: Mapping[str, Tokens] = field(default_factory=dict)  # of the task, under the tokenizer
+    shared: tuple[TextModule, ...] = ()  # the parts of scope "all", which later tasks go on with
 
     @property
     def trainable(self) -> int:
@@ -183,19 +183,19 @@ def prepare(
     tokens = {language: tokenizer.encode(texts) for language, texts in task.texts.items()}
     rehearsed = {language: tokenizer.encode(texts) for language, texts in task.rehearsed.items()}
     generator = torch.Generator().manual_seed(_task_seed(seed, task.name))
-    partners = {language: tokenizer.encode(texts) for language, texts in task.partners.items()}
-    context = Context(base, state, task, tokenizer, tokens, generator, rehearsed, partners)
+    target_texts = {language: tokenizer.encode(texts) for language, texts in task.target_texts.items()}
+    context = Context(base, state, task, tokenizer, tokens, generator, rehearsed, target_texts)
     shares = [each.contribute(context) for each in ingredients]
 
-    def scoped(maps: Sequence[Mapping[str, Part]], scope: str) -> tuple[Part, ...]:
+    def scoped(maps: Sequence[Mapping[str, TextModule]], scope: str) -> tuple[TextModule, ...]:
         return tuple(parts[scope] for parts in maps if scope in parts)
 
     trained = [share.parts for share in shares]
     shared = scoped(trained, ALL)
-    routes = {code: Route((*shared, *scoped(trained, code))) for code in task.languages}
+    routes = {code: ModuleStack((*shared, *scoped(trained, code))) for code in task.languages}
     for code in task.rehearsed:
         if code not in routes:
-            routes[code] = Route((*shared, *(state.parts.get(code, ()) if state else ())))
+            routes[code] = ModuleStack((*shared, *(state.parts.get(code, ()) if state else ())))
     known = state.languages if state else (tuple(base.languages) if covers_base else ())
     languages = (*known, *(code for code in task.languages if code not in known))
 
@@ -211,7 +211,7 @@ def prepare(
 
     groups = [group for share in shares for group in share.groups]
     facts = {name: value for share in shares for name, value in share.facts.items()}
-    return Lesson(task, tokenizer, tokens, routes, groups, facts, finish, partners, shared)
+    return Lesson(task, tokenizer, tokens, routes, groups, facts, finish, target_texts, shared)
 
 
 def _task_seed(seed: int, name: str) -> int:

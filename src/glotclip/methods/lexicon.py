@@ -22,14 +22,14 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods import teir
 from glotclip.methods.lesson import Context, Contribution, ParameterGroup, Task
-from glotclip.methods.part import ALL, PackState, Part
+from glotclip.methods.part import ALL, PackState, TextModule
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 
 
-class Lexicon(Part):
+class Lexicon(TextModule):
     """Rows that replace or extend the base's token table.
 
     Args:
@@ -40,7 +40,7 @@ class Lexicon(Part):
     """
 
     kind: ClassVar[str] = "lexicon"
-    looks_up: ClassVar[bool] = True
+    replaces_embedding: ClassVar[bool] = True
     slot: torch.Tensor
     ids: torch.Tensor
 
@@ -192,7 +192,7 @@ class LexiconIngredient:
             decay_scale=factors[trained] if self.teir_decay else undamped,
         )
 
-        def finish(decay: float) -> Mapping[str, Part]:
+        def finish(decay: float) -> Mapping[str, TextModule]:
             # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
             held = torch.cat([trained, torch.arange(known, size)])
             if previous is not None:
@@ -224,7 +224,7 @@ class LexiconIngredient:
         """Whom ids count for: the task once, and each rehearsed language again (CLL-CLIP §5, "With TEIR")."""
         again = {code: tokens for code, tokens in context.rehearsed.items() if code not in context.tokens}
         own = [tokens for code, tokens in context.rehearsed.items() if code in context.tokens]
-        task = _occurring([*context.tokens.values(), *context.partners.values(), *own], special)
+        task = _occurring([*context.tokens.values(), *context.target_texts.values(), *own], special)
         return [task, *(_occurring([tokens], special) for tokens in again.values())]
 
 

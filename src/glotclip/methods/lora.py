@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Context
 from glotclip.methods.module import ModuleIngredient, ModulePart, draw_linear
-from glotclip.models.pathway import Inside
+from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 Target = Literal["q", "k", "v", "out", "up", "down"]
@@ -92,11 +92,11 @@ class Lora(ModulePart):
         assert isinstance(block, nn.ModuleDict)
         return {name: module for name, module in block.items() if isinstance(module, LowRank)}
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s deltas."""
-        return Inside(deltas=self.low_rank(k))
+        return BlockHooks(deltas=self.low_rank(k))
 
-    def folded(self, k: int) -> dict[str, torch.Tensor]:
+    def merged_delta(self, k: int) -> dict[str, torch.Tensor]:
         """The deltas as matrices; those of q, k and v are rows of the one map ``qkv`` (3W, W)."""
         modules = self.low_rank(k)
         dense: dict[str, torch.Tensor] = {

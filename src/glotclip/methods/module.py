@@ -19,13 +19,13 @@ from torch.nn import functional as F
 from glotclip.config import check_names
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.lesson import Context, Contribution, ParameterGroup, Task
-from glotclip.methods.part import ALL, PackState, Part
+from glotclip.methods.part import ALL, PackState, TextModule
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import Tokenizer
 
 
-class ModulePart(Part):
+class ModulePart(TextModule):
     """A part whose weights are its parameters."""
 
     replaces: ClassVar[bool] = False  # true where the weights stand in for the tower's own instead of adding to them
@@ -128,7 +128,7 @@ class ModuleIngredient(ABC):
             if (chosen := [weight for weight in weights if (weight.dim() > 1) is decays])
         ]
 
-        def finish(decay: float) -> Mapping[str, Part]:
+        def finish(decay: float) -> Mapping[str, TextModule]:
             return {scope: part.stored() for scope, part in parts.items()}
 
         facts = {f"{self.kind}_weights": sum(part.size for part in parts.values())}

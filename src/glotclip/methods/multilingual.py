@@ -24,7 +24,7 @@ from glotclip.errors import CheckpointError, PackError
 from glotclip.methods import teir
 from glotclip.methods.lesson import Context, Contribution, Ingredient, ParameterGroup, Task
 from glotclip.methods.module import check_tensors, draw_linear
-from glotclip.methods.part import ALL, PackState, Part
+from glotclip.methods.part import ALL, PackState, TextModule
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
@@ -33,7 +33,7 @@ from glotclip.models.weights import read_folder
 _NAMES = ("embeddings.word_embeddings.weight", "bert.embeddings.word_embeddings.weight")
 
 
-class MultilingualTable(Part):
+class MultilingualTable(TextModule):
     """Rows of a table that is not the tower's, and their way into it.
 
     Args:
@@ -45,7 +45,7 @@ class MultilingualTable(Part):
     """
 
     kind: ClassVar[str] = "multilingual"
-    looks_up: ClassVar[bool] = True
+    replaces_embedding: ClassVar[bool] = True
     ids: torch.Tensor
     slot: torch.Tensor
 
@@ -146,7 +146,7 @@ class MultilingualIngredient:
             ParameterGroup("multilingual_bias", [working.bias], weight_decay=False),
         ]
 
-        def finish(decay: float) -> Mapping[str, Part]:
+        def finish(decay: float) -> Mapping[str, TextModule]:
             full = rows.clone()
             full[trained] = working.rows.detach().cpu()
             held = torch.arange(size)

@@ -29,24 +29,24 @@ from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastiv
 
 TEMPERATURE_RANGE = (0.001, 0.5)  # CLL-CLIP §2.3: clamped in place before every use
 
-Text = Literal["target", "to-english"]
-Partner = Literal["english", "from-english"]
+Text = Literal["caption", "to-english"]
+TargetText = Literal["english", "from-english"]
 
 
 class ObjectiveSettings(Settings):
     """The losses of a lesson, or of one of its stages."""
 
     text: Text = Field(
-        "target",
-        description="which text is learnt, validated and tested: 'target', the caption itself; 'to-english', its "
+        "caption",
+        description="which text is learnt, validated and tested: 'caption', the caption itself; 'to-english', its "
         "machine translation into English (a translation engine is then needed to ask)",
     )
-    partner: Partner = Field(
+    target_text: TargetText = Field(
         "english",
         description="which text it is aligned with: 'english', its English counterpart; 'from-english', the machine "
         "translation of that into the language",
     )
-    side: Literal["frozen", "detached", "trained"] = Field(
+    target_encoder: Literal["frozen", "detached", "trained"] = Field(
         "frozen",
         description="who encodes the partner: 'frozen', the base; 'trained', the tower that learns, both sides with "
         "gradients; 'detached', the same without a gradient on the partner's side",
@@ -54,7 +54,7 @@ class ObjectiveSettings(Settings):
     alignment: Literal["mse", "contrastive", "with-image"] = Field(
         "mse",
         description="how the two are aligned: 'mse' of raw features; 'contrastive' between the texts; 'with-image', "
-        "contrastive between the partner and the picture (side=trained only)",
+        "contrastive between the partner and the picture (target_encoder=trained only)",
     )
     cross_lingual: float = Field(1.0, ge=0, description="weight of the alignment with the partner (γ_cl, λ)")
     cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with pictures (γ_cm)")
@@ -65,8 +65,8 @@ class ObjectiveSettings(Settings):
     def _consistent(self) -> ObjectiveSettings:
         if self.cross_lingual == 0 and self.cross_modal == 0:
             raise ValueError("cross_lingual and cross_modal are both 0: nothing would be learnt")
-        if self.cross_lingual and self.alignment == "with-image" and self.side != "trained":
-            raise ValueError("alignment=with-image moves the partner only, so it needs side=trained")
+        if self.cross_lingual and self.alignment == "with-image" and self.target_encoder != "trained":
+            raise ValueError("alignment=with-image moves the partner only, so it needs target_encoder=trained")
         return self
 
     @property
@@ -75,9 +75,9 @@ class ObjectiveSettings(Settings):
         return self.cross_modal > 0 or (self.cross_lingual > 0 and self.alignment == "with-image")
 
     @property
-    def wants_partner_tokens(self) -> bool:
+    def encodes_targets(self) -> bool:
         """Whether partners are encoded anew in every step."""
-        return self.cross_lingual > 0 and self.side != "frozen"
+        return self.cross_lingual > 0 and self.target_encoder != "frozen"
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Targets:
     one, is what they are held to.
     """
 
-    partner: torch.Tensor
+    target_features: torch.Tensor
     images: torch.Tensor
-    has_partner: torch.Tensor
+    has_target: torch.Tensor
     has_image: torch.Tensor
     groups: torch.Tensor
     replayed: torch.Tensor | None = None
@@ -120,25 +120,25 @@ class Alignment(nn.Module):
             self.temperature.clamp_(*TEMPERATURE_RANGE)
         loss = features.new_zeros(())
         parts: dict[str, torch.Tensor] = {}
-        current = targets.has_partner if targets.replayed is None else targets.has_partner & ~targets.replayed
+        current = targets.has_target if targets.replayed is None else targets.has_target & ~targets.replayed
         if settings.cross_lingual and bool(current.any()):
             parts["cross_lingual"] = self._aligned(features, targets, current)
             loss = loss + settings.cross_lingual * parts["cross_lingual"]
         if settings.cross_modal and bool(targets.has_image.any()):
             parts["cross_modal"] = self._contrast(features, targets.images, targets.groups, targets.has_image)
             loss = loss + settings.cross_modal * parts["cross_modal"]
-        held = None if targets.replayed is None else targets.replayed & targets.has_partner
+        held = None if targets.replayed is None else targets.replayed & targets.has_target
         if held is not None and bool(held.any()):
-            parts["replay"] = cross_lingual_mse(features[held], targets.partner[held])
+            parts["replay"] = cross_lingual_mse(features[held], targets.target_features[held])
             loss = loss + parts["replay"]
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def _aligned(self, features: torch.Tensor, targets: Targets, rows: torch.Tensor) -> torch.Tensor:
         if self.settings.alignment == "mse":
-            return cross_lingual_mse(features[rows], targets.partner[rows])
+            return cross_lingual_mse(features[rows], targets.target_features[rows])
         if self.settings.alignment == "contrastive":
-            return self._contrast(features, targets.partner, targets.groups, rows)
-        return self._contrast(targets.partner, targets.images, targets.groups, rows & targets.has_image)
+            return self._contrast(features, targets.target_features, targets.groups, rows)
+        return self._contrast(targets.target_features, targets.images, targets.groups, rows & targets.has_image)
 
     def _contrast(
         self, one: torch.Tensor, other: torch.Tensor, groups: torch.Tensor, rows: torch.Tensor

@@ -18,28 +18,28 @@ from torch import nn
 
 from glotclip.models.blocks import Block
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Inside, Map, Pathway, Wrapped
+from glotclip.models.pathway import BlockHooks, Map, TextHooks, WrappedHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 
 ALL = "all"
 
 
-class Part(Pathway):
+class TextModule(TextHooks):
     """One kind of added weights. Subclasses override the places in the tower where they act.
 
-    A part that depends on the text overrides :meth:`given` instead, which returns what acts within blocks then; it is
+    A part that depends on the text overrides :meth:`condition_on` instead, which returns what acts within blocks then; it is
     given the texts' features without any such part.
     """
 
     kind: ClassVar[str]
-    looks_up: ClassVar[bool] = False  # true where the part replaces the lookup in the token table
+    replaces_embedding: ClassVar[bool] = False  # true where the part replaces the lookup in the token table
 
-    def own_loss(self) -> torch.Tensor | None:
+    def auxiliary_loss(self) -> torch.Tensor | None:
         """A loss of the part's own on the texts encoded with gradients since it was last asked, or None."""
         return None
 
-    def folded(self, k: int) -> Mapping[str, torch.Tensor]:
+    def merged_delta(self, k: int) -> Mapping[str, torch.Tensor]:
         """What block ``k``'s weights would have to be increased by for the part's deltas to be in them, by name.
 
         A part that defines this acts through its ``deltas`` alone.
@@ -56,7 +56,9 @@ class Part(Pathway):
 
     @classmethod
     @abstractmethod
-    def restore(cls, base: DualEncoder, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> Part:
+    def restore(
+        cls, base: DualEncoder, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]
+    ) -> TextModule:
         """Rebuild the part from what :meth:`tensors` and :meth:`description` gave.
 
         Raises:
@@ -64,37 +66,37 @@ class Part(Pathway):
         """
 
 
-class Route(Pathway):
+class ModuleStack(TextHooks):
     """The way of one language through the tower: several parts acting in order.
 
     Only the places that some part overrides are called. Where two parts put a tensor in the same one's stead, the
     later part's counts.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[TextModule]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self._asking = acting(parts, "given")
-        self._before = Route([part for part in parts if part not in self._asking]) if self._asking else None
-        self._lookup = next((part for part in parts if part.looks_up), None)
-        self._outside = acting(parts, "outside")
-        self._prompt = acting(parts, "prompt")
-        self._inside = acting(parts, "inside")
-        self._after = acting(parts, "after_block")
+        self._asking = overriding(parts, "condition_on")
+        self._before = ModuleStack([part for part in parts if part not in self._asking]) if self._asking else None
+        self._lookup = next((part for part in parts if part.replaces_embedding), None)
+        self._outside = overriding(parts, "parameter_overrides")
+        self._prompt = overriding(parts, "prompt")
+        self._inside = overriding(parts, "block_hooks")
+        self._after = overriding(parts, "after_block")
 
-    def query(self) -> Route | None:
+    def probe(self) -> ModuleStack | None:
         """The way without the parts that depend on the text; None where there are none."""
         return self._before
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The way for texts of these features (B, E) on the way without those parts."""
         if self._before is None:
             return self
-        return Given(self._before, [part.given(features) for part in self._asking])
+        return ConditionedStack(self._before, [part.condition_on(features) for part in self._asking])
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """What stands in for the tower's tensors outside its blocks."""
-        return {name: tensor for part in self._outside for name, tensor in part.outside().items()}
+        return {name: tensor for part in self._outside for name, tensor in part.parameter_overrides().items()}
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Look up (B, T) ids, by the part that owns the lookup where there is one."""
@@ -105,9 +107,9 @@ class Route(Pathway):
         prompts = [vectors for part in self._prompt if (vectors := part.prompt(table)) is not None]
         return torch.cat(prompts) if len(prompts) > 1 else next(iter(prompts), None)
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """What all parts do within block ``k``."""
-        return together([inside for part in self._inside if (inside := part.inside(k)) is not None])
+        return merge_hooks([block_hooks for part in self._inside if (block_hooks := part.block_hooks(k)) is not None])
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
         """Apply every part that acts after block ``k`` to (B, T, W)."""
@@ -118,22 +120,22 @@ class Route(Pathway):
     @property
     def merges(self) -> bool:
         """Whether :meth:`merged` has anything to do."""
-        foldable = any(isinstance(part, Part) and acting([part], "folded") for part in self.parts)
+        foldable = any(isinstance(part, TextModule) and overriding([part], "merged_delta") for part in self.parts)
         return foldable and not self._asking
 
-    def merged(self, text: TextTower) -> Pathway:
+    def merged(self, text: TextTower) -> TextHooks:
         """The same way for serving: deltas that weights can absorb are added into them, once.
 
         Its features are this route's up to rounding. This route is not changed: it is the way back.
         """
         if not self.merges:
             return self
-        folding = [part for part in self.parts if isinstance(part, Part) and acting([part], "folded")]
-        rest = Route([part for part in self.parts if isinstance(part, Part) and part not in folding])
-        return Merged(rest, folding, text)
+        folding = [part for part in self.parts if isinstance(part, TextModule) and overriding([part], "merged_delta")]
+        rest = ModuleStack([part for part in self.parts if isinstance(part, TextModule) and part not in folding])
+        return MergedStack(rest, folding, text)
 
 
-class Given(Wrapped):
+class ConditionedStack(WrappedHooks):
     """A route for certain texts: what depends on them acts within blocks, beside a rest that does not.
 
     Args:
@@ -141,16 +143,16 @@ class Given(Wrapped):
         chosen: what acts within blocks for them.
     """
 
-    def __init__(self, rest: Route, chosen: Sequence[Pathway]) -> None:
+    def __init__(self, rest: ModuleStack, chosen: Sequence[TextHooks]) -> None:
         super().__init__(rest)
         self.chosen = tuple(chosen)
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """What the rest does within block ``k``, and what was chosen."""
-        return together([each for path in (self.inner, *self.chosen) if (each := path.inside(k)) is not None])
+        return merge_hooks([each for path in (self.inner, *self.chosen) if (each := path.block_hooks(k)) is not None])
 
 
-class Merged(Wrapped):
+class MergedStack(WrappedHooks):
     """A route whose foldable parts have become weights (:meth:`Route.merged`).
 
     Args:
@@ -159,35 +161,37 @@ class Merged(Wrapped):
         text: the tower whose weights they are added to.
     """
 
-    def __init__(self, rest: Route, folding: Sequence[Part], text: TextTower) -> None:
+    def __init__(self, rest: ModuleStack, folding: Sequence[TextModule], text: TextTower) -> None:
         super().__init__(rest)
         self._weights: list[dict[str, torch.Tensor]] = []
         # Ordinary tensors even where this is called in inference mode: the tower keeps one cast of each of them.
         with torch.inference_mode(False), torch.no_grad():
             for k, block in enumerate(text.blocks):
                 assert isinstance(block, Block)
-                inside = rest.inside(k)
-                before = {**own_weights(block), **(inside.weights if inside else {})}
+                block_hooks = rest.block_hooks(k)
+                before = {**own_weights(block), **(block_hooks.weights if block_hooks else {})}
                 sums: dict[str, torch.Tensor] = {}
                 for part in folding:
-                    for name, delta in part.folded(k).items():
+                    for name, delta in part.merged_delta(k).items():
                         sums[name] = sums.get(name, before[name]) + delta.to(before[name])
                 self._weights.append({name: tensor.detach() for name, tensor in sums.items()})
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """What the rest does within block ``k``, on the merged weights."""
-        merged = Inside(weights=self._weights[k])
-        inside = self.inner.inside(k)
-        return merged if inside is None else replace(inside, weights={**inside.weights, **merged.weights})
+        merged = BlockHooks(weights=self._weights[k])
+        block_hooks = self.inner.block_hooks(k)
+        return (
+            merged if block_hooks is None else replace(block_hooks, weights={**block_hooks.weights, **merged.weights})
+        )
 
 
-def acting(parts: Sequence[Part], place: str) -> list[Part]:
+def overriding(parts: Sequence[TextModule], place: str) -> list[TextModule]:
     """Those of the parts that do something at a place of the tower, by the method's name."""
-    return [part for part in parts if getattr(type(part), place) is not getattr(Part, place)]
+    return [part for part in parts if getattr(type(part), place) is not getattr(TextModule, place)]
 
 
 def own_weights(block: Block) -> dict[str, torch.Tensor]:
-    """A block's own weights, by the names that :class:`Inside` uses."""
+    """A block's own weights, by the names that :class:`BlockHooks` uses."""
     own: dict[str, torch.Tensor] = {}
     for stem in ("norm1", "qkv", "out", "norm2", "up", "down"):
         module = getattr(block, stem)
@@ -195,20 +199,20 @@ def own_weights(block: Block) -> dict[str, torch.Tensor]:
     return own
 
 
-def together(all_: Sequence[Inside]) -> Inside | None:
+def merge_hooks(all_: Sequence[BlockHooks]) -> BlockHooks | None:
     """Combine what several parts do within one block: the later weights, summed deltas, maps one after another."""
     if len(all_) < 2:
         return next(iter(all_), None)
     deltas: dict[str, list[Map]] = {}
-    for inside in all_:
-        for name, delta in inside.deltas.items():
+    for block_hooks in all_:
+        for name, delta in block_hooks.deltas.items():
             deltas.setdefault(name, []).append(delta)
-    prefixes = [inside.prefix for inside in all_ if inside.prefix is not None]
-    return Inside(
-        weights={name: tensor for inside in all_ for name, tensor in inside.weights.items()},
+    prefixes = [block_hooks.prefix for block_hooks in all_ if block_hooks.prefix is not None]
+    return BlockHooks(
+        weights={name: tensor for block_hooks in all_ for name, tensor in block_hooks.weights.items()},
         deltas={name: _sum(maps) for name, maps in deltas.items()},
-        after_attention=_chain([inside.after_attention for inside in all_ if inside.after_attention]),
-        after_mlp=_chain([inside.after_mlp for inside in all_ if inside.after_mlp]),
+        after_attention=_chain([block_hooks.after_attention for block_hooks in all_ if block_hooks.after_attention]),
+        after_mlp=_chain([block_hooks.after_mlp for block_hooks in all_ if block_hooks.after_mlp]),
         prefix=(_joined([key for key, _ in prefixes]), _joined([value for _, value in prefixes]))
         if prefixes
         else None,
@@ -254,14 +258,14 @@ class PackState:
 
     languages: tuple[str, ...]
     tokenizer: Tokenizer
-    parts: Mapping[str, tuple[Part, ...]]
+    parts: Mapping[str, tuple[TextModule, ...]]
 
-    def route(self, language: str) -> Route:
+    def route(self, language: str) -> ModuleStack:
         """The pathway of one of this pack's languages."""
         if language not in self.languages:
             raise KeyError(language)
-        return Route((*self.parts.get(ALL, ()), *self.parts.get(language, ())))
+        return ModuleStack((*self.parts.get(ALL, ()), *self.parts.get(language, ())))
 
-    def part(self, kind: str, scope: str) -> Part | None:
+    def part(self, kind: str, scope: str) -> TextModule | None:
         """The part of this kind and scope, if the pack has it."""
         return next((part for part in self.parts.get(scope, ()) if part.kind == kind), None)

@@ -15,7 +15,7 @@ import torch
 
 from glotclip.errors import CheckpointError, ConfigError, DataError
 from glotclip.methods.lora import TARGETS, Lora
-from glotclip.methods.part import Part
+from glotclip.methods.part import TextModule
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.weights import read_file
 from glotclip.storage import read_json, write_json, write_tensors, writing_folder
@@ -102,7 +102,7 @@ def read_lora(folder: Path | str, text: TextConfig) -> Lora:
     return part.requires_grad_(False)
 
 
-def write_lora(parts: Sequence[Part], folder: Path | str, layout: LayoutName, *, model: str = "") -> None:
+def write_lora(parts: Sequence[TextModule], folder: Path | str, layout: LayoutName, *, model: str = "") -> None:
     """Write a language's LoRA as a ``peft`` adapter.
 
     Args:

@@ -22,14 +22,14 @@ from torch import nn
 from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Context, Contribution, ParameterGroup
 from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.part import ALL, Part
-from glotclip.models.pathway import Inside, Pathway
+from glotclip.methods.part import ALL, TextModule
+from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig
 
 MOST_TASKS = 10_000  # more in a description are a damaged one's
 
 
-class Chosen(Pathway):
+class Chosen(TextHooks):
     """The prompts of certain texts.
 
     Args:
@@ -40,13 +40,13 @@ class Chosen(Pathway):
         super().__init__()
         self.prefixes = prefixes
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """Block ``k``'s prompt."""
-        return Inside(prefix=self.prefixes[k]) if k in self.prefixes else None
+        return BlockHooks(prefix=self.prefixes[k]) if k in self.prefixes else None
 
 
 class Pool(ModulePart):
-    """A pool in which every task has places of its own; subclasses choose from it in :meth:`given`.
+    """A pool in which every task has places of its own; subclasses choose from it in :meth:`condition_on`.
 
     Args:
         shapes: of a task's tensors, by name.
@@ -115,7 +115,7 @@ class PoolIngredient(ModuleIngredient):
         part.to(context.base.device)
         training = [parameter for parameter in part.parameters() if parameter.requires_grad]
 
-        def finish(decay: float) -> Mapping[str, Part]:
+        def finish(decay: float) -> Mapping[str, TextModule]:
             return {ALL: part.stored()}
 
         facts = {f"{self.kind}_weights": sum(parameter.numel() for parameter in training)}

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError
 from glotclip.methods.lesson import Context
 from glotclip.methods.module import ModuleIngredient, ModulePart, draw_linear
-from glotclip.models.pathway import Inside
+from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 
@@ -39,9 +39,9 @@ class Prefix(ModulePart):
         self.keys = nn.ParameterList(torch.empty(length, text.width) for _ in range(text.layers))
         self.values = nn.ParameterList(torch.empty(length, text.width) for _ in range(text.layers))
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s prefix."""
-        return Inside(prefix=(self.keys[k], self.values[k]))
+        return BlockHooks(prefix=(self.keys[k], self.values[k]))
 
     def description(self) -> dict[str, Any]:
         """Number of vectors."""
@@ -72,10 +72,10 @@ class PrefixNetwork(ModulePart):
         self.out = nn.ParameterList(torch.empty(2 * W, W) for _ in range(text.layers))
         self.out_bias = nn.ParameterList(torch.empty(2 * W) for _ in range(text.layers))
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s prefix, as the network makes it now."""
         key, value = self._made(k)
-        return Inside(prefix=(key, value))
+        return BlockHooks(prefix=(key, value))
 
     def _made(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         inner = torch.tanh(F.linear(self.embedding, self.hidden, self.hidden_bias))

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.lesson import Context, Contribution, Task
 from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.part import ALL, PackState, Part
+from glotclip.methods.part import ALL, PackState, TextModule
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import Tokenizer
@@ -77,7 +77,7 @@ class SoftPromptIngredient(ModuleIngredient):
         return part
 
 
-class HardPrompt(Part):
+class HardPrompt(TextModule):
     """Fixed words before every text. Their rows are the base's own, whatever else a pack has learnt.
 
     Args:

@@ -20,7 +20,7 @@ from glotclip.methods.lesson import Context
 from glotclip.methods.module import ModuleIngredient, ModulePart
 from glotclip.methods.part import own_weights
 from glotclip.models.blocks import Block
-from glotclip.models.pathway import Inside
+from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 NORMS = ("norm1", "norm1_bias", "norm2", "norm2_bias")
@@ -42,9 +42,9 @@ class Norms(ModulePart):
             nn.ParameterDict({name: torch.empty(text.width) for name in NORMS}) for _ in range(text.layers)
         )
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s norms."""
-        return Inside(weights=_held(self.blocks[k]))
+        return BlockHooks(weights=_held(self.blocks[k]))
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class Tower(ModulePart):
         )
         self._names = {name: name.replace(".", "_") for name in _around(shapes)}
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """Positions, final norm and projection."""
         return {name: self.around[held] for name, held in self._names.items()}
 
-    def inside(self, k: int) -> Inside:
+    def block_hooks(self, k: int) -> BlockHooks:
         """All weights of block ``k``."""
-        return Inside(weights=_held(self.blocks[k]))
+        return BlockHooks(weights=_held(self.blocks[k]))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class TowerIngredient(ModuleIngredient):
         _copy_blocks(part.blocks, context.base.text)
         with torch.no_grad():
             theirs = _around(context.base.text)
-            for name, tensor in part.outside().items():
+            for name, tensor in part.parameter_overrides().items():
                 tensor.copy_(theirs[name])
         return part
 
@@ -130,7 +130,7 @@ class Table(ModulePart):
 
     kind: ClassVar[str] = "table"
     replaces: ClassVar[bool] = True
-    looks_up: ClassVar[bool] = True
+    replaces_embedding: ClassVar[bool] = True
 
     def __init__(self, text: TextConfig) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ class Group(NamedTuple):
     length: int
 
 
-def writes_out(device: str, dtype: torch.dtype, length: int, gradient: bool) -> bool:
+def use_manual_attention(device: str, dtype: torch.dtype, length: int, gradient: bool) -> bool:
     """Whether attention is written out as matrix products instead of torch's fused kernel.
 
     The fused kernel's backward on a processor in bf16 takes five times as long as three small products, at every
@@ -66,7 +66,7 @@ def attend(
     """
     taught = qkv.requires_grad or (prefix is not None and prefix[0].requires_grad)
     longest = max((length for _, length in groups), default=0)
-    written = writes_out(qkv.device.type, qkv.dtype, longest, taught and torch.is_grad_enabled())
+    written = use_manual_attention(qkv.device.type, qkv.dtype, longest, taught and torch.is_grad_enabled())
     if prefix is None and written:
         out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal, own)  # type: ignore[no-untyped-call]
         return out

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from glotclip.errors import ConfigError
 from glotclip.models.attention import Group, attend, attend_at
-from glotclip.models.pathway import Inside, Map
+from glotclip.models.pathway import BlockHooks, Map
 
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 Norms = Literal["pre", "post"]
@@ -122,7 +122,7 @@ class Block(nn.Module):
         groups: Sequence[Group],
         causal: bool,
         dtype: torch.dtype,
-        inside: Inside | None = None,
+        block_hooks: BlockHooks | None = None,
         own: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the block on every token.
@@ -138,13 +138,13 @@ class Block(nn.Module):
         Returns:
             The residual stream after the block (S, W).
         """
-        w = self.weights(dtype, NOTHING if inside is None else inside.weights)
-        prefix = None if inside is None else inside.prefix
-        qkv = self._qkv(self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype), w, inside)
+        w = self.weights(dtype, NOTHING if block_hooks is None else block_hooks.weights)
+        prefix = None if block_hooks is None else block_hooks.prefix
+        qkv = self._qkv(self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype), w, block_hooks)
         attended = attend(qkv, groups, self.heads, causal, prefix=prefix, own=own)
         del qkv  # the widest but one; kept while the MLP runs, it costs a processor's allocator a tenth of the time
-        hidden = self._added(hidden, self._out(attended, w, inside), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, inside), self.norm2, w.norm2, w.norm2_bias)
+        hidden = self._added(hidden, self._out(attended, w, block_hooks), self.norm1, w.norm1, w.norm1_bias)
+        return self._added(hidden, self._mlp(hidden, w, dtype, block_hooks), self.norm2, w.norm2, w.norm2_bias)
 
     def pooled(
         self,
@@ -153,7 +153,7 @@ class Block(nn.Module):
         rows: torch.Tensor,
         causal: bool,
         dtype: torch.dtype,
-        inside: Inside | None = None,
+        block_hooks: BlockHooks | None = None,
     ) -> torch.Tensor:
         """Run the block for one token of each sequence; what the others would have become is not computed.
 
@@ -169,53 +169,55 @@ class Block(nn.Module):
         Returns:
             The residual stream of those tokens after the block (B, W).
         """
-        w = self.weights(dtype, NOTHING if inside is None else inside.weights)
+        w = self.weights(dtype, NOTHING if block_hooks is None else block_hooks.weights)
         width = hidden.shape[-1]
         read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
         asking = read.index_select(0, rows)
         query = F.linear(asking, w.qkv[:width], w.qkv_bias[:width])
         keys_values = F.linear(read, w.qkv[width:], w.qkv_bias[width:])
-        if inside is not None:
-            _check_names(inside.deltas, LINEARS, "deltas")
-            query = _add_deltas(query, {"q": asking}, inside.deltas)
-            keys_values = _add_deltas(keys_values, {"k": read, "v": read}, inside.deltas)
-        prefix = None if inside is None else inside.prefix
+        if block_hooks is not None:
+            _check_names(block_hooks.deltas, LINEARS, "deltas")
+            query = _add_deltas(query, {"q": asking}, block_hooks.deltas)
+            keys_values = _add_deltas(keys_values, {"k": read, "v": read}, block_hooks.deltas)
+        prefix = None if block_hooks is None else block_hooks.prefix
         attended = attend_at(query, keys_values, groups, rows if causal else None, self.heads, prefix=prefix)
         hidden = hidden.index_select(0, rows)
-        hidden = self._added(hidden, self._out(attended, w, inside), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, inside), self.norm2, w.norm2, w.norm2_bias)
+        hidden = self._added(hidden, self._out(attended, w, block_hooks), self.norm1, w.norm1, w.norm1_bias)
+        return self._added(hidden, self._mlp(hidden, w, dtype, block_hooks), self.norm2, w.norm2, w.norm2_bias)
 
-    def _qkv(self, read: torch.Tensor, w: Weights, inside: Inside | None) -> torch.Tensor:
+    def _qkv(self, read: torch.Tensor, w: Weights, block_hooks: BlockHooks | None) -> torch.Tensor:
         """Queries, keys and values (S, 3W) of what attention reads (S, W)."""
         qkv = F.linear(read, w.qkv, w.qkv_bias)
-        if inside is None:
+        if block_hooks is None:
             return qkv
-        _check_names(inside.deltas, LINEARS, "deltas")
-        return _add_deltas(qkv, {"q": read, "k": read, "v": read}, inside.deltas)
+        _check_names(block_hooks.deltas, LINEARS, "deltas")
+        return _add_deltas(qkv, {"q": read, "k": read, "v": read}, block_hooks.deltas)
 
-    def _out(self, attended: torch.Tensor, w: Weights, inside: Inside | None) -> torch.Tensor:
+    def _out(self, attended: torch.Tensor, w: Weights, block_hooks: BlockHooks | None) -> torch.Tensor:
         """The attention's contribution to the residual stream."""
         update = F.linear(attended, w.out, w.out_bias)
-        if inside is None:
+        if block_hooks is None:
             return update
-        return _changed(update, attended, inside.deltas.get("out"), inside.after_attention)
+        return _changed(update, attended, block_hooks.deltas.get("out"), block_hooks.after_attention)
 
-    def _mlp(self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype, inside: Inside | None) -> torch.Tensor:
+    def _mlp(
+        self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype, block_hooks: BlockHooks | None
+    ) -> torch.Tensor:
         """The MLP's contribution to the residual stream."""
         read = self._read(hidden, self.norm2, w.norm2, w.norm2_bias, dtype)
         inner = _scaled_linear(read, w.up, w.up_bias, w.scale, w.scale)
-        if inside is not None and "up" in inside.deltas:
-            inner = inner + self.scale * inside.deltas["up"](read).to(inner.dtype)
+        if block_hooks is not None and "up" in block_hooks.deltas:
+            inner = inner + self.scale * block_hooks.deltas["up"](read).to(inner.dtype)
         if self.activation == "quick_gelu":
             inner = F.silu(inner, inplace=not inner.requires_grad)
         else:
             inner = F.gelu(inner, approximate="tanh" if self.activation == "gelu_tanh" else "none")
         update = _scaled_linear(inner, w.down, w.down_bias, 1 / w.scale, 1.0)
-        if inside is None:
+        if block_hooks is None:
             return update
-        delta = inside.deltas.get("down")
+        delta = block_hooks.deltas.get("down")
         true = inner if delta is None or self.scale == 1.0 else inner / self.scale
-        return _changed(update, true, delta, inside.after_mlp)
+        return _changed(update, true, delta, block_hooks.after_mlp)
 
     def _read(
         self, hidden: torch.Tensor, norm: nn.LayerNorm, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype

@@ -17,7 +17,7 @@ from torch import nn
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
 from glotclip.models.device import Precision, precision_dtype
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
@@ -144,7 +144,7 @@ class DualEncoder:
     def encode_tokens(
         self,
         tokens: Tokens,
-        pathway: Pathway | None = None,
+        pathway: TextHooks | None = None,
         batch_tokens: int | None = None,
         precision: Precision = "fp32",
     ) -> torch.Tensor:

@@ -16,7 +16,7 @@ Map = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Inside:
+class BlockHooks:
     """What acts within one block. Everything may be left out.
 
     In low precision the linear maps compute in bf16 or fp16 while weights and residual stream are float32: deltas and
@@ -42,29 +42,29 @@ class Inside:
     prefix: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
-class Pathway(nn.Module):
+class TextHooks(nn.Module):
     """What one language pack adds to the frozen text tower. This class adds nothing: it is the base's own path.
 
-    A subclass overrides the places it needs. The tower calls them in this order: :meth:`outside`, :meth:`prompt` and
-    :meth:`embed` once, then for every block ``k`` (from 0) :meth:`inside` before it and :meth:`after_block` on its
+    A subclass overrides the places it needs. The tower calls them in this order: :meth:`parameter_overrides`, :meth:`prompt` and
+    :meth:`embed` once, then for every block ``k`` (from 0) :meth:`block_hooks` before it and :meth:`after_block` on its
     output. Tokens are packed: ``B`` is 1 and ``T`` the number of tokens of all texts. Where only one position is
     read, the last block computes that alone, so there ``T`` is the number of texts; a tower that reads the mean
     computes all tokens. What acts after a block must therefore act on each position by itself.
     """
 
-    def query(self) -> Pathway | None:
+    def probe(self) -> TextHooks | None:
         """The way whose features decide what this one does, or None where nothing depends on the text.
 
         Where there is one, the tower first encodes every batch on it, without gradients, and then takes the way that
-        :meth:`given` returns. That one is not asked again.
+        :meth:`condition_on` returns. That one is not asked again.
         """
         return None
 
-    def given(self, features: torch.Tensor) -> Pathway:
-        """This way for texts whose raw features on the way of :meth:`query` are these (B, E)."""
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
+        """This way for texts whose raw features on the way of :meth:`probe` are these (B, E)."""
         return self
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """Tensors that stand in for the tower's own outside its blocks, by parameter name and of the same shape.
 
         A pre-norm tower has ``positions``, ``norm.weight``, ``norm.bias``, ``projection.weight`` and maybe
@@ -83,7 +83,7 @@ class Pathway(nn.Module):
         """
         return None
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """What acts within block ``k``."""
         return None
 
@@ -92,28 +92,28 @@ class Pathway(nn.Module):
         return hidden
 
 
-class Wrapped(Pathway):
+class WrappedHooks(TextHooks):
     """Another way, as it is in every place but those that a subclass overrides.
 
     Args:
         inner: the other way.
     """
 
-    def __init__(self, inner: Pathway) -> None:
+    def __init__(self, inner: TextHooks) -> None:
         super().__init__()
         self.inner = inner
 
-    def query(self) -> Pathway | None:
+    def probe(self) -> TextHooks | None:
         """As the inner way has it."""
-        return self.inner.query()
+        return self.inner.probe()
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         """As the inner way has it."""
-        return self.inner.given(features)
+        return self.inner.condition_on(features)
 
-    def outside(self) -> Mapping[str, torch.Tensor]:
+    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """As the inner way has it."""
-        return self.inner.outside()
+        return self.inner.parameter_overrides()
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """As the inner way has it."""
@@ -123,9 +123,9 @@ class Wrapped(Pathway):
         """As the inner way has it."""
         return self.inner.prompt(table)
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """As the inner way has it."""
-        return self.inner.inside(k)
+        return self.inner.block_hooks(k)
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
         """As the inner way has it."""

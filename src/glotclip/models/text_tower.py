@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError
 from glotclip.models.blocks import NOTHING, Activation, Block, Norms, check_shapes
 from glotclip.models.packing import Layout, Prompted, insert, means, pack
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 
 # Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
 # fingerprints of older bases, to which packs are tied, stay what they were.
@@ -119,7 +119,7 @@ class TextTower(nn.Module):
         self,
         ids: torch.Tensor,
         lengths: torch.Tensor,
-        pathway: Pathway | None = None,
+        pathway: TextHooks | None = None,
         *,
         precision: torch.dtype | None = None,
     ) -> torch.Tensor:
@@ -143,11 +143,11 @@ class TextTower(nn.Module):
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
         if not len(ids):
             return self.table.new_zeros(0, self.config.embed_dim)
-        if pathway is not None and (before := pathway.query()) is not None:
+        if pathway is not None and (before := pathway.probe()) is not None:
             with torch.no_grad():
                 query = self(ids, lengths, before, precision=precision)
-            pathway = pathway.given(query)
-        outside = NOTHING if pathway is None else pathway.outside()
+            pathway = pathway.condition_on(query)
+        outside = NOTHING if pathway is None else pathway.parameter_overrides()
         if outside:
             self._check(outside)
         prompt = None if pathway is None else pathway.prompt(self.table)
@@ -173,35 +173,35 @@ class TextTower(nn.Module):
             return features.index_select(0, layout.restore)
 
     def _run(
-        self, hidden: torch.Tensor, layout: Layout, pathway: Pathway | None, precision: torch.dtype
+        self, hidden: torch.Tensor, layout: Layout, pathway: TextHooks | None, precision: torch.dtype
     ) -> torch.Tensor:
         """Run the blocks on the packed tokens (S, W); what is read off one token becomes (B, W) in the last."""
         # A pathway that leaves the blocks' insides alone is not asked about them.
-        acts = pathway is not None and type(pathway).inside is not Pathway.inside
+        acts = pathway is not None and type(pathway).block_hooks is not TextHooks.block_hooks
         causal = self.config.causal
         final = len(self.blocks) - 1 if self.config.pooling != "mean" else len(self.blocks)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, Block)
-            inside = pathway.inside(k) if acts and pathway is not None else None
-            if inside is not None and inside.prefix is not None and inside.prefix[0].dim() == 3:
-                key, value = (each.index_select(0, layout.texts()) for each in inside.prefix)
-                inside = replace(inside, prefix=(key, value))
+            block_hooks = pathway.block_hooks(k) if acts and pathway is not None else None
+            if block_hooks is not None and block_hooks.prefix is not None and block_hooks.prefix[0].dim() == 3:
+                key, value = (each.index_select(0, layout.texts()) for each in block_hooks.prefix)
+                block_hooks = replace(block_hooks, prefix=(key, value))
             if k < final:
-                hidden = block(hidden, layout.groups, causal, precision, inside, layout.own)
+                hidden = block(hidden, layout.groups, causal, precision, block_hooks, layout.own)
             else:
-                hidden = block.pooled(hidden, layout.groups, layout.queries, causal, precision, inside)
+                hidden = block.pooled(hidden, layout.groups, layout.queries, causal, precision, block_hooks)
             if pathway is not None:
                 # What a pathway computes here is linear maps for the most part; the residual stream stays as it is.
                 with torch.autocast(hidden.device.type, precision, enabled=precision != torch.float32):
                     hidden = pathway.after_block(k, hidden[None])[0]
         return hidden
 
-    def _embed(self, tokens: torch.Tensor, pathway: Pathway | None) -> torch.Tensor:
+    def _embed(self, tokens: torch.Tensor, pathway: TextHooks | None) -> torch.Tensor:
         """Look up packed tokens (S,): (S, W)."""
         return F.embedding(tokens, self.table) if pathway is None else pathway.embed(tokens[None], self.table)[0]
 
     def _embed_prompted(
-        self, ids: torch.Tensor, prompt: torch.Tensor, plan: Prompted, layout: Layout, pathway: Pathway | None
+        self, ids: torch.Tensor, prompt: torch.Tensor, plan: Prompted, layout: Layout, pathway: TextHooks | None
     ) -> torch.Tensor:
         """Look up packed tokens, and put the prompt's vectors (P, W) between them: (S, W)."""
         source = plan.source.reshape(-1).index_select(0, layout.source)

@@ -69,7 +69,7 @@ class Tokens:
         if lengths.max(initial=0) > width:
             raise ValueError(f"a text of {lengths.max()} tokens does not fit into {width} columns")
         columns = np.arange(width)
-        inside = columns < lengths[:, None]
+        block_hooks = columns < lengths[:, None]
         ids = np.full((len(rows), width), pad_id, dtype=np.int64)
-        ids[inside] = self.flat[(starts[:, None] + columns)[inside]]
+        ids[block_hooks] = self.flat[(starts[:, None] + columns)[block_hooks]]
         return ids, lengths

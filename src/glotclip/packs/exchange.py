@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
-from glotclip.methods.part import PackState, Part
+from glotclip.methods.part import PackState, TextModule
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import check_new
@@ -38,7 +38,7 @@ def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | No
     if pack is None:
         raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(polyglot.packs)}")
     chosen: LayoutName = "xlm-roberta" if polyglot.base.text.config.pooling == "mean" else "clip-text"
-    parts = [part for part in pack.state.route(code).parts if isinstance(part, Part)]
+    parts = [part for part in pack.state.route(code).parts if isinstance(part, TextModule)]
     write_lora(parts, folder, layout or chosen, model=polyglot.source)
     return folder
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from glotclip.methods.part import Route
-from glotclip.models.pathway import Pathway
+from glotclip.methods.part import ModuleStack
+from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.packs.guess import Guesser
 from glotclip.packs.language_profile import built_in
@@ -33,7 +33,7 @@ class Installed:
     ) -> None:
         self.packs = dict(packs)
         self.by_language = {code: pack for pack in self.packs.values() for code in pack.languages}
-        self.routes: dict[str, Route] = {
+        self.routes: dict[str, ModuleStack] = {
             code: before.routes[code]
             if before is not None and before.by_language.get(code) is pack
             else pack.state.route(code)
@@ -48,7 +48,7 @@ class Installed:
         taught = {code: profile for pack in self.packs.values() for code, profile in pack.profiles.items()}
         return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
 
-    def pathway(self, lang: str, text: TextTower) -> Pathway | None:
+    def pathway(self, lang: str, text: TextTower) -> TextHooks | None:
         """The way of a language for serving, on the tower ``text``; None is the base's own."""
         route = self.routes.get(lang)
         return None if route is None else self._merged.of(lang, route, text)
@@ -64,7 +64,7 @@ class MergedRoutes:
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
 
-    def of(self, lang: str, route: Route, text: TextTower) -> Pathway:
+    def of(self, lang: str, route: ModuleStack, text: TextTower) -> TextHooks:
         """The route of ``lang``, merged."""
         if not route.merges:
             return route
@@ -77,7 +77,7 @@ class MergedRoutes:
                 del self._slots[next(iter(self._slots))]
         return slot.merged(text)  # outside the lock: other languages need not wait
 
-    def only(self, routes: Mapping[str, Route]) -> MergedRoutes:
+    def only(self, routes: Mapping[str, ModuleStack]) -> MergedRoutes:
         """What is merged of these routes, to go on with."""
         kept = MergedRoutes()
         with self._lock:
@@ -91,12 +91,12 @@ class MergedRoutes:
 class _Slot:
     """A route, and what it has been merged to once somebody asked."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: ModuleStack) -> None:
         self.route = route
         self._lock = threading.Lock()
-        self._pathway: Pathway | None = None
+        self._pathway: TextHooks | None = None
 
-    def merged(self, text: TextTower) -> Pathway:
+    def merged(self, text: TextTower) -> TextHooks:
         with self._lock:
             if self._pathway is None:
                 self._pathway = self.route.merged(text)

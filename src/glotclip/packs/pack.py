@@ -26,7 +26,7 @@ from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.lora import Lora
 from glotclip.methods.multilingual import MultilingualTable
-from glotclip.methods.part import PackState, Part
+from glotclip.methods.part import PackState, TextModule
 from glotclip.methods.prefix import Prefix
 from glotclip.methods.prompt import HardPrompt, SoftPrompt
 from glotclip.methods.tuning import Norms, Table, Tower
@@ -51,7 +51,7 @@ from glotclip.textforms import NONE, TextForm, form_named
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
 FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
-PARTS: dict[str, type[Part]] = {
+PARTS: dict[str, type[TextModule]] = {
     part.kind: part
     for part in (
         Lexicon, MultilingualTable, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower,
@@ -306,8 +306,10 @@ def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
     return language_profile.read_profiles(path)
 
 
-def _parts(manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder) -> dict[str, tuple[Part, ...]]:
-    parts: dict[str, tuple[Part, ...]] = {}
+def _parts(
+    manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder
+) -> dict[str, tuple[TextModule, ...]]:
+    parts: dict[str, tuple[TextModule, ...]] = {}
     for entry in manifest.parts:
         kind = PARTS.get(entry.kind)
         if kind is None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from glotclip.data.features import FeatureCache, Features
-from glotclip.data.schema import BadRow, Corpus, Row
+from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import visible
@@ -44,13 +44,13 @@ class Captions:
     """
 
     texts: tuple[str, ...]
-    partner: Features
+    target_features: Features
     images: Features
     groups: npt.NDArray[np.int64]
     facts: dict[str, Any]
-    bad: tuple[BadRow, ...] = ()
-    partners: tuple[str | None, ...] = ()
-    partners_cut: int = 0
+    skipped: tuple[SkippedItem, ...] = ()
+    target_texts: tuple[str | None, ...] = ()
+    targets_cut: int = 0
     written: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -59,8 +59,8 @@ class Captions:
     def identity(self) -> str:
         """Hash of everything that decides what a run learns from these captions."""
         digest = hashlib.sha256("\0".join(self.texts).encode())
-        digest.update("\0".join(partner or "" for partner in self.partners).encode())
-        for features in (self.partner, self.images):
+        digest.update("\0".join(target_features or "" for target_features in self.target_texts).encode())
+        for features in (self.target_features, self.images):
             held = features.rows >= 0
             digest.update(held.tobytes())
             digest.update(np.ascontiguousarray(features.array[features.rows[held]]).tobytes())
@@ -75,10 +75,10 @@ def collect(
     cache: FeatureCache,
     *,
     with_images: bool,
-    partner_features: bool = True,
-    partner_texts: bool = False,
+    with_target_features: bool = True,
+    with_target_texts: bool = False,
     form: Form = str,
-    partner_form: Form = str,
+    target_form: Form = str,
     progress: Progress | None = None,
 ) -> Captions:
     """Gather the training captions of a language; features come from the cache or are computed into it.
@@ -100,15 +100,17 @@ def collect(
         DataError: if the language has no captions that the objective could use.
     """
     written, unseen = _seen(corpus.select(lang=language, split="train").rows, corpus.name)
-    rows = [_formed(row, form, partner_form) for row in written]
+    rows = [_formed(row, form, target_form) for row in written]
     say = progress or (lambda what, done, total: None)
-    frozen = _partners(rows if partner_features else [], len(rows), base, cache, partial(say, "English captions"))
-    texts = [_counterpart(row) if partner_texts else None for row in rows]
+    frozen = _partners(rows if with_target_features else [], len(rows), base, cache, partial(say, "English captions"))
+    texts = [_counterpart(row) if with_target_texts else None for row in rows]
     images = _images(replace(corpus, rows=tuple(rows) if with_images else ()), len(rows), base, cache, say)
     aligned = (frozen.rows >= 0) | np.array([text is not None for text in texts], dtype=bool)
     useful = np.flatnonzero(aligned | (images.rows >= 0))
     if not len(useful):
-        needed = ["a text to align with"] * (partner_features or partner_texts) + ["a readable picture"] * with_images
+        needed = ["a text to align with"] * (with_target_features or with_target_texts) + [
+            "a readable picture"
+        ] * with_images
         raise DataError(
             f"{corpus.name} has no training captions in {language!r} with {' or '.join(needed)}",
             hint=f"languages with captions: {', '.join(corpus.languages) or 'none'}; check columns and split",
@@ -116,28 +118,28 @@ def collect(
     kept = [rows[place] for place in useful]
     return Captions(
         texts=tuple(row.text for row in kept),
-        partner=replace(frozen, rows=frozen.rows[useful]),
+        target_features=replace(frozen, rows=frozen.rows[useful]),
         images=replace(images, rows=images.rows[useful]),
         groups=np.array([group_of(row) for row in kept], dtype=np.int64),
         facts={"name": corpus.name, "licence": corpus.licence, "captions": len(kept)},
-        bad=(*unseen, *images.bad),
-        partners=tuple(texts[place] for place in useful) if partner_texts else (),
-        partners_cut=_cut([_counterpart(row) for row in kept], base) if partner_features else 0,
+        skipped=(*unseen, *images.skipped),
+        target_texts=tuple(texts[place] for place in useful) if with_target_texts else (),
+        targets_cut=_cut([_counterpart(row) for row in kept], base) if with_target_features else 0,
         written=tuple(written[place].text for place in useful),
     )
 
 
-def _seen(rows: Sequence[Row], source: str) -> tuple[list[Row], tuple[BadRow, ...]]:
+def _seen(rows: Sequence[Row], source: str) -> tuple[list[Row], tuple[SkippedItem, ...]]:
     """The rows whose caption shows anything, and a line on each of the others."""
     unseen = [row for row in rows if not visible(row.text)]
     said = (f"nothing of the {row.lang} caption {row.text!r} is seen" for row in unseen)
-    return [row for row in rows if visible(row.text)], tuple(BadRow(source, None, reason) for reason in said)
+    return [row for row in rows if visible(row.text)], tuple(SkippedItem(source, None, reason) for reason in said)
 
 
-def _formed(row: Row, form: Form, partner_form: Form) -> Row:
+def _formed(row: Row, form: Form, target_form: Form) -> Row:
     """Bring a row's texts to their forms."""
-    own = partner_form if row.lang == PIVOT else form
-    english = partner_form(row.english) if row.english is not None and visible(row.english) else None
+    own = target_form if row.lang == PIVOT else form
+    english = target_form(row.english) if row.english is not None and visible(row.english) else None
     return replace(row, text=own(row.text), english=english)
 
 
@@ -188,7 +190,7 @@ def _images(corpus: Corpus, total: int, base: DualEncoder, cache: FeatureCache, 
 
 def _interleave(pictures: Features, videos: Features, of_video: npt.NDArray[np.bool_]) -> Features:
     """Join the features of pictures and of videos, whose inputs alternate as ``of_video`` says."""
-    bad = (*pictures.bad, *videos.bad, *videos.odd)
+    bad = (*pictures.skipped, *videos.skipped, *videos.warnings)
     rows = np.empty(len(of_video), dtype=np.int64)
     if of_video.all():
         return Features(videos.array, videos.rows, bad)
@@ -204,4 +206,4 @@ def _spread(found: Features, present: Sequence[bool], total: int, width: int) ->
     rows = np.full(total, -1, dtype=np.int64)
     rows[np.flatnonzero(present)] = found.rows
     array = found.array if len(found.array) else np.zeros((0, width), np.float32)
-    return Features(array, rows, found.bad)
+    return Features(array, rows, found.skipped)

@@ -32,7 +32,7 @@ class Curriculum:
     train: TrainSettings
     tasks: tuple[tuple[str, ...], ...]
     precision: Precision = "fp32"
-    further: bool = False  # languages that are installed go on learning; the others start as ever
+    continue_learning: bool = False  # languages that are installed go on learning; the others start as ever
 
     def __post_init__(self) -> None:
         strategy_for(self.train).check(self.stages())  # a recipe's mistakes are told before anything is done
@@ -100,10 +100,10 @@ class Curriculum:
         """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
         strategy = strategy or Strategy(self.train)
         texts = {code: captions[code].texts for code in task}
-        partners = {
-            code: [text or "" for text in captions[code].partners] for code in task if captions[code].partners
+        target_texts = {
+            code: [text or "" for text in captions[code].target_texts] for code in task if captions[code].target_texts
         }
-        lesson = Task(texts, partners, strategy.rehearsed(), strategy.anchored())
+        lesson = Task(texts, target_texts, strategy.rehearsed(), strategy.anchored())
         ingredients = self.method.ingredients(self.method_settings)
         covers = self.shared and self.method_settings.covers_base
         return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from glotclip.methods.part import together
-from glotclip.models.pathway import Inside, Pathway, Wrapped
+from glotclip.methods.part import merge_hooks
+from glotclip.models.pathway import BlockHooks, TextHooks, WrappedHooks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def noise_of(share: float, *facts: int) -> Noise | None:
     return Noise(share, int(np.random.SeedSequence(facts).generate_state(1)[0])) if share else None
 
 
-class Dropping(Wrapped):
+class Dropping(WrappedHooks):
     """A way on which a share of what attention and MLP give is dropped, and the rest made larger to match.
 
     Args:
@@ -44,23 +44,23 @@ class Dropping(Wrapped):
         share: 0 to 1.
     """
 
-    def __init__(self, inner: Pathway, share: float) -> None:
+    def __init__(self, inner: TextHooks, share: float) -> None:
         super().__init__(inner)
         self.share = share
 
-    def given(self, features: torch.Tensor) -> Pathway:
+    def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The same of the way that these texts (B, E) take."""
-        return Dropping(self.inner.given(features), self.share)
+        return Dropping(self.inner.condition_on(features), self.share)
 
-    def inside(self, k: int) -> Inside | None:
+    def block_hooks(self, k: int) -> BlockHooks | None:
         """What the way itself does within block ``k``, then dropout."""
         drop = partial(F.dropout, p=self.share)
-        inner = self.inner.inside(k)
-        dropped = Inside(after_attention=drop, after_mlp=drop)
-        return dropped if inner is None else together([inner, dropped])
+        inner = self.inner.block_hooks(k)
+        dropped = BlockHooks(after_attention=drop, after_mlp=drop)
+        return dropped if inner is None else merge_hooks([inner, dropped])
 
 
-def noisy(way: Pathway, noise: Noise | None) -> Pathway:
+def noisy(way: TextHooks, noise: Noise | None) -> TextHooks:
     """The way with dropout, or the way itself where nothing is dropped."""
     return way if noise is None else Dropping(way, noise.share)
 

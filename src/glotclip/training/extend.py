@@ -89,7 +89,7 @@ class Extension:
             "tasks": [list(task) for task in curriculum.tasks],
             "settings": curriculum.settings(),
             "precision": curriculum.precision,
-            "further": curriculum.further,
+            "further": curriculum.continue_learning,
             "processes": self.world.size,
             "threads": torch.get_num_threads(),  # sums are split by threads, which changes their last bits
             "captions": {code: self.captions[code].identity() for code in curriculum.languages},
@@ -185,10 +185,10 @@ class Extension:
         there = [pack.manifest for pack in self.start.packs.values()]
         installed = {code for manifest in (*here, *there) for code in manifest.learnt}
         for code in self.curriculum.languages:
-            if code in installed and not self.curriculum.further:
+            if code in installed and not self.curriculum.continue_learning:
                 raise LanguageError(
                     f"{code!r} is already installed in {self.folder.path if record else 'the model to extend'}",
-                    hint=f"let it go on learning (--further), or remove it first (`glotclip pack remove DIR {code}`)",
+                    hint=f"let it go on learning (--continue), or remove it first (`glotclip pack remove DIR {code}`)",
                 )
             if code in self.start.base.languages and not self.curriculum.shared:
                 raise LanguageError(
@@ -212,7 +212,7 @@ class Extension:
             return {}
         scores = self.hooks.evaluate(self.start, self.start.languages)
         if self.gate is not None:
-            touched = self.curriculum.shared or self.curriculum.further
+            touched = self.curriculum.shared or self.curriculum.continue_learning
             self.gate.begin(self.start.languages, scores, touched=touched)
         return {"start": scores}
 
@@ -233,7 +233,7 @@ class Extension:
         assert record.run is not None
         base, curriculum, name = self.start.base, self.curriculum, "+".join(task)
         pack_name = curriculum.pack_name(task)
-        before = self._open_pack(record, pack_name) if curriculum.shared or curriculum.further else None
+        before = self._open_pack(record, pack_name) if curriculum.shared or curriculum.continue_learning else None
         memory = self.folder.path / record.run.memory if record.run.memory else None
         strategy = strategy_for(curriculum.train, memory)
         lesson = curriculum.prepare(base, before.state if before else None, task, self.captions, strategy)
@@ -276,13 +276,13 @@ class Extension:
             return
         limit, name = self.start.base.tokenizer.context_length, ", ".join(task)
         own = [lesson.tokens[code] for code in task]
-        partners = [lesson.partners[code] for code in task if code in lesson.partners]
+        target_texts = [lesson.target_texts[code] for code in task if code in lesson.target_texts]
         total = sum(len(tokens) for tokens in own)
         for what, cut in (
             (f"captions in {name}", sum(len(tokens.truncated) for tokens in own)),
             (
                 f"texts that captions in {name} are aligned with",
-                sum(self.captions[code].partners_cut for code in task) + sum(len(p.truncated) for p in partners),
+                sum(self.captions[code].targets_cut for code in task) + sum(len(p.truncated) for p in target_texts),
             ),
         ):
             if cut:

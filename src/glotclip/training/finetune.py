@@ -20,14 +20,14 @@ from pydantic import Field
 from torch import nn
 
 from glotclip.data.sampling import EpochSampler
-from glotclip.data.schema import BadRow, Corpus, Row
+from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError, ImageError, TruncationWarning
 from glotclip.methods.lesson import ParameterGroup
 from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.objective import Targets
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.training.captions import group_of
 from glotclip.training.dropout import drawn, noise_of, noisy
 from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
@@ -65,7 +65,7 @@ class TowersLearner(Learner):
         """Text features (B, E)."""
         (piece,) = batch.pieces
         with drawn(batch.noise, self.base.device):
-            way = None if batch.noise is None else noisy(Pathway(), batch.noise)
+            way = None if batch.noise is None else noisy(TextHooks(), batch.noise)
             return Encoded(self.base.text(piece.ids, piece.lengths, way, precision=self.dtype))
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -89,7 +89,7 @@ class Pairs:
             warnings.warn(TruncationWarning(cut, len(rows), limit, what="captions"), stacklevel=3)
         self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
         self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
-        self.bad: dict[Path, BadRow] = {}
+        self.skipped: dict[Path, SkippedItem] = {}
 
     def __call__(self, step: int) -> list[Batch]:
         """The batch of a step."""
@@ -116,12 +116,12 @@ class Pairs:
         for place in (*range(index, len(self.rows)), *range(index)):
             path = self.rows[place].image
             assert path is not None
-            if path in self.bad:
+            if path in self.skipped:
                 continue
             try:
                 return place, self.base.preprocess.load(path)
             except ImageError as error:
-                self.bad[path] = BadRow(str(path), None, error.message)
+                self.skipped[path] = SkippedItem(str(path), None, error.message)
         raise DataError("not one picture can be read", hint="check the pictures' folder")
 
 
@@ -134,7 +134,7 @@ def finetune(
     name: str | None = None,
     checkpoint: Path | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
-) -> tuple[DualEncoder, FitResult, tuple[BadRow, ...]]:
+) -> tuple[DualEncoder, FitResult, tuple[SkippedItem, ...]]:
     """Fine-tune a copy of a base on a corpus's training pairs.
 
     Args:
@@ -181,4 +181,4 @@ def finetune(
     )
     encoder.text.requires_grad_(False)
     cast(nn.Module, encoder.vision).requires_grad_(False)
-    return encoder, result, tuple(source.bad.values())
+    return encoder, result, tuple(source.skipped.values())

@@ -17,10 +17,10 @@ from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
 from glotclip.methods.lesson import Lesson, ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
-from glotclip.methods.part import Part, Route, acting
+from glotclip.methods.part import ModuleStack, TextModule, overriding
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import Pathway
+from glotclip.models.pathway import TextHooks
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
 from glotclip.training.dropout import Noise, drawn, noise_of, noisy
@@ -64,11 +64,11 @@ class LessonSource:
         device: torch.device,
         world: World,
         stage: int = 0,
-        partners: bool = False,
+        target_texts: bool = False,
     ) -> None:
         self.settings, self.device, self.pad_id = settings, device, lesson.tokenizer.pad_id
         self.world, self.stage = world, stage
-        self.pools = [_Pool(codes, lesson, captions, partners) for codes in _pools(lesson, settings.balance)]
+        self.pools = [_Pool(codes, lesson, captions, target_texts) for codes in _pools(lesson, settings.balance)]
         self.samplers = [
             EpochSampler(
                 len(pool), settings.batch_size, settings.seed + _STRIDE * stage, rank=world.rank, world=world.size
@@ -120,7 +120,7 @@ def _pools(lesson: Lesson, balance: float | None) -> list[list[str]]:
     return list(pools.values())
 
 
-def way(route: Route) -> tuple[int, ...]:
+def way(route: ModuleStack) -> tuple[int, ...]:
     """What tells routes apart: equal for languages that take the same way through the tower."""
     return tuple(id(part) for part in route.parts)
 
@@ -129,19 +129,19 @@ class _Pool:
     """The captions of one or several languages that share a route."""
 
     def __init__(
-        self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions], partners: bool
+        self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions], target_texts: bool
     ) -> None:
         self.language = codes[0]
         self.samples = [(code, text) for code in codes for text in captions[code].texts]
         self.tokens = _joined([lesson.tokens[code] for code in codes])
-        self.partner = _Targets([captions[code].partner for code in codes])
+        self.target_features = _Targets([captions[code].target_features for code in codes])
         self.images = _Targets([captions[code].images for code in codes])
         self.groups = np.concatenate([captions[code].groups for code in codes])
-        self.partners: Tokens | None = None
-        if partners:
-            texts = [partner for code in codes for partner in captions[code].partners]
-            self.has_partner = np.array([text is not None for text in texts], dtype=bool)
-            self.partners = _joined([lesson.partners[code] for code in codes])
+        self.target_texts: Tokens | None = None
+        if target_texts:
+            texts = [target_features for code in codes for target_features in captions[code].target_texts]
+            self.has_target = np.array([text is not None for text in texts], dtype=bool)
+            self.target_texts = _joined([lesson.target_texts[code] for code in codes])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -150,14 +150,14 @@ class _Pool:
         self, indices: npt.NDArray[np.int64], pad_id: int, device: torch.device, noise: Noise | None
     ) -> CaptionBatch:
         texts = _padded(self.tokens, indices, pad_id, device)
-        partner, has_partner = self.partner.take(indices)
+        target_features, has_target = self.target_features.take(indices)
         images, has_image = self.images.take(indices)
         with_partner = None
-        if self.partners is not None:
-            with_partner = _padded(self.partners, indices, pad_id, device)
-            has_partner = torch.from_numpy(self.has_partner[indices])
+        if self.target_texts is not None:
+            with_partner = _padded(self.target_texts, indices, pad_id, device)
+            has_target = torch.from_numpy(self.has_target[indices])
         groups = torch.from_numpy(self.groups[indices])
-        targets = Targets(*(part.to(device) for part in (partner, images, has_partner, has_image, groups)))
+        targets = Targets(*(part.to(device) for part in (target_features, images, has_target, has_image, groups)))
         samples = tuple(self.samples[index] for index in indices)
         return CaptionBatch((Piece(*texts, self.language, with_partner),), targets, samples, noise=noise)
 
@@ -207,8 +207,8 @@ class LessonLearner(Learner):
         self.base, self.lesson, self.dtype = base, lesson, DTYPES[precision]
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
-        parts = [part for route in lesson.routes.values() for part in route.parts if isinstance(part, Part)]
-        self._own = acting(list(dict.fromkeys(parts)), "own_loss")
+        parts = [part for route in lesson.routes.values() for part in route.parts if isinstance(part, TextModule)]
+        self._own = overriding(list(dict.fromkeys(parts)), "own_loss")
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""
@@ -220,27 +220,27 @@ class LessonLearner(Learner):
             return self._encoded(batch)
 
     def _encoded(self, batch: Batch) -> Encoded:
-        features, partners = [], []
+        features, target_features = [], []
         start = 0
         for piece in batch.pieces:
             route = noisy(self.lesson.routes[piece.language], batch.noise)
             rows = slice(start, start + len(piece.ids))
             start = rows.stop
-            if piece.partner is None:
+            if piece.target is None:
                 features.append(self._features(piece.ids, piece.lengths, route))
-                partners.append(batch.targets.partner[rows])
-            elif self.settings.side == "trained":
-                both = self._features(*_stacked((piece.ids, piece.lengths), piece.partner, self._pad_id), route)
+                target_features.append(batch.targets.target_features[rows])
+            elif self.settings.target_encoder == "trained":
+                both = self._features(*_stacked((piece.ids, piece.lengths), piece.target, self._pad_id), route)
                 features.append(both[: len(piece.ids)])
-                partners.append(both[len(piece.ids) :])
+                target_features.append(both[len(piece.ids) :])
             else:
                 features.append(self._features(piece.ids, piece.lengths, route))
                 with torch.no_grad():
-                    partners.append(self._features(*piece.partner, route))
-        encoded = any(piece.partner is not None for piece in batch.pieces)
-        return Encoded(_one(features), _one(partners) if encoded else None)
+                    target_features.append(self._features(*piece.target, route))
+        encoded = any(piece.target is not None for piece in batch.pieces)
+        return Encoded(_one(features), _one(target_features) if encoded else None)
 
-    def _features(self, ids: torch.Tensor, lengths: torch.Tensor, route: Pathway) -> torch.Tensor:
+    def _features(self, ids: torch.Tensor, lengths: torch.Tensor, route: TextHooks) -> torch.Tensor:
         text = self.base.text
         if not text.trims:  # the tower attends to padding, so every text gets all of it
             ids = F.pad(ids, (0, text.config.context_length - ids.shape[1]), value=self._pad_id)
@@ -255,7 +255,7 @@ class LessonLearner(Learner):
         """The alignment loss of the global batch, and the parts' own losses on this process's share of it."""
         loss, parts = self.alignment(features, targets)
         for part in self._own:
-            if (own := part.own_loss()) is not None:
+            if (own := part.auxiliary_loss()) is not None:
                 loss = loss + own
                 parts[part.kind] = own.detach()
         return loss, parts

@@ -35,12 +35,12 @@ GROWTH_INTERVAL = 2000  # fp16: steps without overflow before the loss scale dou
 
 @dataclass(frozen=True)
 class Piece:
-    """Texts of one language: token ids (B, T), lengths (B,), and where they are encoded as well, their partners'."""
+    """Texts of one language: token ids (B, T), lengths (B,), and where they are encoded as well, their targets'."""
 
     ids: torch.Tensor
     lengths: torch.Tensor
     language: str
-    partner: tuple[torch.Tensor, torch.Tensor] | None = None
+    target: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Batch:
 
 
 class Encoded(NamedTuple):
-    """Raw features (B, E) of a batch's rows, with gradients; ``partner`` where the learner encodes those too."""
+    """Raw features (B, E) of a batch's rows, with gradients; ``target`` where the learner encodes those too."""
 
     features: torch.Tensor
-    partner: torch.Tensor | None = None
+    target: torch.Tensor | None = None
 
 
 class Learner(ABC):
@@ -274,8 +274,8 @@ def _step(
         encoded = learner.encode(batch)
         features = gather(encoded.features.float(), world)
         targets = _gather_targets(batch.targets, world)
-        if encoded.partner is not None:
-            targets = replace(targets, partner=gather(encoded.partner.float(), world))
+        if encoded.target is not None:
+            targets = replace(targets, target_features=gather(encoded.target.float(), world))
         loss, parts = learner.objective(features, targets)
         seen.append(encoded.features.detach())
         (loss * (progress.scale / len(batches))).backward()  # type: ignore[no-untyped-call]

@@ -140,7 +140,7 @@ class Teacher:
     ) -> LessonSource:
         return LessonSource(
             lesson, captions, stage.train, steps,
-            device=self.base.device, world=self.world, stage=number, partners=stage.objective.wants_partner_tokens,
+            device=self.base.device, world=self.world, stage=number, target_texts=stage.objective.encodes_targets,
         )  # fmt: skip
 
     def _once_more(

@@ -18,7 +18,7 @@ from glotclip import ownership
 from glotclip.data import readers
 from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing, marker_of
-from glotclip.data.schema import BadRow, Row, check_share
+from glotclip.data.schema import Row, SkippedItem, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
 from glotclip.storage import to_json
@@ -42,7 +42,7 @@ class TranslatedFile:
         unchanged: how many translations equal their originals, those among them.
         empty_lines: lines of a text without a caption; they stay empty, and become no rows.
         first: the first few originals with their translations.
-        bad: rows of a table that cannot be used.
+        skipped: rows of a table that cannot be used.
         notes: what else there is to know of the captions.
     """
 
@@ -52,7 +52,7 @@ class TranslatedFile:
     unchanged: int
     empty_lines: int = 0
     first: Sequence[tuple[str, str]] = ()
-    bad: Sequence[BadRow] = field(default=())
+    skipped: Sequence[SkippedItem] = field(default=())
     notes: Sequence[str] = ()
 
 
@@ -115,7 +115,7 @@ def translate_file(
         unchanged=sum(before == after for before, after in pairs),
         empty_lines=len(rows) - len(full),
         first=pairs[:3],
-        bad=bad,
+        skipped=bad,
         notes=notes,
     )
 
@@ -143,7 +143,7 @@ def check_file(
 
 def _rows(
     path: Path, lang: str, encoding: str | None, max_skipped: float
-) -> tuple[list[Row], Sequence[BadRow], Sequence[str]]:
+) -> tuple[list[Row], Sequence[SkippedItem], Sequence[str]]:
     """Read the captions of one language: those of a table, or the lines of a text, of which some may be empty.
 
     A line that marks a missing value is empty.
@@ -162,7 +162,7 @@ def _rows(
         raise LanguageError(
             f"{path} has no captions in {lang!r}", hint=f"it has: {', '.join(corpus.languages)}; choose with --from"
         )
-    return rows, corpus.bad, served.notes
+    return rows, corpus.skipped, served.notes
 
 
 def _kind(path: Path) -> str:

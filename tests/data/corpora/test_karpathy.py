@@ -52,7 +52,7 @@ def test_pictures_of_coco(desk: Desk) -> None:
     found = images["COCO_val2014_000000000002.jpg"]
     assert found is not None
     assert found.is_file()
-    assert len(corpus.bad) == 11  # the captions of the two that are missing from the folder there is
+    assert len(corpus.skipped) == 11  # the captions of the two that are missing from the folder there is
     flat = COCO.read(folder, images=folder / "../MSCOCO/val2014")
     assert {row.group for row in flat.rows} == {"COCO_val2014_000000000002.jpg"}
 
@@ -67,7 +67,7 @@ def test_flickr30k(desk: Desk) -> None:
     corpus = FLICKR30K.read(desk.root)
     assert len(corpus) == 10
     assert {row.image for row in corpus.rows} == set((desk.root / "flickr30k-images").iterdir())
-    assert [bad.reason for bad in corpus.bad] == ["picture 2 lacks a filename, a known split or sentences"]
+    assert [bad.reason for bad in corpus.skipped] == ["picture 2 lacks a filename, a known split or sentences"]
 
 
 def test_a_file_of_another_shape(desk: Desk) -> None:

@@ -33,7 +33,7 @@ def test_a_bad_text_is_listed_with_its_line(desk: Desk) -> None:
     desk.lines("train.en.gz", ["a dog", " ", "a\x00cat"])
     read = corpora.recognise(desk.root)
     assert read is not None
-    assert [(bad.line, bad.reason) for bad in read(desk.root).bad] == [
+    assert [(bad.line, bad.reason) for bad in read(desk.root).skipped] == [
         (2, "the text is empty"),
         (3, "the text holds the character U+0000"),
     ]

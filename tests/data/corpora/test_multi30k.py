@@ -39,7 +39,7 @@ def test_lines_become_rows(desk: Desk) -> None:
         ("a cow", "en", None, "test", "test-0"),
     }
     assert all(row.image is None for row in corpus.rows)
-    assert [(Path(bad.where).name, bad.reason) for bad in corpus.bad] == [
+    assert [(Path(bad.where).name, bad.reason) for bad in corpus.skipped] == [
         ("test_2016_flickr.de", "the file is not there")
     ]
 
@@ -63,7 +63,7 @@ def test_pictures_are_taken_where_they_are(desk: Desk, tmp_path: Path) -> None:
         (pictures / name).write_bytes(b"x")
     corpus = MULTI30K.read(folder, images=pictures)
     assert {row.image for row in corpus.rows if row.group != "test-0"} == {pictures / "1.jpg", pictures / "3.jpg"}
-    assert {bad.line for bad in corpus.bad if "2.jpg does not exist" in bad.reason} == {2}
+    assert {bad.line for bad in corpus.skipped if "2.jpg does not exist" in bad.reason} == {2}
     assert MULTI30K.counts(folder).get("pictures") is None
     desk.bytes("flickr30k-images/1.jpg")  # found by itself
     assert {row.image for row in MULTI30K.read(folder, ["de"]).rows} == {folder / "flickr30k-images" / "1.jpg"}
@@ -88,7 +88,7 @@ def test_machine_translations_beside_the_captions(desk: Desk) -> None:
         ("ein Hund", "one dog", "ein Hündchen", "1.jpg"),
         ("eine Katze", "one cat", "ein Kater", "2.jpg"),
     }
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     assert set(corpus.provenance) == {"from_english", "to_english"}
 
 
@@ -99,7 +99,7 @@ def test_machine_translations_that_cannot_be_right_are_left_out(desk: Desk) -> N
     desk.lines("from_english/train.de", desk.captions("de")[:-1])
     desk.lines("from_english/train.fr", desk.captions("fr"))
     corpus = MULTI30K.read(desk.root)
-    reasons = sorted(f"{Path(bad.where).parent.name}/{Path(bad.where).name}: {bad.reason}" for bad in corpus.bad)
+    reasons = sorted(f"{Path(bad.where).parent.name}/{Path(bad.where).name}: {bad.reason}" for bad in corpus.skipped)
     assert reasons == [
         "from_english/train.de: it has 7 lines for 8 captions, so it is left out",
         "to_english/train.de.gz: it is the same file as for fr, so it is left out",

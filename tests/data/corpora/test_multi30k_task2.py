@@ -23,7 +23,7 @@ def test_five_independent_captions_a_picture(desk: Desk) -> None:
         f"de {number} one" for number in "12345"
     ]
     assert all(row.english is None for row in corpus.rows)  # they are no translations of one another
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     counts = MULTI30K_TASK2.counts(desk.root)
     assert (counts["train captions de"], counts["train images de"]) == (10, 2)
 
@@ -35,7 +35,7 @@ def test_a_missing_file_is_listed_and_a_short_one_is_an_error(desk: Desk) -> Non
     assert layout is MULTI30K_TASK2
     corpus = layout.read(desk.root)
     assert len(corpus) == 8
-    assert [bad.reason for bad in corpus.bad] == ["caption 4 of split train in en is not there"]
+    assert [bad.reason for bad in corpus.skipped] == ["caption 4 of split train in en is not there"]
     desk.lines("train.images.txt", ["1.jpg"])
     with pytest.raises(DataError, match="has 2 lines, but there are 1 pictures"):
         layout.read(desk.root)

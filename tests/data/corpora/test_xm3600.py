@@ -24,7 +24,7 @@ def test_the_owners_file(desk: Desk) -> None:
         ("quz 0a 1", "0a", "test"),
         ("quz 0a 2", "0a", "test"),
     ]
-    assert [bad.reason for bad in corpus.bad] == ["the picture 0b.jpg does not exist"] * 2
+    assert [bad.reason for bad in corpus.skipped] == ["the picture 0b.jpg does not exist"] * 2
     counts = XM_3600.counts(desk.root)
     assert (counts["test images de"], counts["captions"], counts["missing pictures"]) == (2, 8, 1)
 
@@ -38,7 +38,7 @@ def test_cll_clips_annotations(desk: Desk) -> None:
     corpus = XM_3600.read(desk.root, ["de"])
     assert [row.text for row in corpus.rows] == ["eins", "zwei"]
     assert all(row.english is None and row.image is not None for row in corpus.rows)
-    assert [bad.reason for bad in corpus.bad] == ["the picture lacks its key or de captions"]
+    assert [bad.reason for bad in corpus.skipped] == ["the picture lacks its key or de captions"]
 
 
 def test_another_captions_file_is_not_taken_for_it(desk: Desk) -> None:

@@ -31,7 +31,7 @@ def test_the_three_parts_are_one_corpus(desk: Desk) -> None:
     folder = _owners(desk)
     assert XTD.languages(folder) == ["en", "de", "it", "ja", "ko"]
     corpus = XTD.read(folder)
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
     assert {row.split for row in corpus.rows} == {"test"}
     assert [row.group for row in corpus.select("jp").rows] == NAMES
     assert [row.english for row in corpus.select("de").rows] == desk.captions("en")
@@ -51,7 +51,7 @@ def test_pictures_lie_in_cocos_folders(desk: Desk) -> None:
         None,
         folder / "val2014" / NAMES[2],
     ]
-    assert corpus.bad == ()
+    assert corpus.skipped == ()
 
 
 def test_korean_that_is_italian_is_left_out(desk: Desk) -> None:
@@ -63,7 +63,7 @@ def test_korean_that_is_italian_is_left_out(desk: Desk) -> None:
     assert [row.from_english for row in corpus.select("it").rows] == desk.captions("it")
     assert [row.from_english for row in corpus.select("ja").rows] == desk.captions("ja")
     assert all(row.from_english is None for row in corpus.select("ko").rows)
-    assert [(Path(bad.where).name, bad.reason) for bad in corpus.bad] == [
+    assert [(Path(bad.where).name, bad.reason) for bad in corpus.skipped] == [
         ("ko.txt", "it is the same file as for it, so it is left out")
     ]
 
@@ -72,7 +72,9 @@ def test_without_picture_names_captions_still_stay_together(desk: Desk) -> None:
     folder = _owners(desk)
     (folder / "XTD10/test_image_names.txt").unlink()
     corpus = XTD.read(folder, ["en", "de"])
-    assert {bad.reason for bad in corpus.bad} == {"test_image_names.txt is not there, so captions have no pictures"}
+    assert {bad.reason for bad in corpus.skipped} == {
+        "test_image_names.txt is not there, so captions have no pictures"
+    }
     assert all(len(rows) == 2 for rows in corpus.groups.values())
     desk.lines("XTD10/test_1kcaptions_it.txt", desk.captions("it")[1:])
     with pytest.raises(DataError, match="7 lines, but there are 8 English captions"):

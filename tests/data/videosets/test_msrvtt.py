@@ -61,12 +61,15 @@ def test_clip4clips_pack(tmp_path: Path, film: Film) -> None:
     assert [row.text for row in train][:3] == ["caption 0 of 0", "caption 1 of 0", "caption 0 of 1"]
     assert [row.video is None for row in train] == [False] * 4 + [True] * 2  # video2's captions stay as text
     assert {row.group for row in corpus.rows} == {f"video{number}" for number in (0, 1, 2, 7, 8, 9)}
-    assert sorted(bad.reason for bad in corpus.bad) == ["the video video2 is missing", "the video video8 is missing"]
+    assert sorted(bad.reason for bad in corpus.skipped) == [
+        "the video video2 is missing",
+        "the video video8 is missing",
+    ]
     benchmark = dataset.benchmark(["en"])
     assert [path.name for path in benchmark.images] == ["video7.mp4", "video9.mp4"]
     assert [(each.text, each.image) for each in benchmark.captions["en"]] == [("a woman, talking", 0), ("a car", 1)]
     assert "2 of 3 videos of the split are there" in benchmark.protocol and "1K-A" in benchmark.protocol
-    assert [bad.reason for bad in benchmark.bad] == ["the video video8 is missing"]
+    assert [bad.reason for bad in benchmark.skipped] == ["the video video8 is missing"]
     assert benchmark.sampling == corpus.sampling == Sampling(12, "fps", 1.0)
     assert "1 frame a second, at most 12" in benchmark.protocol
     with pytest.raises(LanguageError, match="no captions in de"):
@@ -76,7 +79,7 @@ def test_clip4clips_pack(tmp_path: Path, film: Film) -> None:
 def test_the_shorter_list_of_training_videos(tmp_path: Path) -> None:
     found = msrvtt.read(lists(tmp_path / "msrvtt"), train="7k")
     assert {row.group for row in found.corpus.rows if row.split == "train"} == {"video1", "video2"}
-    assert [bad.reason for bad in found.corpus.bad] == ["none of 5 videos is there; captions stay as text"]
+    assert [bad.reason for bad in found.corpus.skipped] == ["none of 5 videos is there; captions stay as text"]
     assert found.pool("test") == "0 of 3 videos"
     assert found.held_out(["en"], "test") is None
 
@@ -92,7 +95,7 @@ def test_nine_languages(tmp_path: Path, film: Film) -> None:
     assert rows["video0", "de"].text == "de 0 0" and rows["video0", "de"].english == "en 0 0"
     assert rows["video7", "sw"].text == "sw 7 0" and rows["video7", "sw"].english == "a woman, talking"
     assert sum(row.group == "video7" for row in found.corpus.rows) == 3  # one caption a language tests
-    assert found.corpus.bad[0].reason == "its captions do not say their languages"
+    assert found.corpus.skipped[0].reason == "its captions do not say their languages"
     benchmark = found.held_out(["sw", "en"], "test")
     assert benchmark is not None
     assert benchmark.languages == ["en", "sw"] and len(benchmark.images) == 3

@@ -46,7 +46,7 @@ def test_both_languages_and_the_pool(tmp_path: Path, film: Film) -> None:
     assert [path.name for path in benchmark.images] == [f"{NAMES[2]}.webm"]
     assert len(benchmark.captions["zh"]) == 10
     assert "1 of 2 videos" in benchmark.protocol and "split validation" in benchmark.protocol
-    assert len(benchmark.bad) == 1 and NAMES[1] in benchmark.bad[0].reason
+    assert len(benchmark.skipped) == 1 and NAMES[1] in benchmark.skipped[0].reason
 
 
 def test_a_division_of_ones_own_overrules(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def distance(school: School) -> Callable[[PackState, str], float]:
 
         captions = school.captions[code]
         features = school.base.encode_tokens(state.tokenizer.encode(captions.texts), state.route(code)).numpy()
-        rows = captions.partner.rows
+        rows = captions.target_features.rows
         held = rows >= 0
-        return float(np.square(features[held] - captions.partner.array[rows[held]]).mean())
+        return float(np.square(features[held] - captions.target_features.array[rows[held]]).mean())
 
     return measure

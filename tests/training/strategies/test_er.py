@@ -22,10 +22,12 @@ def test_samples_are_held_to_the_frozen_english_features(school: School, course:
     assert isinstance(made.strategy, ExperienceReplay)
     for sample in made.strategy.memory.samples:
         row = captions.texts.index(sample.text)
-        place, picture = captions.partner.rows[row], captions.images.rows[row]
+        place, picture = captions.target_features.rows[row], captions.images.rows[row]
         assert (sample.held is None) == (place < 0)
         assert (sample.image is None) == (picture < 0)
-        assert sample.held is None or torch.equal(sample.held, torch.from_numpy(captions.partner.array[place]))
+        assert sample.held is None or torch.equal(
+            sample.held, torch.from_numpy(captions.target_features.array[place])
+        )
         assert sample.image is None or torch.equal(sample.image, torch.from_numpy(captions.images.array[picture]))
         assert sample.group == captions.groups[row]
 

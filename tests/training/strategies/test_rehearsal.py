@@ -55,9 +55,9 @@ def test_each_loss_sees_its_rows_computed_by_hand(
         lesson = learner.lesson
         alone = school.base.encode_tokens(lesson.tokenizer.encode([text]), lesson.routes[language])
         torch.testing.assert_close(features[row], alone[0], atol=1e-5, rtol=1e-4)
-    current = batch.targets.has_partner.clone()
+    current = batch.targets.has_target.clone()
     current[n:] = False
-    cross_lingual = cross_lingual_mse(features[current], batch.targets.partner[current])
+    cross_lingual = cross_lingual_mse(features[current], batch.targets.target_features[current])
     pictured = batch.targets.has_image
     assert pictured[:n].any() and pictured[n:].any()
     cross_modal = multi_positive_contrastive(
@@ -93,7 +93,7 @@ def test_micro_batches_share_the_samples(school: School, course: Callable[..., C
     _, source, _ = mixed(school, made, "fr", accumulate=3, memory_batch=5)
     batches = source(0)
     replayed = [batch.targets.replayed for batch in batches]
-    assert [len(batch.targets.partner) for batch in batches] == [3 + 2, 3 + 2, 2 + 2]
+    assert [len(batch.targets.target_features) for batch in batches] == [3 + 2, 3 + 2, 2 + 2]
     assert [int(each.sum()) for each in replayed if each is not None] == [2, 2, 2]
 
 
@@ -172,9 +172,16 @@ def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
     from glotclip.training.teaching import Teacher
 
     english = school.captions["en"].texts
-    captions = {code: replace(school.captions[code], partners=english) for code in ("de", "fr")}
+    captions = {code: replace(school.captions[code], target_texts=english) for code in ("de", "fr")}
     curriculum = school.curriculum(
-        ("de",), ("fr",), isolation="shared", vocabulary=0, side="trained", strategy="der", memory_batch=5, steps=4
+        ("de",),
+        ("fr",),
+        isolation="shared",
+        vocabulary=0,
+        target_encoder="trained",
+        strategy="der",
+        memory_batch=5,
+        steps=4,
     )
     strategy, state = strategy_for(curriculum.train), None
     lines: list[dict[str, Any]] = []
@@ -185,15 +192,15 @@ def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
     assert [("replay" in line) for line in lines] == [False] * 4 + [True] * 4
     assert isinstance(strategy, Rehearsal)
     source = LessonSource(
-        lesson, captions, curriculum.train, 1, device=school.base.device, world=World(), partners=True
+        lesson, captions, curriculum.train, 1, device=school.base.device, world=World(), target_texts=True
     )
     learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
     (batch,) = strategy.guard(lesson, source, learner, 0)[0](0)
-    assert [piece.partner is None for piece in batch.pieces] == [False, True]
+    assert [piece.target is None for piece in batch.pieces] == [False, True]
     encoded = learner.encode(batch)
-    assert encoded.partner is not None
+    assert encoded.target is not None
     held = [strategy.memory.samples[slot].held for slot in strategy.memory.draw(5)]
-    assert torch.equal(encoded.partner[8:], torch.stack([each for each in held if each is not None]))
+    assert torch.equal(encoded.target[8:], torch.stack([each for each in held if each is not None]))
 
 
 def test_a_sample_without_feature_or_picture_takes_part_where_it_can(
@@ -204,7 +211,7 @@ def test_a_sample_without_feature_or_picture_takes_part_where_it_can(
     rehearsal.memory.samples = [replace_held(sample) for sample in rehearsal.memory.samples]
     (batch,) = source(0)
     assert batch.targets.replayed is not None
-    assert not (batch.targets.replayed & batch.targets.has_partner).any()
+    assert not (batch.targets.replayed & batch.targets.has_target).any()
     features = learner.encode(batch).features
     loss, parts = Alignment(ObjectiveSettings())(features, batch.targets)
     assert "replay" not in parts

@@ -25,7 +25,7 @@ class Companions(NamedTuple):
     """The machine texts of one language and split: lines by kind, and what had to be left out."""
 
     lines: Mapping[str, Sequence[str]]
-    bad: tuple[Located, ...]
+    skipped: tuple[Located, ...]
 
     def of(self, index: int, row: Row) -> Row:
         """Give the row of line ``index`` (from 0) its machine texts."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from glotclip import image_formats
 from glotclip.data.encodings import read_text
-from glotclip.data.schema import BadRow, Corpus, Row, check_row
+from glotclip.data.schema import Corpus, Row, SkippedItem, check_row
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise_all
 from glotclip.storage import read_json
@@ -76,19 +76,19 @@ class Layout(ABC):
         wanted = self._wanted(folder, langs)
         pictures = self.pictures(folder, images)
         rows: list[Row] = []
-        bad: list[BadRow] = []
+        bad: list[SkippedItem] = []
         missing: set[Path] = set()
         for lang in wanted:
             for where, line, found in self.captions(folder, lang):
                 if isinstance(found, str):
-                    bad.append(BadRow(where, line, found))
+                    bad.append(SkippedItem(where, line, found))
                     continue
                 try:
                     # The picture is looked up once in a listing: asking the disk for each caption is slow.
                     row = check_row(replace(found, image=None))
                     image, there = pictures.find(found.image)
                 except DataError as error:
-                    bad.append(BadRow(where, line, error.message))
+                    bad.append(SkippedItem(where, line, error.message))
                     continue
                 if there:
                     rows.append(row if image is None else replace(row, image=image))
@@ -96,9 +96,11 @@ class Layout(ABC):
                     rows.append(row)
                     missing.add(Path(found.image or ""))
                 else:
-                    bad.append(BadRow(where, line, f"the picture {found.image} does not exist"))
+                    bad.append(SkippedItem(where, line, f"the picture {found.image} does not exist"))
         if missing:
-            bad.append(BadRow(str(folder), None, f"{len(missing)} pictures are missing; their captions stay as text"))
+            bad.append(
+                SkippedItem(str(folder), None, f"{len(missing)} pictures are missing; their captions stay as text")
+            )
         return Corpus(
             self.name, tuple(rows), tuple(bad), licence=self.licence, provenance=self.provenance(folder, wanted)
         )

@@ -60,7 +60,7 @@ class Multi30K(Layout):
                 len(texts),
                 partial(_file_of, split),
             )
-            yield from beside.bad
+            yield from beside.skipped
             for index, text in enumerate(texts):
                 name = names[index] if names else None
                 row = Row(

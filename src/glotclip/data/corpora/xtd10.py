@@ -44,7 +44,7 @@ class XTD10(Layout):
         english = lines_of(files["en"]) if "en" in files and lang not in ("en", _INDEPENDENT) else None
         check_aligned(files[lang], texts, names, english)
         beside = companions.load(companions.folders((folder,)), lang, list(files), len(texts), _machine_file)
-        yield from beside.bad
+        yield from beside.skipped
         for index, text in enumerate(texts):
             name = names[index] if names else None
             row = Row(

@@ -19,7 +19,7 @@ from typing import Any
 from glotclip.data.encodings import read_text, split_lines
 from glotclip.data.holdout import divide
 from glotclip.data.markers import is_missing
-from glotclip.data.schema import BadRow, known_split
+from glotclip.data.schema import SkippedItem, known_split
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
 from glotclip.errors import DataError
 
@@ -51,34 +51,34 @@ def read(path: Path, videos: Path | None = None, *, hold_out: float = 0.0) -> Vi
         DataError: if the file is absent, is not UTF-8, or no line of it can be used.
     """
     root = videos or path.parent
-    bad: list[BadRow] = []
+    bad: list[SkippedItem] = []
     clips = list(_clips(path, bad))
     divided = any(clip.split for clip in clips)
     clips = [replace(clip, split=clip.split or "train") for clip in clips]
     if not clips:
         first = f"; line {bad[0].line}: {bad[0].reason}" if bad else ""
         raise DataError(f"{path} holds no captioned videos{first}", hint=_SHAPE)
-    found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, bad=bad)
+    found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, skipped=bad)
     if hold_out and not divided:
         division = divide(found.corpus.rows, hold_out, root)
         split_of = {row.group: row.split for row in division.rows if row.group is not None}
         clips = [replace(clip, split=split_of.get(clip.name, "train")) for clip in clips]
-        found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, bad=bad)
+        found = assemble(path.name, clips, Films([root], anywhere=False), folder=root, skipped=bad)
         corpus = replace(found.corpus, notes=(division.note,), divided=False)
         found = replace(found, corpus=corpus)
     return found
 
 
-def _clips(path: Path, bad: list[BadRow]) -> Iterator[Clip]:
+def _clips(path: Path, bad: list[SkippedItem]) -> Iterator[Clip]:
     for line, content in enumerate(split_lines(read_text(path)), start=1):
         if not content.strip():
             continue
         try:
             yield _clip(json.loads(content), path, line)
         except (ValueError, RecursionError) as error:
-            bad.append(BadRow(str(path), line, f"the line is not valid JSON ({error})"))
+            bad.append(SkippedItem(str(path), line, f"the line is not valid JSON ({error})"))
         except DataError as error:
-            bad.append(BadRow(str(path), line, error.message))
+            bad.append(SkippedItem(str(path), line, error.message))
 
 
 def _clip(entry: Any, path: Path, line: int) -> Clip:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from glotclip.data.encodings import read_text
-from glotclip.data.schema import BadRow, known_language
+from glotclip.data.schema import SkippedItem, known_language
 from glotclip.data.video import Sampling
 from glotclip.data.videosets.videoset import Clip, Films, Text, VideoSet, assemble
 from glotclip.errors import DataError, LanguageError
@@ -67,7 +67,7 @@ def read(folder: Path, videos: Path | None = None, *, train: str = "9k") -> Vide
         about = f"MSR-VTT 1K-A. {about}"
     where = videos or folder
     return assemble(
-        NAME, clips, Films([where]), folder=where, licence=LICENCE, about=about, bad=unlabelled, sampling=SAMPLING
+        NAME, clips, Films([where]), folder=where, licence=LICENCE, about=about, skipped=unlabelled, sampling=SAMPLING
     )
 
 
@@ -112,8 +112,8 @@ class _Splits:
 _Captions = dict[str, dict[str, list[str]]]
 
 
-def _captions(place: Path, splits: _Splits) -> tuple[_Captions, list[BadRow]]:
-    bad: list[BadRow] = []
+def _captions(place: Path, splits: _Splits) -> tuple[_Captions, list[SkippedItem]]:
+    bad: list[SkippedItem] = []
     tested: _Captions = {}
     for lang, path in _files(place, "multilingual_test", bad):
         for name, captions in _by_video(path).items():
@@ -149,19 +149,19 @@ def _place(folder: Path) -> Path | None:
     )
 
 
-def _files(place: Path, kind: str, bad: list[BadRow]) -> Iterator[tuple[str, Path]]:
+def _files(place: Path, kind: str, bad: list[SkippedItem]) -> Iterator[tuple[str, Path]]:
     """Yield language and file of the nine-language lists, English first."""
     folder, start = place / kind, _NINE[kind]
     found: list[tuple[str, Path]] = []
     for path in sorted(folder.glob(f"{start}*.json")) if folder.is_dir() else []:
         code = path.stem.removeprefix(start)
         if code == _ALL:  # also the code of a language of Kerala, which is not meant
-            bad.append(BadRow(str(path), None, "its captions do not say their languages"))
+            bad.append(SkippedItem(str(path), None, "its captions do not say their languages"))
             continue
         try:
             found.append((known_language(code), path))
         except LanguageError as error:
-            bad.append(BadRow(str(path), None, error.message))
+            bad.append(SkippedItem(str(path), None, error.message))
     yield from sorted(found, key=lambda item: item[0] != "en")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from glotclip.data import video
 from glotclip.data.benchmark import Benchmark, from_corpus
 from glotclip.data.listing import list_folder
-from glotclip.data.schema import BadRow, Corpus, Row, check_row
+from glotclip.data.schema import Corpus, Row, SkippedItem, check_row
 from glotclip.errors import DataError
 
 
@@ -55,7 +55,7 @@ class VideoSet:
     """A set as read.
 
     Attributes:
-        corpus: its captions; those of a missing video are text alone. ``bad`` lists missing videos, once each.
+        corpus: its captions; those of a missing video are text alone. ``skipped`` lists missing videos, once each.
         listed: how many videos the lists name, by split.
         missing: those of them that have no file, by split.
         about: one sentence on what the captions are, for the protocol.
@@ -63,7 +63,7 @@ class VideoSet:
 
     corpus: Corpus
     listed: Mapping[str, int] = field(default_factory=dict)
-    missing: Mapping[str, tuple[BadRow, ...]] = field(default_factory=dict)
+    missing: Mapping[str, tuple[SkippedItem, ...]] = field(default_factory=dict)
     about: str = ""
 
     def pool(self, split: str) -> str:
@@ -80,7 +80,7 @@ class VideoSet:
         rows = tuple(row for row in self.corpus.select(split=split).rows if row.video is not None)
         if not any(row.lang in langs for row in rows):
             return None
-        corpus = replace(self.corpus, rows=rows, bad=self.missing.get(split, ()))
+        corpus = replace(self.corpus, rows=rows, skipped=self.missing.get(split, ()))
         found = from_corpus(corpus, split, sampling=sampling)
         captions = {lang: texts for lang, texts in found.captions.items() if lang in langs}
         many = ", ".join(f"{lang} {len(texts):,}" for lang, texts in captions.items())
@@ -130,7 +130,7 @@ def assemble(
     folder: Path,
     licence: str = "unknown",
     about: str = "",
-    bad: Iterable[BadRow] = (),
+    skipped: Iterable[SkippedItem] = (),
     sampling: video.Sampling | None = None,
 ) -> VideoSet:
     """Check captions, find files, and count what is listed and what is there.
@@ -144,20 +144,20 @@ def assemble(
         folder: what to name where no video is there at all.
         licence: terms of use.
         about: one sentence on the captions.
-        bad: what could not be used so far.
+        skipped: what could not be used so far.
         sampling: which frames stand for a video, where the set has a usual way.
     """
     rows: list[Row] = []
-    wrong = list(bad)
+    wrong = list(skipped)
     files: dict[str, Path | None] = {}
     split_of: dict[str, str] = {}
-    missing: dict[str, list[BadRow]] = {}
+    missing: dict[str, list[SkippedItem]] = {}
     for clip in clips:
         if clip.name not in files:
             files[clip.name] = films.find(clip)
             split_of[clip.name] = clip.split
             if files[clip.name] is None:
-                lost = BadRow(str(clip.where), clip.line, f"the video {clip.name} is missing")
+                lost = SkippedItem(str(clip.where), clip.line, f"the video {clip.name} is missing")
                 missing.setdefault(clip.split, []).append(lost)
         split, path = split_of[clip.name], files[clip.name]
         for text in clip.texts:
@@ -166,9 +166,9 @@ def assemble(
                 # The file is known to be there: asking the disk for each caption is slow.
                 rows.append(replace(check_row(row), video=path))
             except DataError as error:
-                wrong.append(BadRow(str(clip.where), clip.line, f"{clip.name}: {error.message}"))
+                wrong.append(SkippedItem(str(clip.where), clip.line, f"{clip.name}: {error.message}"))
     if files and not any(files.values()):
-        wrong.append(BadRow(str(folder), None, f"none of {len(files)} videos is there; captions stay as text"))
+        wrong.append(SkippedItem(str(folder), None, f"none of {len(files)} videos is there; captions stay as text"))
     else:
         wrong += [lost for of_split in missing.values() for lost in of_split]
     return VideoSet(

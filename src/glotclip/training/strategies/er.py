@@ -23,12 +23,12 @@ class ExperienceReplay(Rehearsal):
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Ask for frozen partners: a partner that the learner encodes moves with it."""
-        if any(stage.objective.wants_partner_tokens for stage in stages):
+        if any(stage.objective.encodes_targets for stage in stages):
             raise ConfigError(
                 "strategy=er holds captions to frozen features, but here the partner is encoded anew in every step",
-                hint="use strategy=der, which keeps the student's own features, or side=frozen",
+                hint="use strategy=der, which keeps the student's own features, or target_encoder=frozen",
             )
 
     def held(self, features: torch.Tensor, targets: Targets, row: int) -> torch.Tensor | None:
         """The partner's frozen feature (E,), where the caption has a partner."""
-        return targets.partner[row] if targets.has_partner[row] else None
+        return targets.target_features[row] if targets.has_target[row] else None

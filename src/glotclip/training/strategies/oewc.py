@@ -177,6 +177,6 @@ def lasting(lesson: Lesson) -> Iterator[tuple[str, nn.Parameter, torch.Tensor | 
 def _loss(learner: LessonLearner, batch: Batch) -> torch.Tensor:
     encoded = learner.encode(batch)
     targets = batch.targets
-    if encoded.partner is not None:
-        targets = replace(targets, partner=encoded.partner.float())
+    if encoded.target is not None:
+        targets = replace(targets, target_features=encoded.target.float())
     return learner.objective(encoded.features.float(), targets)[0]

@@ -193,13 +193,13 @@ class _Mixed:
         """Put the samples behind the current rows, those of one route in one piece."""
         (current,) = batch.pieces
         ways: dict[tuple[int, ...], list[Sample]] = {}
-        if current.partner is None:  # those of the current route go with the current rows in one pass
+        if current.target is None:  # those of the current route go with the current rows in one pass
             ways[way(self.lesson.routes[current.language])] = []
         for sample in samples:
             ways.setdefault(way(self.lesson.routes[sample.language]), []).append(sample)
-        pieces = [] if current.partner is None else [current]
+        pieces = [] if current.target is None else [current]
         for number, each in enumerate(ways.values()):
-            joins = number == 0 and current.partner is None
+            joins = number == 0 and current.target is None
             if not each:
                 pieces.append(current)
                 continue
@@ -216,21 +216,21 @@ class _Mixed:
 
 def _joined(targets: Targets, samples: Sequence[Sample]) -> Targets:
     """The current rows' targets, followed by those of samples."""
-    device = targets.partner.device
+    device = targets.target_features.device
 
     def stacked(like: torch.Tensor, rows: list[torch.Tensor | None]) -> tuple[torch.Tensor, torch.Tensor]:
         nothing = torch.zeros(like.shape[1])
         features = torch.stack([nothing if row is None else row for row in rows]).to(device, like.dtype)
         return torch.cat([like, features]), torch.tensor([row is not None for row in rows], device=device)
 
-    partner, has_partner = stacked(targets.partner, [sample.held for sample in samples])
+    target_features, has_target = stacked(targets.target_features, [sample.held for sample in samples])
     images, has_image = stacked(targets.images, [sample.image for sample in samples])
     groups = torch.tensor([sample.group for sample in samples], device=device)
     return Targets(
-        partner,
+        target_features,
         images,
-        torch.cat([targets.has_partner, has_partner]),
+        torch.cat([targets.has_target, has_target]),
         torch.cat([targets.has_image, has_image]),
         torch.cat([targets.groups, groups]),
-        torch.arange(len(partner), device=device) >= len(targets.partner),
+        torch.arange(len(target_features), device=device) >= len(targets.target_features),
     )
