@@ -71,14 +71,14 @@ def test_texts_of_a_batch_are_encoded_each_as_if_alone(
     assert state is not None
     route = state.route("de")
     texts = ["rot", "ein grünes Quadrat neben einem Kreis", "Kreis", "blau und rot", "noir", "carré"]
-    merge_hooks = tower.encode_tokens(tower.tokenizer.encode(texts), route)
-    for text, row in zip(texts, merge_hooks, strict=True):
+    together = tower.encode_tokens(tower.tokenizer.encode(texts), route)
+    for text, row in zip(texts, together, strict=True):
         alone = tower.encode_tokens(tower.tokenizer.encode([text]), route)[0]
         torch.testing.assert_close(row, alone, atol=2e-5, rtol=1e-3)
     plain = tower.encode_tokens(tower.tokenizer.encode(texts))
-    assert (merge_hooks - plain).abs().max() > 1e-3
+    assert (together - plain).abs().max() > 1e-3
     low = tower.encode_tokens(tower.tokenizer.encode(texts), route, precision="bf16")
-    torch.testing.assert_close(low, merge_hooks, atol=0.15, rtol=0.15)
+    torch.testing.assert_close(low, together, atol=0.15, rtol=0.15)
 
 
 def test_the_query_is_the_models_own_embedding_without_prompts(

@@ -47,11 +47,11 @@ def test_padding_and_neighbours_change_nothing(lengths: list[int], seed: int) ->
 def check_neighbours(tower: TextTower, lengths: list[int], seed: int) -> None:
     ids, sizes = batch(lengths, 12, seed)
     with torch.no_grad():
-        merge_hooks = tower(ids, sizes)
+        together = tower(ids, sizes)
         trimmed = tower(ids[:, : max(lengths)], sizes)
         alone = torch.cat([tower(ids[i : i + 1, :n], sizes[i : i + 1]) for i, n in enumerate(lengths)])
-    torch.testing.assert_close(merge_hooks, trimmed, atol=0, rtol=0)
-    torch.testing.assert_close(merge_hooks, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(together, trimmed, atol=0, rtol=0)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 def test_pooling_is_at_the_length_not_at_the_highest_id() -> None:
