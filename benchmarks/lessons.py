@@ -29,7 +29,7 @@ from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table, markdown
 from glotclip.methods.lora import Lora
-from glotclip.methods.part import ModuleStack
+from glotclip.methods.stack import ModuleStack
 from glotclip.models.bpe import END, START, byte_characters, learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.preprocess import Preprocess

@@ -19,7 +19,7 @@ hypothesis_settings.register_profile("glotclip", deadline=None)
 hypothesis_settings.load_profile("glotclip")
 
 if TYPE_CHECKING:
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.training.captions import Captions
     from glotclip.training.curriculum import Curriculum
@@ -84,7 +84,7 @@ class School:
         self, state: PackState | None, *task: str, fitting: Mapping[str, Any] | None = None, **settings: Any
     ) -> Taught:
         """Teach one task on top of ``state`` with the loop that everybody uses."""
-        from glotclip.training.lesson_source import LessonLearner, LessonSource
+        from glotclip.training.lesson_source import TaskDataLoader, TaskModule
         from glotclip.training.loop import fit
         from glotclip.training.parallel import World
 
@@ -92,8 +92,8 @@ class School:
         lesson = curriculum.prepare(self.base, state, task, self.captions)
         steps = curriculum.train.total_steps(curriculum.examples(task, self.captions))
         captions = {code: self.captions[code] for code in task}
-        source = LessonSource(lesson, captions, curriculum.train, steps, device=self.base.device, world=World())
-        learner = LessonLearner(self.base, lesson, curriculum.method_settings, curriculum.precision)
+        source = TaskDataLoader(lesson, captions, curriculum.train, steps, device=self.base.device, world=World())
+        learner = TaskModule(self.base, lesson, curriculum.method_settings, curriculum.precision)
         result = fit(learner, source, steps, curriculum.train, precision=curriculum.precision, **(fitting or {}))
         return Taught(lesson.finish(result.decay), result)
 

@@ -14,7 +14,7 @@ from glotclip import api
 from glotclip.methods.acquirer import Acquirer
 from glotclip.models.text_tower import TextConfig
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.lesson_source import LessonSource
+from glotclip.training.lesson_source import TaskDataLoader
 from glotclip.training.parallel import World
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_languages_are_drawn_as_balance_says(school: School, balance: float, sha
     long = {**school.captions, "de": _repeated(school.captions["de"], 3)}
     curriculum = school.curriculum(("de", "fr"), isolation="shared", balance=balance, steps=4000, batch_size=4)
     lesson = curriculum.prepare(school.base, None, ("de", "fr"), long)
-    source = LessonSource(lesson, long, curriculum.train, 4000, device=torch.device("cpu"), world=World())
+    source = TaskDataLoader(lesson, long, curriculum.train, 4000, device=torch.device("cpu"), world=World())
     drawn = np.array([source.pools[number].language == "de" for number in source.choice])
     assert drawn.mean() == pytest.approx(share, abs=0.03)
     (batch,) = source(0)

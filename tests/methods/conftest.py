@@ -11,8 +11,8 @@ import torch
 if TYPE_CHECKING:
     from tests.conftest import MakeBase
 
-    from glotclip.methods.lesson import Ingredient, Lesson
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
+    from glotclip.methods.task import Ingredient, TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 TEXTS = {
@@ -31,7 +31,7 @@ class MakeLesson(Protocol):
         codes: Sequence[str] = ("de",),
         state: PackState | None = None,
         seed: int = 3,
-    ) -> Lesson: ...
+    ) -> TrainingTask: ...
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def ingredients() -> Callable[..., dict[str, Ingredient]]:
 @pytest.fixture(scope="session")
 def make_lesson() -> MakeLesson:
     """The function that prepares a lesson."""
-    from glotclip.methods.lesson import Task, prepare
+    from glotclip.methods.task import Task, prepare
 
     def make(
         base: DualEncoder,
@@ -100,7 +100,7 @@ def make_lesson() -> MakeLesson:
         codes: Sequence[str] = ("de",),
         state: PackState | None = None,
         seed: int = 3,
-    ) -> Lesson:
+    ) -> TrainingTask:
         task = Task({code: TEXTS[code] for code in codes})
         return prepare(base, state, task, ingredients, seed=seed, covers_base=False)
 
@@ -108,10 +108,10 @@ def make_lesson() -> MakeLesson:
 
 
 @pytest.fixture(scope="session")
-def stir() -> Callable[[Lesson], None]:
+def stir() -> Callable[[TrainingTask], None]:
     """The function that moves every training weight of a lesson, as many steps would."""
 
-    def move(lesson: Lesson, by: float = 0.1) -> None:
+    def move(lesson: TrainingTask, by: float = 0.1) -> None:
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for group in lesson.groups:

@@ -12,18 +12,18 @@ from glotclip.methods.acquirer import Acquirer, AcquirerIngredient
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 
-def acquirer_of(lesson: Lesson) -> Acquirer:
-    (part,) = lesson.routes["de"].parts
+def acquirer_of(lesson: TrainingTask) -> Acquirer:
+    (part,) = lesson.stacks["de"].parts
     assert isinstance(part, Acquirer)
     return part
 
 
 def test_the_formula_position_by_position(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
 ) -> None:
     lesson = make_lesson(base, [AcquirerIngredient(bottleneck=6)])
     stir(lesson)

@@ -15,16 +15,16 @@ from glotclip.methods.method import method_named
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 
 def test_two_bottlenecks_a_block_with_the_residual_inside(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
 ) -> None:
     lesson = make_lesson(base, [AdapterIngredient(bottleneck=5)])
     stir(lesson)
-    (part,) = lesson.routes["de"].parts
+    (part,) = lesson.stacks["de"].parts
     assert isinstance(part, Adapter)
     weights, x = part.tensors(), torch.randn(7, 32, generator=torch.Generator().manual_seed(0))
     for k in range(2):
@@ -40,7 +40,7 @@ def test_two_bottlenecks_a_block_with_the_residual_inside(
 
 
 def test_the_start(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=100, std=0.03)]).routes["de"].parts
+    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=100, std=0.03)]).stacks["de"].parts
     for name, tensor in part.named_parameters():
         if name.endswith("bias"):
             assert not tensor.any()
@@ -53,7 +53,7 @@ def test_the_activation_is_a_setting_and_gelu_the_default(base: DualEncoder, mak
     method = method_named("adapter")
     chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, AdapterIngredient)]
     assert [each.activation for each in chosen] == ["gelu_tanh"]
-    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=5, activation="relu")]).routes["de"].parts
+    (part,) = make_lesson(base, [AdapterIngredient(bottleneck=5, activation="relu")]).stacks["de"].parts
     assert isinstance(part, Adapter)
     assert Adapter.restore(base, part.tensors(), part.description()).description() == part.description()
     assert part.description()["activation"] == "relu"

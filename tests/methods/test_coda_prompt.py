@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_a_prompt_is_the_weighted_sum_of_all_components(base: DualEncoder, make_lesson: MakeLesson) -> None:
     ingredient = CodaPromptIngredient(components=3, length=2)
     state = make_lesson(base, [ingredient]).finish(1.0)
-    (part,) = make_lesson(base, [ingredient], ("fr",), state).shared
+    (part,) = make_lesson(base, [ingredient], ("fr",), state).shared_modules
     assert isinstance(part, CodaPrompt)
     query = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
     chosen = part.condition_on(query)

@@ -52,7 +52,7 @@ def test_a_site_has_as_many_weights_as_the_spec_counts() -> None:
 def test_the_residual_is_inside_and_the_start_is_near_the_identity(
     base: DualEncoder, make_lesson: MakeLesson
 ) -> None:
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4)]).routes["de"].parts
+    (part,) = make_lesson(base, [CompacterIngredient(reduction=4)]).stacks["de"].parts
     assert isinstance(part, Compacter)
     x = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
     for k in range(2):
@@ -82,7 +82,7 @@ def test_entries_of_the_maps_deviate_as_asked() -> None:
 def test_the_activation_is_a_setting_that_the_pack_remembers(
     base: DualEncoder, make_lesson: MakeLesson, activation: Activation, function: Callable[..., torch.Tensor]
 ) -> None:
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation=activation)]).routes["de"].parts
+    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation=activation)]).stacks["de"].parts
     assert isinstance(part, Compacter)
     x = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
     restored = Compacter.restore(base, part.tensors(), part.description())
@@ -98,7 +98,7 @@ def test_relu_is_the_methods_default_and_old_packs_stay_gelu(base: DualEncoder, 
     method = method_named("compacter")
     chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, CompacterIngredient)]
     assert [each.activation for each in chosen] == ["relu"]
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation="gelu_tanh")]).routes["de"].parts
+    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation="gelu_tanh")]).stacks["de"].parts
     assert isinstance(part, Compacter)
     old = {name: value for name, value in part.description().items() if name != "activation"}
     assert Compacter.restore(base, part.tensors(), old).description()["activation"] == "gelu_tanh"

@@ -10,23 +10,23 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.methods.dual_prompt import DualPrompt, DualPromptIngredient
-from glotclip.methods.part import ALL
+from glotclip.methods.stack import ALL
 from glotclip.training.loop import fit
 
 if TYPE_CHECKING:
     from tests.conftest import School
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 SMALL = DualPromptIngredient(general_blocks=(0, 1), general=1, expert_blocks=(1,), expert=3)
 
 
-def two_tasks(base: DualEncoder, make_lesson: MakeLesson) -> tuple[Lesson, DualPrompt]:
+def two_tasks(base: DualEncoder, make_lesson: MakeLesson) -> tuple[TrainingTask, DualPrompt]:
     state = make_lesson(base, [SMALL]).finish(1.0)
     lesson = make_lesson(base, [SMALL], ("fr",), state)
-    (part,) = lesson.shared
+    (part,) = lesson.shared_modules
     assert isinstance(part, DualPrompt)
     return lesson, part
 
@@ -66,20 +66,20 @@ def test_without_gradients_each_text_gets_the_nearest_keys(base: DualEncoder, ma
 
 def test_a_lesson_learns_prompts_and_keys(school: School, make_lesson: MakeLesson) -> None:
     from glotclip.methods.objective import ObjectiveSettings
-    from glotclip.training.lesson_source import LessonLearner, LessonSource
+    from glotclip.training.lesson_source import TaskDataLoader, TaskModule
     from glotclip.training.parallel import World
 
     state = None
     curriculum = school.curriculum(("de",), steps=30, warmup=0)
     for code in ("de", "fr"):
-        from glotclip.methods.lesson import Task, prepare
+        from glotclip.methods.task import Task, prepare
 
         lesson = prepare(
             school.base, state, Task({code: school.captions[code].texts}), [SMALL], seed=0, covers_base=False
         )
-        learner = LessonLearner(school.base, lesson, ObjectiveSettings(), "fp32")
+        learner = TaskModule(school.base, lesson, ObjectiveSettings(), "fp32")
         captions = {code: school.captions[code]}
-        source = LessonSource(lesson, captions, curriculum.train, 30, device=school.base.device, world=World())
+        source = TaskDataLoader(lesson, captions, curriculum.train, 30, device=school.base.device, world=World())
         lines: list[dict[str, float]] = []
         fit(learner, source, 30, curriculum.train, log=lines.append)
         assert lines[-1]["cross_lingual"] < lines[0]["cross_lingual"]
@@ -104,7 +104,7 @@ def test_counts_as_the_paper(make_lesson: MakeLesson) -> None:
 
 @pytest.mark.parametrize("name", ["prompt", "key"])
 def test_draws_are_uniform(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None], name: str
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None], name: str
 ) -> None:
     part = DualPrompt(base.text.config, (0,), 1, (0, 1), 40)
     draw = torch.cat([part.drawn(name, torch.Generator().manual_seed(seed)).flatten() for seed in range(40)])

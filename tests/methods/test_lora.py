@@ -55,7 +55,7 @@ def test_the_product_is_computed_in_the_blocks_dtype() -> None:
 
 def test_a_is_drawn_as_kaiming_and_b_is_zero(base: DualEncoder, make_lesson: MakeLesson) -> None:
     lesson = make_lesson(base, [LoraIngredient(targets=TARGETS, rank=30)])
-    (part,) = lesson.routes["de"].parts
+    (part,) = lesson.stacks["de"].parts
     assert isinstance(part, Lora)
     for name, module in part.low_rank(1).items():
         bound = 1 / math.sqrt(64 if name == "down" else 32)  # gain √(2 / (1 + 5)) · √(3 / in)

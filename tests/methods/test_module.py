@@ -15,9 +15,9 @@ from glotclip.methods.adapter import Adapter
 from glotclip.methods.compacter import Compacter
 from glotclip.methods.lora import Lora
 from glotclip.methods.module import ModulePart, share
-from glotclip.methods.part import ALL
 from glotclip.methods.prefix import PrefixNetwork
 from glotclip.methods.prompt import SoftPrompt
+from glotclip.methods.stack import ALL
 from glotclip.methods.tuning import Norms
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.packs.pack import PARTS, LanguagePack, write_pack
@@ -25,8 +25,8 @@ from glotclip.packs.pack import PARTS, LanguagePack, write_pack
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Ingredient, Lesson
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
+    from glotclip.methods.task import Ingredient, TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
     MakeIngredients = Callable[..., dict[str, Ingredient]]
@@ -43,8 +43,8 @@ PECT_TOWER = 560_677_632  # with XLM-R's unused pooler, as the paper counts
 CLIP = TextConfig()
 
 
-def only(lesson: Lesson, code: str = "de") -> ModulePart:
-    (part,) = lesson.routes[code].parts
+def only(lesson: TrainingTask, code: str = "de") -> ModulePart:
+    (part,) = lesson.stacks[code].parts
     assert isinstance(part, ModulePart)
     return part
 
@@ -61,7 +61,7 @@ def test_where_training_starts(
 ) -> None:
     lesson = make_lesson(tower, [ingredients()[kind]])
     plain = tower.encode_tokens(lesson.tokens["de"])
-    got = tower.encode_tokens(lesson.tokens["de"], lesson.routes["de"])
+    got = tower.encode_tokens(lesson.tokens["de"], lesson.stacks["de"])
     if kind in STARTS_AT_THE_BASE:
         assert torch.equal(got, plain)
     elif kind in STARTS_NEAR_THE_BASE:
@@ -79,13 +79,13 @@ def test_gradients_reach_every_weight_that_can_matter(
     tower: DualEncoder,
     ingredients: MakeIngredients,
     make_lesson: MakeLesson,
-    stir: Callable[[Lesson], None],
+    stir: Callable[[TrainingTask], None],
 ) -> None:
     lesson = make_lesson(tower, [ingredients()[kind]])
     stir(lesson)  # away from zeros, behind which gradients are zero
     full = None if tower.text.trims else tower.text.config.context_length
     ids, lengths = lesson.tokens["de"].padded(range(4), tower.tokenizer.pad_id, to=full)
-    features = tower.text(torch.from_numpy(ids), torch.from_numpy(lengths), lesson.routes["de"], precision=precision)
+    features = tower.text(torch.from_numpy(ids), torch.from_numpy(lengths), lesson.stacks["de"], precision=precision)
     features.square().sum().backward()
     weights = [weight for group in lesson.groups for weight in group.parameters]
     assert all(weight.dtype == torch.float32 for weight in weights)
@@ -102,13 +102,13 @@ def test_a_pack_keeps_every_bit(
     tower: DualEncoder,
     ingredients: MakeIngredients,
     make_lesson: MakeLesson,
-    stir: Callable[[Lesson], None],
+    stir: Callable[[TrainingTask], None],
     tmp_path: Path,
 ) -> None:
     lesson = make_lesson(tower, [ingredients()[kind]])
     stir(lesson)
     tokens = lesson.tokens["de"]
-    trained = tower.encode_tokens(tokens, lesson.routes["de"])
+    trained = tower.encode_tokens(tokens, lesson.stacks["de"])
     state = lesson.finish(1.0)
     loaded = LanguagePack.load(write(tmp_path / "de-1", state, tower), tower).state
     for kept in (state, loaded):
@@ -151,7 +151,7 @@ def test_scopes(
     base: DualEncoder,
     ingredients: MakeIngredients,
     make_lesson: MakeLesson,
-    stir: Callable[[Lesson], None],
+    stir: Callable[[TrainingTask], None],
 ) -> None:
     """Per language: fresh for each, the others stay. Shared: the next task goes on with the one there is."""
     own = make_lesson(base, [ingredients()[kind]], ("de", "fr"))
@@ -171,7 +171,7 @@ def test_scopes(
     before = base.encode_tokens(shared.tokens["de"], state.route("de"))
     later = make_lesson(base, [ingredients(shared=True)[kind]], ("fr",), state)
     assert only(later, "fr").size > 0
-    assert torch.equal(base.encode_tokens(shared.tokens["de"], later.routes["fr"]), before)
+    assert torch.equal(base.encode_tokens(shared.tokens["de"], later.stacks["fr"]), before)
     assert all(weight.requires_grad for group in later.groups for weight in group.parameters)
     stir(later)
     assert torch.equal(base.encode_tokens(shared.tokens["de"], state.route("de")), before)
@@ -188,8 +188,8 @@ def test_draws_depend_on_seed_and_language_alone(
     same, other = make_lesson(base, kinds), make_lesson(base, kinds, seed=4)
     assert torch.equal(torch.get_rng_state(), state_before)
 
-    def weights(lesson: Lesson) -> list[torch.Tensor]:
-        return list(lesson.routes["de"].parameters())
+    def weights(lesson: TrainingTask) -> list[torch.Tensor]:
+        return list(lesson.stacks["de"].parameters())
 
     assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(same), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))

@@ -105,13 +105,13 @@ def test_a_language_added_later_changes_no_other(
 
 
 def test_a_learnt_table_starts_as_the_base(base: DualEncoder) -> None:
-    from glotclip.methods.lesson import Task, prepare
     from glotclip.methods.multilingual import MultilingualIngredient
+    from glotclip.methods.task import Task, prepare
 
     ingredient = MultilingualIngredient(None, 0, "all", True)
     lesson = prepare(base, None, Task({"de": ["roter Kreis"]}), [ingredient], seed=0, covers_base=False)
     tokens = base.tokenizer.encode(["roter Kreis"])
-    torch.testing.assert_close(base.encode_tokens(tokens, lesson.routes["de"]), base.encode_tokens(tokens))
+    torch.testing.assert_close(base.encode_tokens(tokens, lesson.stacks["de"]), base.encode_tokens(tokens))
 
 
 @pytest.mark.parametrize(("trains", "moves"), [("projection", (False, True)), ("rows", (True, False))])

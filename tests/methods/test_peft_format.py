@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.methods.lora import TARGETS, Lora, Target
-from glotclip.methods.part import ModuleStack
 from glotclip.methods.peft_format import CONFIG, LAYOUTS, WEIGHTS, LayoutName, read_lora, write_lora
+from glotclip.methods.stack import ModuleStack
 from glotclip.methods.tuning import Norms
 from glotclip.models import checkpoints
 from glotclip.models.text_tower import TextConfig, TextTower

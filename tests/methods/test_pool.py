@@ -12,14 +12,14 @@ from glotclip.errors import ConfigError, PackError
 from glotclip.methods.coda_prompt import CodaPrompt, CodaPromptIngredient
 from glotclip.methods.dual_prompt import DualPrompt, DualPromptIngredient
 from glotclip.methods.lora import LoraIngredient
-from glotclip.methods.part import ALL, ConditionedStack
 from glotclip.methods.pool import Pool, PoolIngredient
+from glotclip.methods.stack import ALL, ConditionedStack
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 INGREDIENTS: dict[str, PoolIngredient] = {
@@ -40,7 +40,7 @@ def pool_of(state: PackState, ingredient: PoolIngredient) -> Pool:
 
 
 def test_every_task_has_places_and_only_the_last_ones_train(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None], ingredient: PoolIngredient
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None], ingredient: PoolIngredient
 ) -> None:
     first = make_lesson(base, [ingredient])
     stir(first)
@@ -53,14 +53,14 @@ def test_every_task_has_places_and_only_the_last_ones_train(
     for name in one.shapes:
         assert torch.equal(one.of(name)[0], two.of(name)[0])
     training = {id(parameter) for group in second.groups for parameter in group.parameters}
-    live = second.routes["fr"].parts[0]
+    live = second.stacks["fr"].parts[0]
     assert isinstance(live, Pool)
     assert {id(live.of(name)[1]) for name in live.shapes} <= training
     assert not any(parameter.requires_grad for parameter in two.parameters())
 
 
 def test_texts_of_a_batch_are_encoded_each_as_if_alone(
-    tower: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None], ingredient: PoolIngredient
+    tower: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None], ingredient: PoolIngredient
 ) -> None:
     state = None
     for code in ("de", "fr"):
@@ -82,11 +82,11 @@ def test_texts_of_a_batch_are_encoded_each_as_if_alone(
 
 
 def test_the_query_is_the_models_own_embedding_without_prompts(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None], ingredient: PoolIngredient
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None], ingredient: PoolIngredient
 ) -> None:
     lesson = make_lesson(base, [LoraIngredient(True, ("q",), 2), ingredient])
     stir(lesson)
-    route = lesson.routes["de"]
+    route = lesson.stacks["de"]
     # In order of length, which is the order in which they are encoded.
     tokens = base.tokenizer.encode(["blau", "roter Kreis"])
     before = route.probe()
@@ -100,7 +100,7 @@ def test_the_query_is_the_models_own_embedding_without_prompts(
 
 
 def test_stored_and_restored_it_is_the_same(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None], ingredient: PoolIngredient
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None], ingredient: PoolIngredient
 ) -> None:
     lesson = make_lesson(base, [ingredient])
     stir(lesson)

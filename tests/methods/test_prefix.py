@@ -9,22 +9,22 @@ import pytest
 import torch
 
 from glotclip.errors import ConfigError
-from glotclip.methods.part import ALL
 from glotclip.methods.prefix import Prefix, PrefixIngredient, PrefixNetwork
+from glotclip.methods.stack import ALL
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 
 def test_the_network_makes_keys_and_values_as_stated(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
 ) -> None:
     lesson = make_lesson(base, [PrefixIngredient(length=3)])
     stir(lesson)
-    (network,) = lesson.routes["de"].parts
+    (network,) = lesson.stacks["de"].parts
     assert isinstance(network, PrefixNetwork)
     inner = torch.tanh(network.embedding @ network.hidden.T + network.hidden_bias)
     for k in range(2):
@@ -46,7 +46,7 @@ def test_a_pack_keeps_the_keys_and_values_alone(base: DualEncoder, make_lesson: 
 
 def test_a_shared_prefix_goes_on_training_as_keys_and_values(base: DualEncoder, make_lesson: MakeLesson) -> None:
     state = make_lesson(base, [PrefixIngredient(shared=True, length=3)]).finish(1.0)
-    (part,) = make_lesson(base, [PrefixIngredient(shared=True, length=3)], ("fr",), state).routes["fr"].parts
+    (part,) = make_lesson(base, [PrefixIngredient(shared=True, length=3)], ("fr",), state).stacks["fr"].parts
     stored = state.part("prefix", ALL)
     assert isinstance(part, Prefix)
     assert isinstance(stored, Prefix)

@@ -28,7 +28,7 @@ def test_a_hard_prompt_is_the_text_with_its_words_in_front(tower: DualEncoder, m
     """Not exactly equal only where the tower sums in another order."""
     lesson = make_lesson(tower, [HardPromptIngredient(text="im")])
     assert lesson.groups == []
-    got = tower.encode_tokens(lesson.tokens["de"], lesson.routes["de"])
+    got = tower.encode_tokens(lesson.tokens["de"], lesson.stacks["de"])
     expected = tower.encode_tokens(inserted(tower, lesson.tokens["de"], "im"))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
@@ -37,12 +37,12 @@ def test_a_soft_prompt_started_from_words_begins_as_the_hard_one(tower: DualEnco
     soft = make_lesson(tower, [SoftPromptIngredient(text="im", length=99)])
     hard = make_lesson(tower, [HardPromptIngredient(text="im")])
     tokens = soft.tokens["de"]
-    assert torch.equal(tower.encode_tokens(tokens, soft.routes["de"]), tower.encode_tokens(tokens, hard.routes["de"]))
+    assert torch.equal(tower.encode_tokens(tokens, soft.stacks["de"]), tower.encode_tokens(tokens, hard.stacks["de"]))
     assert soft.trainable == 2 * 32
 
 
 def test_a_drawn_soft_prompt_has_the_deviation_asked_for(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    (part,) = make_lesson(base, [SoftPromptIngredient(length=20, std=0.5)]).routes["de"].parts
+    (part,) = make_lesson(base, [SoftPromptIngredient(length=20, std=0.5)]).stacks["de"].parts
     assert isinstance(part, SoftPrompt)
     assert float(part.vectors.detach().std()) == pytest.approx(0.5, rel=0.1)
 

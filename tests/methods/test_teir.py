@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from glotclip.methods import teir
 from glotclip.methods.lexicon import Lexicon
-from glotclip.methods.part import ALL
+from glotclip.methods.stack import ALL
 
 if TYPE_CHECKING:
     from tests.conftest import School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
 
 
 def lexicon_of(state: PackState) -> Lexicon:
@@ -92,7 +92,7 @@ def test_the_groups_factors_are_those_of_the_counters(school: School, vocabulary
     curriculum = school.curriculum(("fr",), isolation="shared", vocabulary=vocabulary)
     lesson = curriculum.prepare(school.base, state, ("fr",), school.captions)
     (group,) = lesson.groups
-    working = lesson.routes["fr"].parts[0]
+    working = lesson.stacks["fr"].parts[0]
     assert isinstance(working, Lexicon)
     for scale in (group.gradient_scale, group.decay_scale):
         assert scale is not None

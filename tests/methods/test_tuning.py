@@ -17,12 +17,12 @@ from glotclip.models.text_tower import TextTower
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 
 def test_full_fine_tuning_equals_a_tower_with_these_weights(
-    tower: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+    tower: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
 ) -> None:
     """Every single weight of the tower is held, and none is confused with another."""
     lesson = make_lesson(tower, [TowerIngredient(), TableIngredient()])
@@ -44,13 +44,13 @@ def test_full_fine_tuning_equals_a_tower_with_these_weights(
     ids, lengths = tokens.padded(range(len(tokens)), tower.tokenizer.pad_id, to=full)
     with torch.no_grad():
         expected = changed(torch.from_numpy(ids), torch.from_numpy(lengths))
-    got = tower.encode_tokens(tokens, lesson.routes["de"])
+    got = tower.encode_tokens(tokens, lesson.stacks["de"])
     torch.testing.assert_close(got, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
     assert lesson.trainable == sum(parameter.numel() for parameter in changed.parameters())
 
 
 def test_training_leaves_the_base_alone(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[Lesson], None]
+    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
 ) -> None:
     before = base.fingerprint
     stir(make_lesson(base, [TowerIngredient(), TableIngredient(), NormsIngredient()]))
@@ -58,7 +58,7 @@ def test_training_leaves_the_base_alone(
 
 
 def test_norms_are_those_of_the_blocks(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    (part,) = make_lesson(base, [NormsIngredient()]).routes["de"].parts
+    (part,) = make_lesson(base, [NormsIngredient()]).stacks["de"].parts
     assert isinstance(part, Norms)
     tensors = part.tensors()
     assert set(tensors) == {
@@ -77,4 +77,4 @@ def test_a_grown_vocabulary_needs_the_lexicon(base: DualEncoder, make_lesson: Ma
     with pytest.raises(ConfigError, match="vocabulary has grown"):
         make_lesson(base, [lexicon, TableIngredient()])
     lesson = make_lesson(base, [lexicon, TowerIngredient()])
-    assert torch.isfinite(base.encode_tokens(lesson.tokens["de"], lesson.routes["de"])).all()
+    assert torch.isfinite(base.encode_tokens(lesson.tokens["de"], lesson.stacks["de"])).all()

@@ -15,15 +15,15 @@ from torch.nn import functional as F
 
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.objective import Alignment
-from glotclip.methods.part import ALL
+from glotclip.methods.stack import ALL
 from glotclip.models.pathway import TextHooks
-from glotclip.training.lesson_source import LessonSource
+from glotclip.training.lesson_source import TaskDataLoader
 from glotclip.training.parallel import World
 
 if TYPE_CHECKING:
     from tests.conftest import School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
 
 SETTINGS: dict[str, Any] = {
     "isolation": "shared", "steps": 15, "lr": 0.004, "weight_decay": 0.5, "clip_norm": 0.05, "cross_modal": 0.2,
@@ -90,7 +90,7 @@ def dense_reference(
 
     dense = DenseTable(start)
     objective = Alignment(curriculum.method_settings)
-    source = LessonSource(lesson, {code: school.captions[code]}, settings, 15, device=base.device, world=World())
+    source = TaskDataLoader(lesson, {code: school.captions[code]}, settings, 15, device=base.device, world=World())
     adam = WrittenOutAdam(dense.rows, settings.betas, settings.eps)
     adam_temperature = WrittenOutAdam(objective.temperature, settings.betas, settings.eps)
     clipped = 0

@@ -16,7 +16,7 @@ from glotclip.packs.pack import write_pack
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from glotclip.errors import LanguageError
 from glotclip.methods.coda_prompt import CodaPrompt
 from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lora import Lora
-from glotclip.methods.part import ModuleStack, PackState, TextModule
+from glotclip.methods.stack import ModuleStack, PackState, TextModule
 from glotclip.models.tokens import Tokens
 from glotclip.packs.installed import MERGED_LANGUAGES, Installed
 from glotclip.packs.pack import LanguagePack, write_pack

@@ -22,7 +22,7 @@ from glotclip.storage import file_sha256
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
 
 TEXTS = ["roter Kreis", "grünes Quadrat", "Rot", "quer blau", "लाल वृत्त"]
 

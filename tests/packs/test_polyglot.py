@@ -27,7 +27,7 @@ from glotclip.packs.polyglot import Polyglot
 if TYPE_CHECKING:
     from tests.conftest import Film, MakeBase, School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
     from glotclip.models.dual_encoder import DualEncoder
 
 

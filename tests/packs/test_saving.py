@@ -20,7 +20,7 @@ from glotclip.packs.saving import add_packs, export
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
 
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
 
 TEXTS = ["roter Kreis", "rouge", "a red bar"]
 

@@ -14,14 +14,14 @@ from glotclip import api
 from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
-from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.lesson_source import TaskDataLoader, TaskModule
 from glotclip.training.parallel import World
 from glotclip.training.teaching import Teacher
 
 if TYPE_CHECKING:
     from tests.conftest import School
 
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.training.curriculum import Curriculum
 
@@ -114,23 +114,23 @@ def test_towers_of_both_kinds_read_a_text_another_way_each_time(norms: Any) -> N
     assert float((mean - plain).norm()) < float((read(1) - plain).norm()) / 2  # it is noise around the feature
 
 
-def _lesson(school: School, **settings: Any) -> tuple[Curriculum, Lesson]:
+def _lesson(school: School, **settings: Any) -> tuple[Curriculum, TrainingTask]:
     curriculum = school.curriculum(("de",), isolation="shared", **settings)
     return curriculum, curriculum.prepare(school.base, None, ("de",), school.captions)
 
 
-def _source(school: School, curriculum: Curriculum, lesson: Lesson, world: World | None = None) -> LessonSource:
-    return LessonSource(
-        lesson, {"de": school.captions["de"]}, curriculum.train, 6, device=CPU, world=world or World()
+def _source(school: School, curriculum: Curriculum, task: TrainingTask, world: World | None = None) -> TaskDataLoader:
+    return TaskDataLoader(
+        task, {"de": school.captions["de"]}, curriculum.train, 6, device=CPU, world=world or World()
     )
 
 
 def test_the_same_text_on_both_sides_has_a_loss_with_dropout_only(school: School) -> None:
     losses = []
     for dropout in (0.0, 0.1):
-        curriculum, lesson = _lesson(school, dropout=dropout, target_encoder="trained", cross_modal=0)
-        learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
-        (batch,) = _source(school, curriculum, lesson)(0)
+        curriculum, task = _lesson(school, dropout=dropout, target_encoder="trained", cross_modal=0)
+        learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
+        (batch,) = _source(school, curriculum, task)(0)
         (piece,) = batch.pieces
         twice = replace(batch, pieces=(replace(piece, target=(piece.ids, piece.lengths)),))
         encoded = learner.encode(twice)
@@ -141,21 +141,21 @@ def test_the_same_text_on_both_sides_has_a_loss_with_dropout_only(school: School
 
 
 def test_every_micro_batch_step_and_process_drops_its_own(school: School) -> None:
-    curriculum, lesson = _lesson(school, dropout=0.1, accumulate=2)
+    curriculum, task = _lesson(school, dropout=0.1, accumulate=2)
     noises = [
         batch.noise
         for rank in (0, 1)
         for step in (0, 1)
-        for batch in _source(school, curriculum, lesson, World(rank=rank, size=2))(step)
+        for batch in _source(school, curriculum, task, World(rank=rank, size=2))(step)
     ]
     assert len(set(noises)) == len(noises) == 8
     assert all(noise is not None and noise.share == 0.1 for noise in noises)
 
 
 def test_the_look_back_after_a_task_drops_nothing(school: School) -> None:
-    curriculum, lesson = _lesson(school, dropout=0.1)
+    curriculum, task = _lesson(school, dropout=0.1)
     captions = {"de": school.captions["de"]}
-    batches = list(Teacher(school.base)._once_more(lesson, captions, curriculum.stages()[0], 1))
+    batches = list(Teacher(school.base)._once_more(task, captions, curriculum.stages()[0], 1))
     assert batches
     assert all(batch.noise is None for micro in batches for batch in micro)
 

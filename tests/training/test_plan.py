@@ -74,12 +74,12 @@ def test_tasks_are_those_of_the_run(base: DualEncoder, captions: dict[str, Capti
     german, hindi = estimate(Polyglot(base), plan, captions)
     assert (german.languages, hindi.languages) == (("de",), ("hi",))
     assert (german.captions, german.steps) == (4, 20)
-    lesson = plan.prepare(base, None, ("de",), captions)
-    assert german.trainable == lesson.trainable
-    second = plan.prepare(base, lesson.finish(1.0), ("hi",), captions)
+    task = plan.prepare(base, None, ("de",), captions)
+    assert german.trainable == task.trainable
+    second = plan.prepare(base, task.finish(1.0), ("hi",), captions)
     assert hindi.trainable == second.trainable  # the second task stands on the first one's table
     assert hindi.facts == dict(second.facts)
-    assert second.tokenizer.vocab_size > lesson.tokenizer.vocab_size
+    assert second.tokenizer.vocab_size > task.tokenizer.vocab_size
     assert german.seconds > 0
 
 

@@ -68,11 +68,11 @@ def test_mistakes_are_named(entry: Any, said: str) -> None:
 
 def trained(school: School, teacher: Teacher) -> torch.Tensor:
     curriculum = school.curriculum(("de",), steps=8, stages=["nlt", "le"], checkpoint_seconds=0)
-    lesson = curriculum.prepare(school.base, None, ("de",), school.captions)
+    task = curriculum.prepare(school.base, None, ("de",), school.captions)
     steps = curriculum.steps(("de",), school.captions)
     assert steps == (4, 4)
-    teacher.teach(lesson, school.captions, curriculum.stages(), steps)
-    return lesson.groups[0].parameters[0].detach().clone()
+    teacher.teach(task, school.captions, curriculum.stages(), steps)
+    return task.groups[0].parameters[0].detach().clone()
 
 
 @pytest.mark.parametrize("killed_after", [2, 4, 6])

@@ -14,7 +14,7 @@ from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, H
 
 if TYPE_CHECKING:
     from glotclip.api import Extended, ExtendPlan
-    from glotclip.methods.lesson import Lesson
+    from glotclip.methods.task import TrainingTask
     from glotclip.training.extend import Hooks
     from glotclip.training.loop import FitResult
     from glotclip.training.plan import TaskEstimate, TokenizerHealth
@@ -132,9 +132,9 @@ def run_hooks(plan: ExtendPlan, console: Console, progress: Progress, *, gallery
     names, total = list(sizes), sum(sizes.values())
     before = {name: sum(sizes[earlier] for earlier in names[:place]) for place, name in enumerate(names)}
 
-    def started(name: str, lesson: Lesson, steps: int) -> None:
+    def started(name: str, task: TrainingTask, steps: int) -> None:
         place = f"{names.index(name) + 1} of {len(names)}"
-        console.say(f"{name} ({place}): {lesson.trainable:,} weights train, {steps} steps")
+        console.say(f"{name} ({place}): {task.trainable:,} weights train, {steps} steps")
 
     def log(numbers: Mapping[str, Any]) -> None:
         name = numbers["task"]

@@ -25,7 +25,7 @@ from glotclip.data.digests import DigestIndex
 from glotclip.errors import DataError, StorageError
 from glotclip.evaluation.retrieval import DIRECTIONS, environment
 from glotclip.languages import normalise_all
-from glotclip.methods.lesson import Lesson
+from glotclip.methods.task import TrainingTask
 from glotclip.ownership import discard, strangers
 from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
@@ -246,10 +246,10 @@ class _Diary:
         """Seconds of all the cell's lives, up to the last task's end where one was cut short."""
         return round(time.monotonic() - self._began, 2)
 
-    def started(self, name: str, lesson: Lesson, steps: int) -> None:
+    def started(self, name: str, task: TrainingTask, steps: int) -> None:
         """Note a task's size."""
-        facts = {key: round(value, 4) for key, value in lesson.facts.items()}
-        self._note(name, {"trainable": lesson.trainable, "steps": steps, **facts})
+        facts = {key: round(value, 4) for key, value in task.facts.items()}
+        self._note(name, {"trainable": task.trainable, "steps": steps, **facts})
 
     def done(self, name: str, result: FitResult, scores: Mapping[str, Any]) -> None:
         """Note a task's time; of a task that went on after a kill, what it would have taken at the same pace."""

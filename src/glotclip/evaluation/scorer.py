@@ -12,7 +12,7 @@ from glotclip.fingerprint import fingerprint
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.data.features import Features
-    from glotclip.methods.part import TextModule
+    from glotclip.methods.stack import TextModule
     from glotclip.packs.polyglot import Polyglot
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from glotclip.methods.lesson import Context
 from glotclip.methods.module import Bottleneck, ModuleIngredient, ModulePart, draw_linear
+from glotclip.methods.task import Context
 from glotclip.models.text_tower import TextConfig
 
 

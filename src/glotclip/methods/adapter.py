@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from glotclip.methods.lesson import Context
 from glotclip.methods.module import Activation, Bottleneck, ModuleIngredient, ModulePart, activation_named
+from glotclip.methods.task import Context
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from glotclip.methods.lesson import Context
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
+from glotclip.methods.task import Context
 from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 

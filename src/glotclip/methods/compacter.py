@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.methods.adapter import SITES
-from glotclip.methods.lesson import Context
 from glotclip.methods.module import Activation, ModuleIngredient, ModulePart, activation_named
+from glotclip.methods.task import Context
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from glotclip.methods.lesson import Context
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
+from glotclip.methods.task import Context
 from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 

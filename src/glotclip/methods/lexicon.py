@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods import teir
-from glotclip.methods.lesson import Context, Contribution, ParameterGroup, Task
-from glotclip.methods.part import ALL, PackState, TextModule
+from glotclip.methods.stack import ALL, PackState, TextModule
+from glotclip.methods.task import Context, Contribution, ParameterGroup, Task
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer

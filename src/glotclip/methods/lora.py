@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Context
 from glotclip.methods.module import ModuleIngredient, ModulePart, draw_linear
+from glotclip.methods.task import Context
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

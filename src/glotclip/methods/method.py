@@ -13,13 +13,13 @@ from glotclip.methods.adapter import AdapterIngredient
 from glotclip.methods.coda_prompt import CodaPromptIngredient
 from glotclip.methods.compacter import CompacterIngredient
 from glotclip.methods.dual_prompt import DualPromptIngredient
-from glotclip.methods.lesson import Ingredient, Paced
 from glotclip.methods.lexicon import Lexicon, LexiconIngredient
 from glotclip.methods.lora import LoraIngredient
 from glotclip.methods.multilingual import FirstTaskOnly, MultilingualIngredient, MultilingualTable
 from glotclip.methods.prefix import PrefixIngredient
 from glotclip.methods.prompt import HardPromptIngredient, SoftPromptIngredient
 from glotclip.methods.settings import MethodSettings
+from glotclip.methods.task import Ingredient, Paced
 from glotclip.methods.tuning import NormsIngredient, TableIngredient, TowerIngredient
 
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from glotclip.config import check_names
 from glotclip.errors import ConfigError, PackError
-from glotclip.methods.lesson import Context, Contribution, ParameterGroup, Task
-from glotclip.methods.part import ALL, PackState, TextModule
+from glotclip.methods.stack import ALL, PackState, TextModule
+from glotclip.methods.task import Context, Contribution, ParameterGroup, Task
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import Tokenizer

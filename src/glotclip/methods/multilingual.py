@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from glotclip.errors import CheckpointError, PackError
 from glotclip.methods import teir
-from glotclip.methods.lesson import Context, Contribution, Ingredient, ParameterGroup, Task
 from glotclip.methods.module import check_tensors, draw_linear
-from glotclip.methods.part import ALL, PackState, TextModule
+from glotclip.methods.stack import ALL, PackState, TextModule
+from glotclip.methods.task import Context, Contribution, Ingredient, ParameterGroup, Task
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer

@@ -15,7 +15,7 @@ import torch
 
 from glotclip.errors import CheckpointError, ConfigError, DataError
 from glotclip.methods.lora import TARGETS, Lora
-from glotclip.methods.part import TextModule
+from glotclip.methods.stack import TextModule
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.weights import read_file
 from glotclip.storage import read_json, write_json, write_tensors, writing_folder

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Context, Contribution, ParameterGroup
 from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.part import ALL, TextModule
+from glotclip.methods.stack import ALL, TextModule
+from glotclip.methods.task import Context, Contribution, ParameterGroup
 from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError, PackError
-from glotclip.methods.lesson import Context, Contribution, Task
 from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.part import ALL, PackState, TextModule
+from glotclip.methods.stack import ALL, PackState, TextModule
+from glotclip.methods.task import Context, Contribution, Task
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import Tokenizer

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Context
 from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.part import own_weights
+from glotclip.methods.stack import own_weights
+from glotclip.methods.task import Context
 from glotclip.models.blocks import Block
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
-from glotclip.methods.part import PackState, TextModule
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
+from glotclip.methods.stack import PackState, TextModule
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import check_new
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from glotclip.methods.part import ModuleStack
+from glotclip.methods.stack import ModuleStack
 from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.packs.guess import Guesser

@@ -26,9 +26,9 @@ from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.lora import Lora
 from glotclip.methods.multilingual import MultilingualTable
-from glotclip.methods.part import PackState, TextModule
 from glotclip.methods.prefix import Prefix
 from glotclip.methods.prompt import HardPrompt, SoftPrompt
+from glotclip.methods.stack import PackState, TextModule
 from glotclip.methods.tuning import Norms, Table, Tower
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder

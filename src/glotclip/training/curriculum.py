@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Lesson, Task, prepare
 from glotclip.methods.method import Method
-from glotclip.methods.part import PackState
 from glotclip.methods.settings import MethodSettings
+from glotclip.methods.stack import PackState
+from glotclip.methods.task import Task, TrainingTask, prepare
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import NONE, TextForm, folds_any, form_for
@@ -96,7 +96,7 @@ class Curriculum:
         task: Sequence[str],
         captions: Mapping[str, Captions],
         strategy: Strategy | None = None,
-    ) -> Lesson:
+    ) -> TrainingTask:
         """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
         strategy = strategy or Strategy(self.train)
         texts = {code: captions[code].texts for code in task}

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from glotclip.methods.part import merge_hooks
+from glotclip.methods.stack import merge_hooks
 from glotclip.models.pathway import BlockHooks, TextHooks, WrappedHooks
 
 

@@ -21,8 +21,8 @@ import torch
 
 from glotclip import __version__
 from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
-from glotclip.methods.lesson import Lesson
-from glotclip.methods.part import PackState
+from glotclip.methods.stack import PackState
+from glotclip.methods.task import TrainingTask
 from glotclip.packs.folder import MEMORIES, RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
@@ -47,7 +47,7 @@ class Hooks:
     """What a run tells and asks while it goes on; every field may stay at its default."""
 
     log: Callable[[dict[str, Any]], None] = lambda numbers: None
-    task_started: Callable[[str, Lesson, int], None] = lambda name, lesson, steps: None
+    task_started: Callable[[str, TrainingTask, int], None] = lambda name, lesson, steps: None
     task_done: Callable[[str, FitResult, dict[str, Any]], None] = lambda name, result, scores: None
     evaluate: Evaluate | None = None
     validate: Validate | None = None
@@ -270,13 +270,13 @@ class Extension:
         return {code: kept[code] if code in kept and code not in task else self._text_form(code).name
                 for code in state.languages}  # fmt: skip
 
-    def _warn_of_cut(self, task: Sequence[str], lesson: Lesson) -> None:
+    def _warn_of_cut(self, task: Sequence[str], lesson: TrainingTask) -> None:
         """Say how many captions, and how many texts they are aligned with, are longer than the context."""
         if not self.world.leads:
             return
         limit, name = self.start.base.tokenizer.context_length, ", ".join(task)
         own = [lesson.tokens[code] for code in task]
-        target_texts = [lesson.target_texts[code] for code in task if code in lesson.target_texts]
+        target_texts = [lesson.target_tokens[code] for code in task if code in lesson.target_tokens]
         total = sum(len(tokens) for tokens in own)
         for what, cut in (
             (f"captions in {name}", sum(len(tokens.truncated) for tokens in own)),

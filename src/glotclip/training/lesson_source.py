@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
-from glotclip.methods.lesson import Lesson, ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
-from glotclip.methods.part import ModuleStack, TextModule, overriding
+from glotclip.methods.stack import ModuleStack, TextModule, overriding
+from glotclip.methods.task import ParameterGroup, TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import TextHooks
@@ -36,7 +36,7 @@ class CaptionBatch(Batch):
     samples: tuple[tuple[str, str], ...]
 
 
-class LessonSource:
+class TaskDataLoader:
     """Batches of a lesson's captions.
 
     Languages that take the same way through the tower are one pool, mixed in every batch. Where ways differ
@@ -56,7 +56,7 @@ class LessonSource:
 
     def __init__(
         self,
-        lesson: Lesson,
+        task: TrainingTask,
         captions: Mapping[str, Captions],
         settings: TrainSettings,
         total: int,
@@ -66,9 +66,9 @@ class LessonSource:
         stage: int = 0,
         target_texts: bool = False,
     ) -> None:
-        self.settings, self.device, self.pad_id = settings, device, lesson.tokenizer.pad_id
+        self.settings, self.device, self.pad_id = settings, device, task.tokenizer.pad_id
         self.world, self.stage = world, stage
-        self.pools = [_Pool(codes, lesson, captions, target_texts) for codes in _pools(lesson, settings.balance)]
+        self.pools = [_Pool(codes, task, captions, target_texts) for codes in _pools(task, settings.balance)]
         self.samplers = [
             EpochSampler(
                 len(pool), settings.batch_size, settings.seed + _STRIDE * stage, rank=world.rank, world=world.size
@@ -110,13 +110,13 @@ class LessonSource:
 _STRIDE = 1_000_003  # between the seeds of stages: a run's further seeds are small numbers
 
 
-def _pools(lesson: Lesson, balance: float | None) -> list[list[str]]:
+def _pools(task: TrainingTask, balance: float | None) -> list[list[str]]:
     """The languages that are mixed with one another."""
     if balance is not None:
-        return [[code] for code in lesson.task.languages]
+        return [[code] for code in task.languages]
     pools: dict[tuple[int, ...], list[str]] = {}
-    for code in lesson.task.languages:
-        pools.setdefault(way(lesson.routes[code]), []).append(code)
+    for code in task.languages:
+        pools.setdefault(way(task.stacks[code]), []).append(code)
     return list(pools.values())
 
 
@@ -129,11 +129,11 @@ class _Pool:
     """The captions of one or several languages that share a route."""
 
     def __init__(
-        self, codes: Sequence[str], lesson: Lesson, captions: Mapping[str, Captions], target_texts: bool
+        self, codes: Sequence[str], task: TrainingTask, captions: Mapping[str, Captions], target_texts: bool
     ) -> None:
         self.language = codes[0]
         self.samples = [(code, text) for code in codes for text in captions[code].texts]
-        self.tokens = _joined([lesson.tokens[code] for code in codes])
+        self.tokens = _joined([task.tokens[code] for code in codes])
         self.target_features = _Targets([captions[code].target_features for code in codes])
         self.images = _Targets([captions[code].images for code in codes])
         self.groups = np.concatenate([captions[code].groups for code in codes])
@@ -141,7 +141,7 @@ class _Pool:
         if target_texts:
             texts = [target_features for code in codes for target_features in captions[code].target_texts]
             self.has_target = np.array([text is not None for text in texts], dtype=bool)
-            self.target_texts = _joined([lesson.target_texts[code] for code in codes])
+            self.target_texts = _joined([task.target_tokens[code] for code in codes])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -200,19 +200,19 @@ def _joined(tokens: Sequence[Tokens]) -> Tokens:
     )
 
 
-class LessonLearner(Learner):
+class TaskModule(Learner):
     """Trains the parts of a lesson through the frozen text tower, under the objective of one stage."""
 
-    def __init__(self, base: DualEncoder, lesson: Lesson, objective: ObjectiveSettings, precision: str) -> None:
-        self.base, self.lesson, self.dtype = base, lesson, DTYPES[precision]
+    def __init__(self, base: DualEncoder, task: TrainingTask, objective: ObjectiveSettings, precision: str) -> None:
+        self.base, self.task, self.dtype = base, task, DTYPES[precision]
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
-        parts = [part for route in lesson.routes.values() for part in route.parts if isinstance(part, TextModule)]
+        parts = [part for route in task.stacks.values() for part in route.parts if isinstance(part, TextModule)]
         self._own = overriding(list(dict.fromkeys(parts)), "own_loss")
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""
-        return [*self.lesson.groups, ParameterGroup("temperature", [self.alignment.temperature], weight_decay=False)]
+        return [*self.task.groups, ParameterGroup("temperature", [self.alignment.temperature], weight_decay=False)]
 
     def encode(self, batch: Batch) -> Encoded:
         """Raw text features (B, E), with gradients; partners through the same route where the objective says so."""
@@ -223,7 +223,7 @@ class LessonLearner(Learner):
         features, target_features = [], []
         start = 0
         for piece in batch.pieces:
-            route = noisy(self.lesson.routes[piece.language], batch.noise)
+            route = noisy(self.task.stacks[piece.language], batch.noise)
             rows = slice(start, start + len(piece.ids))
             start = rows.stop
             if piece.target is None:
@@ -249,7 +249,7 @@ class LessonLearner(Learner):
 
     @property
     def _pad_id(self) -> int:
-        return self.lesson.tokenizer.pad_id
+        return self.task.tokenizer.pad_id
 
     def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The alignment loss of the global batch, and the parts' own losses on this process's share of it."""

@@ -16,8 +16,8 @@ import numpy as np
 import regex  # type: ignore[import-untyped]
 import torch
 
-from glotclip.methods.lesson import Lesson
-from glotclip.methods.part import PackState
+from glotclip.methods.stack import PackState
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
@@ -147,7 +147,7 @@ def _pieces(tokenizer: Tokenizer, tokens: Tokens) -> int:
 
 
 def _seconds_per_step(
-    base: DualEncoder, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, precision: Precision
+    base: DualEncoder, lesson: TrainingTask, captions: Mapping[str, Captions], stage: Stage, precision: Precision
 ) -> float:
     """Take a few optimiser steps of a lesson's stage and return the median time of those after the warm-up."""
     settings, taken = stage.train.model_copy(update={"evaluate_every": 0}), _WARM_UP + _TIMED

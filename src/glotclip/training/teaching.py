@@ -16,12 +16,12 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Lesson
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import NONE, TextForm
 from glotclip.training.captions import Captions
-from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.lesson_source import TaskDataLoader, TaskModule
 from glotclip.training.loop import Batch, FitResult, Learner, Source, fit
 from glotclip.training.parallel import World
 from glotclip.training.settings import TrainSettings
@@ -37,25 +37,25 @@ def as_written(lang: str) -> TextForm:
 
 
 @dataclass(frozen=True)
-class LessonEncoder:
+class TaskEncoder:
     """Encodes texts with the weights of a lesson as they are at that moment, for validation."""
 
     base: DualEncoder
-    lesson: Lesson
+    task: TrainingTask
     precision: Precision = "fp32"
     text_form: TextForms = as_written
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str], lang: str) -> npt.NDArray[np.float32]:
         """Return normalised features (M, E)."""
-        form, route = self.text_form(lang), self.lesson.routes[lang]
-        tokens = self.lesson.tokenizer.encode([form(text, lang) for text in texts])
+        form, route = self.text_form(lang), self.task.stacks[lang]
+        tokens = self.task.tokenizer.encode([form(text, lang) for text in texts])
         features = self.base.encode_tokens(tokens, route, precision=self.precision)
         array: npt.NDArray[np.float32] = F.normalize(features, dim=-1).float().cpu().numpy()
         return array
 
 
-Validate = Callable[[LessonEncoder, Sequence[str]], float]  # a score of the lesson's languages, higher is better
+Validate = Callable[[TaskEncoder, Sequence[str]], float]  # a score of the lesson's languages, higher is better
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Teacher:
     text_form: TextForms = as_written
 
     def teach(
-        self, lesson: Lesson, captions: Mapping[str, Captions], stages: Sequence[Stage], steps: Sequence[int]
+        self, task: TrainingTask, captions: Mapping[str, Captions], stages: Sequence[Stage], steps: Sequence[int]
     ) -> FitResult:
         """Train a lesson's weights; what was done before a kill is not done again.
 
@@ -107,13 +107,13 @@ class Teacher:
                 hint="start one process, or use strategy=none",
             )
         results: list[FitResult] = []
-        name, encoder = lesson.task.name, LessonEncoder(self.base, lesson, self.precision, self.text_form)
+        name, encoder = task.name, TaskEncoder(self.base, task, self.precision, self.text_form)
         for number, (stage, count) in enumerate(zip(stages, steps, strict=True)):
-            captions_source = self._source(lesson, captions, stage, count, number)
+            captions_source = self._source(task, captions, stage, count, number)
             batches: Source = captions_source
-            learner = LessonLearner(self.base, lesson, stage.objective, self.precision)
+            learner = TaskModule(self.base, task, stage.objective, self.precision)
             guarded: Learner
-            batches, guarded = strategy.guard(lesson, batches, learner, number)
+            batches, guarded = strategy.guard(task, batches, learner, number)
             before = sum(steps[:number])
             results.append(
                 fit(
@@ -126,39 +126,39 @@ class Teacher:
                     resume_from=self._checkpoint(name, number),
                     identity=f"{self.identity}:{name}:{number}",
                     log=self._logger(name, stage.name, before, sum(steps)),
-                    validate=self._validator(encoder, lesson.task.languages, strategy),
+                    validate=self._validator(encoder, task.languages, strategy),
                     steps_per_epoch=captions_source.steps_per_epoch,
                     stop=self.stop,
                     keep=number + 1 < len(stages),
                 )
             )
-        strategy.learnt(lesson, learner, self._once_more(lesson, captions, stage, len(stages)))
+        strategy.learnt(task, learner, self._once_more(task, captions, stage, len(stages)))
         return _summed(results)
 
     def _source(
-        self, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, steps: int, number: int
-    ) -> LessonSource:
-        return LessonSource(
-            lesson, captions, stage.train, steps,
+        self, task: TrainingTask, captions: Mapping[str, Captions], stage: Stage, steps: int, number: int
+    ) -> TaskDataLoader:
+        return TaskDataLoader(
+            task, captions, stage.train, steps,
             device=self.base.device, world=self.world, stage=number, target_texts=stage.objective.encodes_targets,
         )  # fmt: skip
 
     def _once_more(
-        self, lesson: Lesson, captions: Mapping[str, Captions], stage: Stage, number: int
+        self, task: TrainingTask, captions: Mapping[str, Captions], stage: Stage, number: int
     ) -> Iterator[Sequence[Batch]]:
         """One more pass over the captions, in an order of its own and without dropout."""
         stage = replace(stage, train=stage.train.model_copy(update={"dropout": 0.0}))
-        steps = self._source(lesson, captions, stage, 0, number).steps_per_epoch
-        source = self._source(lesson, captions, stage, steps, number)
+        steps = self._source(task, captions, stage, 0, number).steps_per_epoch
+        source = self._source(task, captions, stage, steps, number)
         for step in range(steps):
             if self.stop():
                 raise KeyboardInterrupt
             yield source(step)
 
-    def forget(self, lesson: Lesson, stages: Sequence[Stage]) -> None:
+    def forget(self, task: TrainingTask, stages: Sequence[Stage]) -> None:
         """Remove a lesson's checkpoints, once what came of it is safe."""
         for number in range(len(stages)):
-            if path := self._checkpoint(lesson.task.name, number):
+            if path := self._checkpoint(task.name, number):
                 path.unlink(missing_ok=True)
 
     def _checkpoint(self, name: str, number: int) -> Path | None:
@@ -169,7 +169,7 @@ class Teacher:
         return lambda numbers: self.log({**facts, **numbers, "step": before + numbers["step"], "total": total})
 
     def _validator(
-        self, encoder: LessonEncoder, languages: Sequence[str], strategy: Strategy
+        self, encoder: TaskEncoder, languages: Sequence[str], strategy: Strategy
     ) -> Callable[[], float] | None:
         validate = self.validate
         if validate is None:

@@ -11,8 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import School
 
-    from glotclip.methods.lesson import Lesson
-    from glotclip.methods.part import PackState
+    from glotclip.methods.stack import PackState
+    from glotclip.methods.task import TrainingTask
     from glotclip.training.strategies.strategy import Strategy
 
 SHARED: Mapping[str, Any] = {
@@ -32,7 +32,7 @@ class Course:
     """
 
     strategy: Strategy
-    lessons: list[Lesson]
+    lessons: list[TrainingTask]
     states: list[PackState]
     lines: list[dict[str, Any]]
 

@@ -25,7 +25,7 @@ def test_samples_are_held_to_the_students_features_when_they_came_by(
     )
     assert len(made.strategy.memory) == 8
     for sample in made.strategy.memory.samples:
-        expected = school.base.encode_tokens(start.tokenizer.encode([sample.text]), start.routes["de"])[0]
+        expected = school.base.encode_tokens(start.tokenizer.encode([sample.text]), start.stacks["de"])[0]
         assert sample.held is not None
         torch.testing.assert_close(sample.held, expected, atol=1e-5, rtol=1e-4)
         assert not sample.held.requires_grad
@@ -38,7 +38,7 @@ def test_or_to_those_at_the_end_of_their_task(school: School, course: Callable[.
     for sample in made.strategy.memory.samples:
         lesson = made.lessons[("de", "fr").index(sample.language)]  # its weights are those of its task's end
         tokens = lesson.tokenizer.encode([sample.text])
-        expected = school.base.encode_tokens(tokens, lesson.routes[sample.language])[0]
+        expected = school.base.encode_tokens(tokens, lesson.stacks[sample.language])[0]
         assert sample.held is not None
         torch.testing.assert_close(sample.held, expected, atol=1e-5, rtol=1e-4)
 

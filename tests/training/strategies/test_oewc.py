@@ -10,7 +10,7 @@ import torch
 
 from glotclip.errors import ConfigError
 from glotclip.methods.lexicon import Lexicon
-from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.lesson_source import TaskDataLoader, TaskModule
 from glotclip.training.loop import Learner
 from glotclip.training.parallel import World
 from glotclip.training.strategies.oewc import Importance, OnlineEwc, lasting
@@ -28,22 +28,22 @@ def test_the_importance_is_the_mean_squared_gradient_of_one_pass(
     made = course("de", strategy="oewc", steps=3, cross_modal=0)  # without a temperature, which has moved by then
     assert isinstance(made.strategy, OnlineEwc)
     (found,) = made.strategy.importance.values()
-    lesson = made.lessons[0]
+    task = made.lessons[0]
     curriculum = school.curriculum(("de",), isolation="shared", vocabulary=0, cross_modal=0)
-    source = LessonSource(
-        lesson, {"de": school.captions["de"]}, curriculum.train, 1,
+    source = TaskDataLoader(
+        task, {"de": school.captions["de"]}, curriculum.train, 1,
         device=school.base.device, world=World(), stage=1,
     )  # fmt: skip
     assert source.steps_per_epoch == 1  # 12 captions in batches of 8, the partial one dropped
-    learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
+    learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
     (batch,) = source(0)
-    (parameter,) = lesson.groups[0].parameters
+    (parameter,) = task.groups[0].parameters
     loss, _ = learner.objective(learner.encode(batch).features, batch.targets)
     (gradient,) = torch.autograd.grad(loss, [parameter])
     torch.testing.assert_close(found.values, gradient.square())
     assert found.values.max() > 1e-4
     assert found.ids is not None
-    assert torch.equal(found.ids, lesson.shared[0].ids)  # type: ignore[arg-type]
+    assert torch.equal(found.ids, task.shared_modules[0].ids)  # type: ignore[arg-type]
 
 
 def test_the_penalty_by_hand(school: School, course: Callable[..., Course]) -> None:
@@ -51,18 +51,18 @@ def test_the_penalty_by_hand(school: School, course: Callable[..., Course]) -> N
     strategy = made.strategy
     assert isinstance(strategy, OnlineEwc)
     curriculum = school.curriculum(("fr",), isolation="shared", strategy="oewc", vocabulary=150, teir=True)
-    lesson = curriculum.prepare(school.base, made.states[0], ("fr",), school.captions, strategy)
-    plain = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
-    source = LessonSource(
-        lesson, {"fr": school.captions["fr"]}, curriculum.train, 1, device=school.base.device, world=World()
+    task = curriculum.prepare(school.base, made.states[0], ("fr",), school.captions, strategy)
+    plain = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
+    source = TaskDataLoader(
+        task, {"fr": school.captions["fr"]}, curriculum.train, 1, device=school.base.device, world=World()
     )
     learner: Learner
-    _, learner = strategy.guard(lesson, source, plain, 0)
+    _, learner = strategy.guard(task, source, plain, 0)
     (batch,) = source(0)
     features = plain.encode(batch).features.detach()
     loss = plain.objective(features, batch.targets)[0].detach()
     assert torch.equal(learner.objective(features, batch.targets)[0].detach(), loss)  # nothing has moved yet
-    ((name, parameter, ids),) = lasting(lesson)
+    ((name, parameter, ids),) = lasting(task)
     assert name == NAME
     assert ids is not None
     with torch.no_grad():
@@ -102,7 +102,7 @@ PULLED: dict[str, Any] = {"strategy": "oewc", "weight_decay": 0.5, "steps": 12, 
 
 
 def trained_rows(made: Course) -> set[int]:
-    table = made.lessons[-1].shared[0]
+    table = made.lessons[-1].shared_modules[0]
     assert isinstance(table, Lexicon)
     return set(table.ids.tolist())
 
@@ -125,8 +125,8 @@ def test_under_plain_decay_the_compact_table_is_exact(
 
 def test_under_teir_no_row_beyond_the_captions_is_needed(course: Callable[..., Course]) -> None:
     made = course("hi", "de", teir=True, **PULLED)
-    lesson = made.lessons[1]
-    assert trained_rows(made) == set(lesson.tokens["de"].flat.tolist()) | lesson.tokenizer.special_ids
+    task = made.lessons[1]
+    assert trained_rows(made) == set(task.tokens["de"].flat.tolist()) | task.tokenizer.special_ids
 
 
 @pytest.mark.parametrize("teir", [True, False])
@@ -143,13 +143,13 @@ def test_less_is_forgotten(course: Callable[..., Course], distance: Any, teir: b
 
 def test_what_is_not_finite_is_an_error_and_no_importance(course: Callable[..., Course], school: School) -> None:
     made = course("de", strategy="oewc", steps=2)
-    strategy, lesson = OnlineEwc(made.strategy.settings), made.lessons[0]
+    strategy, task = OnlineEwc(made.strategy.settings), made.lessons[0]
     curriculum = school.curriculum(("de",), isolation="shared", vocabulary=0)
-    source = LessonSource(
-        lesson, {"de": school.captions["de"]}, curriculum.train, 1, device=school.base.device, world=World()
+    source = TaskDataLoader(
+        task, {"de": school.captions["de"]}, curriculum.train, 1, device=school.base.device, world=World()
     )
-    learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
+    learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
     with torch.no_grad():
-        lesson.groups[0].parameters[0].mul_(float("inf"))
+        task.groups[0].parameters[0].mul_(float("inf"))
     with pytest.raises(ConfigError, match="not finite"):
-        strategy.learnt(lesson, learner, [source(0)])
+        strategy.learnt(task, learner, [source(0)])

@@ -11,7 +11,7 @@ import torch
 
 from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastive
 from glotclip.methods.objective import Alignment, ObjectiveSettings
-from glotclip.training.lesson_source import CaptionBatch, LessonLearner, LessonSource
+from glotclip.training.lesson_source import CaptionBatch, TaskDataLoader, TaskModule
 from glotclip.training.parallel import World
 from glotclip.training.strategies.rehearsal import Rehearsal
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
-    from glotclip.methods.lesson import Ingredient
+    from glotclip.methods.task import Ingredient
     from glotclip.training.loop import Source
 
 
-def mixed(school: School, made: Course, code: str, **settings: Any) -> tuple[LessonLearner, Source, Rehearsal]:
+def mixed(school: School, made: Course, code: str, **settings: Any) -> tuple[TaskModule, Source, Rehearsal]:
     """Prepare one more task as a teacher would, and return learner and source instead of training."""
     curriculum = school.curriculum((code,), isolation="shared", vocabulary=0, **settings)
     strategy = made.strategy
     assert isinstance(strategy, Rehearsal)
     lesson = curriculum.prepare(school.base, made.states[-1], (code,), school.captions, strategy)
-    learner = LessonLearner(school.base, lesson, ObjectiveSettings(cross_modal=0.5), "fp32")
+    learner = TaskModule(school.base, lesson, ObjectiveSettings(cross_modal=0.5), "fp32")
     captions = {code: school.captions[code]}
-    source = LessonSource(lesson, captions, curriculum.train, 4, device=school.base.device, world=World())
+    source = TaskDataLoader(lesson, captions, curriculum.train, 4, device=school.base.device, world=World())
     return learner, strategy.guard(lesson, source, learner, 0)[0], strategy
 
 
@@ -52,8 +52,8 @@ def test_each_loss_sees_its_rows_computed_by_hand(
 
     # Rows by hand: each text alone, through its own language's route.
     for row, (language, text) in enumerate([*batch.samples, *((s.language, s.text) for s in samples)]):
-        lesson = learner.lesson
-        alone = school.base.encode_tokens(lesson.tokenizer.encode([text]), lesson.routes[language])
+        lesson = learner.task
+        alone = school.base.encode_tokens(lesson.tokenizer.encode([text]), lesson.stacks[language])
         torch.testing.assert_close(features[row], alone[0], atol=1e-5, rtol=1e-4)
     current = batch.targets.has_target.clone()
     current[n:] = False
@@ -99,8 +99,8 @@ def test_micro_batches_share_the_samples(school: School, course: Callable[..., C
 
 def test_samples_take_their_own_languages_modules(school: School, course: Callable[..., Course]) -> None:
     from glotclip.methods.acquirer import AcquirerIngredient
-    from glotclip.methods.lesson import Task, prepare
     from glotclip.methods.lexicon import LexiconIngredient
+    from glotclip.methods.task import Task, prepare
 
     lexicon = LexiconIngredient(True, 0, "marks", False, False, False, "gradient", 1.0, 0.02)
     ingredients: list[Ingredient] = [lexicon, AcquirerIngredient(False, bottleneck=4)]
@@ -114,13 +114,13 @@ def test_samples_take_their_own_languages_modules(school: School, course: Callab
     rehearsal = made.strategy
     task = Task({"fr": texts["fr"]}, rehearsed=rehearsal.rehearsed())
     lesson = prepare(school.base, state, task, ingredients, seed=0, covers_base=True)
-    german, french = lesson.routes["de"], lesson.routes["fr"]
+    german, french = lesson.stacks["de"], lesson.stacks["fr"]
     assert german.parts[0] is french.parts[0]  # the table that trains
     assert german.parts[1] is state.parts["de"][0]
     assert not any(p is q for p in german.parts[1].parameters() for g in lesson.groups for q in g.parameters)
-    learner = LessonLearner(school.base, lesson, ObjectiveSettings(), "fp32")
+    learner = TaskModule(school.base, lesson, ObjectiveSettings(), "fp32")
     settings = school.curriculum(("fr",), isolation="shared").train
-    source = LessonSource(
+    source = TaskDataLoader(
         lesson, {"fr": school.captions["fr"]}, settings, 1, device=school.base.device, world=World()
     )
     assert len(source.pools) == 1  # German is rehearsed, not learnt
@@ -143,14 +143,14 @@ def test_with_teir_rehearsed_rows_train_and_count_for_every_language(
     special = lesson.tokenizer.special_ids
     used = {
         code: {int(i) for tokens in [lesson.tokenizer.encode(texts)] for i in tokens.flat} - special
-        for code, texts in {**lesson.task.texts, **lesson.task.rehearsed}.items()
+        for code, texts in {**{c: school.captions[c].texts for c in lesson.languages}, **lesson.replay_texts}.items()
     }
     assert set(used) == {"de", "fr"}
     assert used["de"] - used["fr"]
     grown = second["uses"] - first["uses"]
     for row in range(len(grown)):
         assert grown[row] == sum(row in ids for ids in used.values()), row
-    trained = {int(i) for i in lesson.routes["fr"].parts[0].ids}  # type: ignore[union-attr]
+    trained = {int(i) for i in lesson.stacks["fr"].parts[0].ids}  # type: ignore[union-attr]
     assert trained == used["de"] | used["fr"] | special
 
 
@@ -191,10 +191,10 @@ def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
         state = lesson.finish(1.0)
     assert [("replay" in line) for line in lines] == [False] * 4 + [True] * 4
     assert isinstance(strategy, Rehearsal)
-    source = LessonSource(
+    source = TaskDataLoader(
         lesson, captions, curriculum.train, 1, device=school.base.device, world=World(), target_texts=True
     )
-    learner = LessonLearner(school.base, lesson, curriculum.stages()[0].objective, "fp32")
+    learner = TaskModule(school.base, lesson, curriculum.stages()[0].objective, "fp32")
     (batch,) = strategy.guard(lesson, source, learner, 0)[0](0)
     assert [piece.target is None for piece in batch.pieces] == [False, True]
     encoded = learner.encode(batch)

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import torch
 
-from glotclip.methods.lesson import Lesson
 from glotclip.methods.objective import Targets
-from glotclip.training.lesson_source import LessonLearner
+from glotclip.methods.task import TrainingTask
+from glotclip.training.lesson_source import TaskModule
 from glotclip.training.strategies.rehearsal import Rehearsal
 
 
@@ -26,13 +26,13 @@ class DarkExperienceReplay(Rehearsal):
         """The student's feature (E,)."""
         return features[row]
 
-    def learnt(self, lesson: Lesson, learner: LessonLearner, batches: object) -> None:
+    def learnt(self, task: TrainingTask, learner: TaskModule, batches: object) -> None:
         """Encode the task's captions in the memory by the final weights, in float32, where the settings say so."""
-        super().learnt(lesson, learner, batches)
+        super().learnt(task, learner, batches)
         samples = self.memory.samples
-        for code in lesson.task.languages if self.settings.der_features == "learnt" else ():
+        for code in task.languages if self.settings.der_features == "learnt" else ():
             slots = [slot for slot, sample in enumerate(samples) if sample.language == code]
-            tokens = lesson.tokenizer.encode([samples[slot].text for slot in slots])
-            features = learner.base.encode_tokens(tokens, lesson.routes[code]).cpu()
+            tokens = task.tokenizer.encode([samples[slot].text for slot in slots])
+            features = learner.base.encode_tokens(tokens, task.stacks[code]).cpu()
             for slot, row in zip(slots, features, strict=True):
                 samples[slot] = samples[slot]._replace(held=row.clone())

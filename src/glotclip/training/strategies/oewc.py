@@ -27,9 +27,9 @@ import torch
 from torch import nn
 
 from glotclip.errors import ConfigError
-from glotclip.methods.lesson import Lesson
 from glotclip.methods.objective import Targets
-from glotclip.training.lesson_source import LessonLearner
+from glotclip.methods.task import TrainingTask
+from glotclip.training.lesson_source import TaskModule
 from glotclip.training.loop import Batch, Learner, Source
 from glotclip.training.settings import TrainSettings
 from glotclip.training.strategies.strategy import Guarded, Strategy
@@ -97,12 +97,12 @@ class OnlineEwc(Strategy):
         """Rows of tables that have an F, by the part's kind."""
         return {name.partition(".")[0]: each.ids for name, each in self.importance.items() if each.ids is not None}
 
-    def guard(self, lesson: Lesson, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
+    def guard(self, task: TrainingTask, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
         """Note where the weights start, and add the penalty to the loss from the second task on."""
         if stage == 0:
             self._held = [
                 _Held(parameter, parameter.detach().clone(), self.importance[name].at(parameter.detach(), ids))
-                for name, parameter, ids in lasting(lesson)
+                for name, parameter, ids in lasting(task)
                 if name in self.importance
             ]
         return source, _Penalised(learner, self) if self._held else learner
@@ -112,11 +112,11 @@ class OnlineEwc(Strategy):
         terms = [(each.importance * (each.parameter - each.start).square()).sum() for each in self._held]
         return torch.stack(terms).sum()
 
-    def learnt(self, lesson: Lesson, learner: LessonLearner, batches: Iterable[Sequence[Batch]]) -> None:
+    def learnt(self, task: TrainingTask, learner: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
         """Add the task's F: the mean over batches of the squared gradient of the loss, without penalty."""
         if learner.dtype is torch.float16:
             learner.dtype = torch.float32
-        weights = list(lasting(lesson))
+        weights = list(lasting(task))
         parameters = [parameter for _, parameter, _ in weights]
         sums = [torch.zeros_like(parameter) for parameter in parameters]
         count = 0
@@ -164,17 +164,17 @@ class _Penalised(Guarded):
         return loss + self.strategy.settings.ewc_weight * penalty, {**parts, "penalty": penalty.detach()}
 
 
-def lasting(lesson: Lesson) -> Iterator[tuple[str, nn.Parameter, torch.Tensor | None]]:
+def lasting(task: TrainingTask) -> Iterator[tuple[str, nn.Parameter, torch.Tensor | None]]:
     """The weights that train now and that later tasks go on with: name, weight, and the ids of a table's rows."""
-    training = {id(parameter) for group in lesson.groups for parameter in group.parameters if parameter.requires_grad}
-    for part in lesson.shared:
+    training = {id(parameter) for group in task.groups for parameter in group.parameters if parameter.requires_grad}
+    for part in task.shared_modules:
         for name, parameter in part.named_parameters():
             if id(parameter) in training:
                 ids = getattr(part, "ids", None) if name == "rows" else None
                 yield f"{part.kind}.{name}", parameter, ids
 
 
-def _loss(learner: LessonLearner, batch: Batch) -> torch.Tensor:
+def _loss(learner: TaskModule, batch: Batch) -> torch.Tensor:
     encoded = learner.encode(batch)
     targets = batch.targets
     if encoded.target is not None:

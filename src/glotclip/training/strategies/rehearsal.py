@@ -23,10 +23,10 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from glotclip.methods.lesson import Lesson
 from glotclip.methods.objective import Targets
+from glotclip.methods.task import TrainingTask
 from glotclip.models.tokens import Tokens
-from glotclip.training.lesson_source import CaptionBatch, LessonLearner, way
+from glotclip.training.lesson_source import CaptionBatch, TaskModule, way
 from glotclip.training.loop import Batch, Learner, Piece, Source
 from glotclip.training.settings import TrainSettings
 from glotclip.training.strategies.reservoir import Reservoir, Sample
@@ -63,21 +63,21 @@ class Rehearsal(Strategy):
         """The memory's texts."""
         return self.memory.texts()
 
-    def guard(self, lesson: Lesson, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
+    def guard(self, task: TrainingTask, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
         """Follow every batch by samples, unless this is the first task, and offer the memory every current row."""
         if stage == 0:
             self._rehearses = len(self.memory) > 0
         self._settle()
-        texts = _Texts(lesson)
+        texts = _Texts(task)
         guarded = _Rehearser(learner, self)
-        return (_Mixed(source, lesson, self, texts) if self._rehearses else source), guarded
+        return (_Mixed(source, task, self, texts) if self._rehearses else source), guarded
 
     def validated(self, score: float) -> None:
         """Keep the memory as it is at the best score, the one that the loop keeps the weights of."""
         if self.settings.keeps(score, self.best_score):
             self.best_score, self.best = score, self.memory.copy()
 
-    def learnt(self, lesson: Lesson, learner: LessonLearner, batches: object) -> None:
+    def learnt(self, task: TrainingTask, learner: TaskModule, batches: object) -> None:
         """Go on with the memory that belongs to the final weights."""
         self._settle()
 
@@ -154,10 +154,10 @@ class _Rehearser(Guarded):
 class _Texts:
     """The ids of texts under a lesson's tokenizer, each computed once."""
 
-    def __init__(self, lesson: Lesson) -> None:
-        self.tokenizer = lesson.tokenizer
+    def __init__(self, task: TrainingTask) -> None:
+        self.tokenizer = task.tokenizer
         self._ids: dict[str, npt.NDArray[np.int32]] = {}
-        for texts in lesson.task.rehearsed.values():
+        for texts in task.replay_texts.values():
             tokens = self.tokenizer.encode(texts)
             self._ids.update({text: tokens[row] for row, text in enumerate(texts)})
 
@@ -174,8 +174,8 @@ class _Texts:
 class _Mixed:
     """A source whose batches are followed by samples from the memory, divided among a step's micro-batches."""
 
-    def __init__(self, source: Source, lesson: Lesson, strategy: Rehearsal, texts: _Texts) -> None:
-        self.source, self.lesson, self.strategy, self.texts = source, lesson, strategy, texts
+    def __init__(self, source: Source, task: TrainingTask, strategy: Rehearsal, texts: _Texts) -> None:
+        self.source, self.task, self.strategy, self.texts = source, task, strategy, texts
 
     def __call__(self, step: int) -> Sequence[Batch]:
         """The micro-batches of a step."""
@@ -194,9 +194,9 @@ class _Mixed:
         (current,) = batch.pieces
         ways: dict[tuple[int, ...], list[Sample]] = {}
         if current.target is None:  # those of the current route go with the current rows in one pass
-            ways[way(self.lesson.routes[current.language])] = []
+            ways[way(self.task.stacks[current.language])] = []
         for sample in samples:
-            ways.setdefault(way(self.lesson.routes[sample.language]), []).append(sample)
+            ways.setdefault(way(self.task.stacks[sample.language]), []).append(sample)
         pieces = [] if current.target is None else [current]
         for number, each in enumerate(ways.values()):
             joins = number == 0 and current.target is None
@@ -206,7 +206,7 @@ class _Mixed:
             ids, lengths = self.texts.padded([sample.text for sample in each], current.ids.device)
             if joins:
                 width = max(ids.shape[1], current.ids.shape[1])
-                pad = self.lesson.tokenizer.pad_id
+                pad = self.task.tokenizer.pad_id
                 ids = torch.cat([F.pad(part, (0, width - part.shape[1]), value=pad) for part in (current.ids, ids)])
                 lengths = torch.cat([current.lengths, lengths])
             pieces.append(Piece(ids, lengths, current.language if joins else each[0].language))

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import torch
 
-from glotclip.methods.lesson import Lesson, ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.training.lesson_source import LessonLearner
+from glotclip.methods.task import ParameterGroup, TrainingTask
+from glotclip.training.lesson_source import TaskModule
 from glotclip.training.loop import Batch, Encoded, Learner, Source
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage
@@ -43,7 +43,7 @@ class Strategy:
         """Rows that a penalty holds though no text of the task may have them: ids by the part's kind."""
         return {}
 
-    def guard(self, lesson: Lesson, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
+    def guard(self, task: TrainingTask, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
         """Stand around a stage's batches and learner, before its first step.
 
         It is called for every stage of a task, from 0, in a task that goes on after a kill as well.
@@ -54,7 +54,7 @@ class Strategy:
         """Look at a validation's score; the weights that a stage ends with are those that the settings keep."""
         return
 
-    def learnt(self, lesson: Lesson, learner: LessonLearner, batches: Iterable[Sequence[Batch]]) -> None:
+    def learnt(self, task: TrainingTask, learner: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
         """Look back on a task whose last stage is trained.
 
         Args:

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from glotclip.methods.acquirer import AcquirerIngredient
 from glotclip.methods.lora import Lora, LoraIngredient
-from glotclip.methods.part import ModuleStack, TextModule, merge_hooks, own_weights
+from glotclip.methods.stack import ModuleStack, TextModule, merge_hooks, own_weights
 from glotclip.models.blocks import NAMES, Block
 from glotclip.models.pathway import BlockHooks, Map
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson
 
-    from glotclip.methods.lesson import Ingredient, Lesson
+    from glotclip.methods.task import Ingredient, TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
     MakeIngredients = Callable[..., dict[str, Ingredient]]
-    Stir = Callable[[Lesson], None]
+    Stir = Callable[[TrainingTask], None]
 
 
 class Silent(TextModule):
@@ -56,8 +56,8 @@ class Marked(Silent):
 
 
 def test_only_the_places_that_a_part_overrides_are_called(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    lora = make_lesson(base, [LoraIngredient()]).routes["de"].parts[0]
-    acquirer = make_lesson(base, [AcquirerIngredient(bottleneck=4)]).routes["de"].parts[0]
+    lora = make_lesson(base, [LoraIngredient()]).stacks["de"].parts[0]
+    acquirer = make_lesson(base, [AcquirerIngredient(bottleneck=4)]).stacks["de"].parts[0]
     assert isinstance(lora, Lora)
     route = ModuleStack([Silent(), acquirer, lora])  # type: ignore[list-item]
     assert route._inside == [lora]
@@ -169,7 +169,7 @@ def test_two_loras_merge_into_one_weight(base: DualEncoder, make_lesson: MakeLes
 
 
 def test_nothing_to_merge_is_the_route_itself(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    route = make_lesson(base, [AcquirerIngredient(bottleneck=4)]).routes["de"]
+    route = make_lesson(base, [AcquirerIngredient(bottleneck=4)]).stacks["de"]
     assert route.merged(base.text) is route
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from glotclip.methods.part import ALL, ModuleStack, PackState, TextModule
+from glotclip.methods.stack import ALL, ModuleStack, PackState, TextModule
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import Tokenizer
 from glotclip.models.tokens import Tokens
@@ -135,22 +135,24 @@ class Paced:
 
 
 @dataclass
-class Lesson:
+class TrainingTask:
     """A task ready to be trained. The base's own weights are frozen and not among the groups.
 
     Languages that are rehearsed have routes too: the parts that all share, as they train, and those of their own from
     the pack, which do not.
     """
 
-    task: Task
+    name: str  # ``de`` or ``de+fr``
+    languages: tuple[str, ...]
+    replay_texts: Mapping[str, Sequence[str]]
     tokenizer: Tokenizer
     tokens: Mapping[str, Tokens]
-    routes: Mapping[str, ModuleStack]
+    stacks: Mapping[str, ModuleStack]
     groups: list[ParameterGroup]
     facts: Mapping[str, int | float]
     finish: Callable[[float], PackState]
-    target_texts: Mapping[str, Tokens] = field(default_factory=dict)  # of the task, under the tokenizer
-    shared: tuple[TextModule, ...] = ()  # the parts of scope "all", which later tasks go on with
+    target_tokens: Mapping[str, Tokens] = field(default_factory=dict)  # of the task, under the tokenizer
+    shared_modules: tuple[TextModule, ...] = ()  # the parts of scope "all", which later tasks go on with
 
     @property
     def trainable(self) -> int:
@@ -166,7 +168,7 @@ def prepare(
     *,
     seed: int,
     covers_base: bool,
-) -> Lesson:
+) -> TrainingTask:
     """Prepare a lesson: extend the tokenizer, tokenise the captions once, and let every ingredient contribute.
 
     Args:
@@ -211,7 +213,19 @@ def prepare(
 
     groups = [group for share in shares for group in share.groups]
     facts = {name: value for share in shares for name, value in share.facts.items()}
-    return Lesson(task, tokenizer, tokens, routes, groups, facts, finish, target_texts, shared)
+    return TrainingTask(
+        task.name,
+        task.languages,
+        task.rehearsed,
+        tokenizer,
+        tokens,
+        routes,
+        groups,
+        facts,
+        finish,
+        target_texts,
+        shared,
+    )
 
 
 def _task_seed(seed: int, name: str) -> int:
