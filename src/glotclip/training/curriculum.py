@@ -97,16 +97,16 @@ class Curriculum:
         captions: Mapping[str, Captions],
         strategy: Strategy | None = None,
     ) -> TrainingTask:
-        """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
+        """Prepare one task on top of ``state``, with room for what a strategy brings from earlier tasks."""
         strategy = strategy or Strategy(self.train)
         texts = {code: captions[code].texts for code in task}
         target_texts = {
             code: [text or "" for text in captions[code].target_texts] for code in task if captions[code].target_texts
         }
-        lesson = Task(texts, target_texts, strategy.rehearsed(), strategy.anchored())
+        described = Task(texts, target_texts, strategy.replay_texts(), strategy.anchored())
         ingredients = self.method.ingredients(self.method_settings)
         covers = self.shared and self.method_settings.covers_base
-        return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)
+        return prepare(base, state, described, ingredients, seed=self.train.seed, covers_base=covers)
 
     def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
         """How many captions a task has."""
