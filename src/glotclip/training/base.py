@@ -26,7 +26,7 @@ from glotclip.data.features import FeatureCache
 from glotclip.data.pictures import find
 from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
+from glotclip.methods.module import ParameterGroup
 from glotclip.models import bpe
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder

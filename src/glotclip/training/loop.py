@@ -21,7 +21,7 @@ import torch
 
 from glotclip.errors import ConfigError, InterruptedRunError
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
+from glotclip.methods.module import ParameterGroup
 from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.dropout import Noise
