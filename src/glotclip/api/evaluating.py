@@ -32,12 +32,12 @@ from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
 from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.training.teaching import Validate
 from glotclip.translate.queries import TranslatedQueries
 
 if TYPE_CHECKING:
-    from glotclip.api.extending import ExtendPlan
     from glotclip.data.benchmark import Benchmark
+    from glotclip.training.callbacks import Validate
+    from glotclip.training.extension import Extension
     from glotclip.translate.engine import Engine
 
 WINDOWS = "texts longer than the context are read in windows, whose features are averaged"
@@ -174,20 +174,20 @@ def _asked(
     return replace(plain, captions={**plain.captions, **viewed.captions}, protocol=viewed.protocol)
 
 
-def validator(plan: ExtendPlan, progress: Progress) -> Validate:
-    """Score a lesson on the data's rows of split "validation", by ``select_by``, on average over its languages.
+def validator(extension: Extension, progress: Progress) -> Validate:
+    """Score a task on the data's rows of split "validation", by ``select_by``, on average over its languages.
 
     Raises:
         DataError: if there are no such rows with pictures.
     """
-    codes = list(plan.curriculum.languages)
-    chosen = validation(plan.dataset, codes)
+    codes = list(extension.curriculum.languages)
+    chosen = validation(extension.dataset, codes)
     if chosen is None:
         raise DataError(
-            f"{plan.dataset.name} has no pictures in a split validation, which evaluate_every asks for",
+            f"{extension.dataset.name} has no pictures in a split validation, which evaluate_every asks for",
             hint="mark some rows with split=validation, or use --set evaluate_every=0",
         )
-    features = gallery_features(plan.polyglot, chosen, plan.cache, progress)
+    features = gallery_features(extension.start, chosen, extension.cache, progress)
 
     def score(encoder: retrieval.TextEncoder, langs: Sequence[str]) -> float:
         result = retrieval.evaluate(
@@ -198,7 +198,7 @@ def validator(plan: ExtendPlan, progress: Progress) -> Validate:
             image_rows=features.rows,
             interval=retrieval.Interval(draws=0),
         )
-        return selection_score(result["average"], plan.curriculum.train.select_by)
+        return selection_score(result["average"], extension.curriculum.train.select_by)
 
     return score
 
@@ -211,7 +211,7 @@ def selection_score(scores: Mapping[str, Any], select_by: str) -> float:
 
 
 def evaluator(
-    plan: ExtendPlan,
+    extension: Extension,
     benchmark: bool | str | Path | Benchmark = True,
     progress: Progress = silent,
     *,
@@ -220,26 +220,26 @@ def evaluator(
     """What scores the languages of a run on one benchmark; None if there is nothing to score on.
 
     Args:
-        plan: of the run.
+        extension: the run.
         benchmark: as :func:`extend` takes it.
         progress: called with (what, done, total) while pictures are encoded, which happens once.
         intervals: bootstrap draws of the scores after the last task; 0 leaves the intervals out.
     """
-    base, learnt = plan.polyglot.base, plan.curriculum.languages
-    wanted = list(dict.fromkeys((*plan.polyglot.languages, *base.languages, *learnt)))
+    base, learnt = extension.start.base, extension.curriculum.languages
+    wanted = list(dict.fromkeys((*extension.start.languages, *base.languages, *learnt)))
     if isinstance(benchmark, bool):
-        chosen = plan.dataset.held_out(wanted) if benchmark else None
+        chosen = extension.dataset.held_out(wanted) if benchmark else None
     elif isinstance(benchmark, str | Path):
         other: Dataset = open_dataset(benchmark)
-        if isinstance(plan.dataset, ViewedDataset):  # what is asked is the kind of text that was taught
-            other = plan.dataset.view_of(other)
+        if isinstance(extension.dataset, ViewedDataset):  # what is asked is the kind of text that was taught
+            other = extension.dataset.view_of(other)
         chosen = other.held_out(wanted)
     else:
         chosen = benchmark
     if chosen is None:
         return None
-    features = gallery_features(plan.polyglot, chosen, plan.cache, progress)
-    encoder = partial(PolyglotEncoder, precision=plan.curriculum.precision)
+    features = gallery_features(extension.start, chosen, extension.cache, progress)
+    encoder = partial(PolyglotEncoder, precision=extension.curriculum.precision)
     return Scorer(chosen, features, encoder, draws=intervals, final=learnt)
 
 

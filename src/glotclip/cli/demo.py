@@ -11,9 +11,9 @@ import typer
 from glotclip.cli.console import Console, Progress, duration
 
 if TYPE_CHECKING:
-    from glotclip.api import ExtendPlan
     from glotclip.demo import Answer, Variant
-    from glotclip.training.extend import Hooks
+    from glotclip.training.callbacks import Callbacks
+    from glotclip.training.extension import Extension
 
 
 def demo(
@@ -23,20 +23,20 @@ def demo(
 ) -> None:
     """See an English CLIP learn ten languages, one after another, with and without forgetting."""
     from glotclip import demo as demonstration
-    from glotclip.cli.extend import run_hooks
+    from glotclip.cli.extend import run_callbacks
 
     console, began = Console(as_json), time.monotonic()
     with Progress() as progress:
 
-        def hooks(variant: Variant, plan: ExtendPlan) -> Hooks:
-            langs = plan.curriculum.languages
+        def callbacks(variant: Variant, extension: Extension) -> Callbacks:
+            langs = extension.curriculum.languages
             console.say(f"\n{variant.title}: {len(langs)} languages, {' '.join(langs)}")
-            return run_hooks(plan, console, progress)
+            return run_callbacks(extension, console, progress)
 
         shown = demonstration.run(
             out,
             settings={"steps": demonstration.QUICK_STEPS} if quick else {},
-            hooks=hooks,
+            callbacks=callbacks,
             progress=progress,
         )
     console.say()

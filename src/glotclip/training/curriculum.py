@@ -8,9 +8,9 @@ from typing import Any
 
 from glotclip.errors import ConfigError
 from glotclip.methods.method import Method
-from glotclip.methods.settings import MethodSettings
+from glotclip.methods.objective import MethodSettings
 from glotclip.methods.stack import PackState
-from glotclip.methods.task import Task, TrainingTask, prepare
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import NONE, TextForm, folds_any, form_for
@@ -60,6 +60,11 @@ class Curriculum:
         return self.method_settings.isolation == "shared"
 
     @property
+    def builds_on_packs(self) -> bool:
+        """Whether a task goes on from the pack of an earlier one, and can change what that pack's languages use."""
+        return self.shared or self.continue_learning
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """All languages of all tasks, in order."""
         return tuple(code for task in self.tasks for code in task)
@@ -103,10 +108,11 @@ class Curriculum:
         target_texts = {
             code: [text or "" for text in captions[code].target_texts] for code in task if captions[code].target_texts
         }
-        described = Task(texts, target_texts, strategy.replay_texts(), strategy.anchored())
-        ingredients = self.method.ingredients(self.method_settings)
-        covers = self.shared and self.method_settings.covers_base
-        return prepare(base, state, described, ingredients, seed=self.train.seed, covers_base=covers)
+        made = TrainingTask(
+            base, state, texts, target_texts, strategy.replay_texts(), strategy.anchored_rows(),
+            seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
+        )  # fmt: skip
+        return made.prepare(self.method.modules(self.method_settings), self.method_settings)
 
     def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
         """How many captions a task has."""

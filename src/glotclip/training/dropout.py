@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from glotclip.methods.stack import merge_hooks
-from glotclip.models.pathway import BlockHooks, TextHooks, WrappedHooks
+from glotclip.methods.stack import ModuleStack
+from glotclip.models.pathway import BlockHooks, TextHooks
 
 
 @dataclass(frozen=True)
@@ -37,33 +37,28 @@ def dropout_seed(rate: float, *numbers: int) -> DropoutSeed | None:
     return DropoutSeed(rate, int(np.random.SeedSequence(numbers).generate_state(1)[0])) if rate else None
 
 
-class DropoutHooks(WrappedHooks):
-    """Other hooks, with dropout after attention and MLP.
+class DropoutHooks(TextHooks):
+    """Dropout after attention and MLP of every block.
 
     Args:
-        inner: the other hooks.
         rate: 0 to 1.
     """
 
-    def __init__(self, inner: TextHooks, rate: float) -> None:
-        super().__init__(inner)
+    in_probe = False
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
         self.rate = rate
 
-    def condition_on(self, features: torch.Tensor) -> TextHooks:
-        """The same around the inner hooks for texts of these features (B, E)."""
-        return DropoutHooks(self.inner.condition_on(features), self.rate)
-
-    def block_hooks(self, k: int) -> BlockHooks | None:
-        """The inner hooks of block ``k``, then dropout."""
+    def block_hooks(self, k: int) -> BlockHooks:
+        """The same in every block."""
         drop = partial(F.dropout, p=self.rate)
-        inner = self.inner.block_hooks(k)
-        dropped = BlockHooks(after_attention=drop, after_mlp=drop)
-        return dropped if inner is None else merge_hooks([inner, dropped])
+        return BlockHooks(after_attention=drop, after_mlp=drop)
 
 
-def with_dropout(hooks: TextHooks, dropout: DropoutSeed | None) -> TextHooks:
-    """The hooks with dropout, or as they are where nothing is dropped."""
-    return hooks if dropout is None else DropoutHooks(hooks, dropout.rate)
+def with_dropout(stack: ModuleStack, dropout: DropoutSeed | None) -> ModuleStack:
+    """A stack with dropout behind its modules, or as it is where nothing is dropped."""
+    return stack if dropout is None else ModuleStack([*stack.layers, DropoutHooks(dropout.rate)])
 
 
 @contextmanager

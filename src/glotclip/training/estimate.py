@@ -23,10 +23,10 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.packs.polyglot import Polyglot
+from glotclip.training.callbacks import Callbacks
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import SHARED, Curriculum
 from glotclip.training.stages import Stage
-from glotclip.training.callbacks import Callbacks
 from glotclip.training.task_trainer import TaskTrainer
 
 _WARM_UP, _TIMED = 2, 6  # optimiser steps; the first ones pay for caches and allocations

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import torch
 
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
 from glotclip.training.dropout import DropoutSeed
 
 
 @dataclass(frozen=True)
 class LanguageBatch:
-    """Texts of one language: ids (B, T), lengths (B,), and those of their target texts where these are encoded too."""
+    """Texts of one language: ids (B, T), lengths (B,), and those of their target texts where they are encoded too."""
 
     ids: torch.Tensor
     lengths: torch.Tensor

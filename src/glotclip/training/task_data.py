@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
 from glotclip.methods.objective import Targets
-from glotclip.methods.stack import ModuleStack
 from glotclip.methods.task import TrainingTask
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
@@ -101,18 +100,13 @@ class TaskDataLoader:
         return batches if self.strategy is None else self.strategy.mix(batches)
 
 
-def stack_key(stack: ModuleStack) -> tuple[int, ...]:
-    """Equal for languages with the same modules, whose texts can be encoded in one pass."""
-    return tuple(id(part) for part in stack.parts)
-
-
 def _mixed(task: TrainingTask, balance: float | None) -> list[list[str]]:
     """The languages that are mixed with one another in a batch."""
     if balance is not None:
         return [[code] for code in task.languages]
     found: dict[tuple[int, ...], list[str]] = {}
     for code in task.languages:
-        found.setdefault(stack_key(task.stacks[code]), []).append(code)
+        found.setdefault(task.stacks[code].key, []).append(code)
     return list(found.values())
 
 

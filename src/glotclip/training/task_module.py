@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
-from glotclip.methods.stack import TextModule, overriding
-from glotclip.methods.task import ParameterGroup, TrainingTask
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import TextHooks
@@ -45,8 +45,8 @@ class TaskModule(TrainingModule):
         self.base, self.task, self.dtype, self.settings = base, task, DTYPES[precision], objective
         self.strategy = strategy or Strategy(ContinualSettings())
         self.alignment = Alignment(objective).to(base.device)
-        modules = [part for stack in task.stacks.values() for part in stack.parts if isinstance(part, TextModule)]
-        self._auxiliary = overriding(list(dict.fromkeys(modules)), "auxiliary_loss")
+        modules = [module for stack in task.stacks.values() for module in stack.text_modules]
+        self._modules = list({id(module): module for module in modules}.values())  # a shared one is in every stack
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The task's weights and the temperature, which is never decayed."""
@@ -89,9 +89,9 @@ class TaskModule(TrainingModule):
         return features
 
     def loss(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The objective of the global batch, auxiliary losses on this process's share of it, and the strategy's term."""
+        """The objective of the global batch, the modules' own losses on this process's share, and the strategy's."""
         loss, terms = self.alignment(features, targets)
-        for module in self._auxiliary:
+        for module in self._modules:
             if (auxiliary := module.auxiliary_loss()) is not None:
                 loss = loss + auxiliary
                 terms[module.kind] = auxiliary.detach()

@@ -62,7 +62,7 @@ class TaskEncoder:
         """Return normalised features (M, E)."""
         form = self.text_form(lang)
         tokens = self.state.tokenizer.encode([form(text, lang) for text in texts])
-        features = self.base.encode_tokens(tokens, self.state.route(lang), precision=self.precision)
+        features = self.base.encode_tokens(tokens, self.state.stack(lang), precision=self.precision)
         array: npt.NDArray[np.float32] = F.normalize(features, dim=-1).float().cpu().numpy()
         return array
 

@@ -94,7 +94,7 @@ class OnlineEwc(Strategy):
         self.importance: dict[str, Importance] = {}
         self._held: list[_Held] = []
 
-    def anchored(self) -> Mapping[str, torch.Tensor]:
+    def anchored_rows(self) -> Mapping[str, torch.Tensor]:
         """Rows of tables that have an F, by the module's kind."""
         return {name.partition(".")[0]: each.ids for name, each in self.importance.items() if each.ids is not None}
 

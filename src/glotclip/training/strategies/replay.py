@@ -33,7 +33,7 @@ from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import Stage
 from glotclip.training.strategies.reservoir import Reservoir, Sample
 from glotclip.training.strategies.strategy import Strategy
-from glotclip.training.task_data import cat_padded, stack_key
+from glotclip.training.task_data import cat_padded
 
 if TYPE_CHECKING:
     from glotclip.training.task_module import TaskModule
@@ -141,11 +141,11 @@ class Replay(Strategy):
     def _mixed(self, batch: Batch, samples: Sequence[Sample]) -> Batch:
         """Put samples behind the current rows; texts of one stack are one batch for the tower."""
         (current,) = batch.texts
-        stacks, own = self._task.stacks, stack_key(self._task.stacks[current.language])
+        stacks, own = self._task.stacks, self._task.stacks[current.language].key
         joins = current.target is None  # else the tower encodes the current rows' targets beside them
         groups: dict[tuple[int, ...], list[Sample]] = {own: []} if joins else {}
         for sample in samples:
-            groups.setdefault(stack_key(stacks[sample.language]), []).append(sample)
+            groups.setdefault(stacks[sample.language].key, []).append(sample)
         texts = [] if joins else [current]
         for key, members in groups.items():
             ids, lengths = self._padded([sample.text for sample in members], current.ids.device)
@@ -169,7 +169,7 @@ class Replay(Strategy):
 
 
 class ExperienceReplay(Replay):
-    """Samples are held to the frozen feature of the text they are aligned with (CLL-CLIP §5.3; Riemer et al. 2019)."""
+    """Samples are held to the frozen features of their target texts (CLL-CLIP §5.3; Riemer et al. 2019)."""
 
     name: ClassVar[str] = "er"
 

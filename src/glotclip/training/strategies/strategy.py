@@ -40,7 +40,7 @@ class Strategy:
         """Texts of earlier tasks that will be seen again, by language."""
         return {}
 
-    def anchored(self) -> Mapping[str, torch.Tensor]:
+    def anchored_rows(self) -> Mapping[str, torch.Tensor]:
         """Rows that a penalty holds though no text of the task may have them: ids by the module's kind."""
         return {}
 
