@@ -112,7 +112,7 @@ class RunConfig(ReadingConfig):
     """What a command that trains takes besides its data."""
 
     out: Annotated[str | Path, Flag(kind=Path)] = Field(
-        description="The folder to write. It must be new, or, for `extend`, empty or made by `extend`, as MODEL itself may be."
+        description="The folder to write: new, or, for `extend`, empty or made by `extend`, as MODEL itself may be."
     )
     recipe: Annotated[str | Path | None, Flag(kind=Path)] = Field(
         None, description="A YAML file of settings, and of these options."

@@ -48,7 +48,7 @@ class Extended:
         matrix: score of every language after every task (mean R@1 of both directions, percent), or None if
             nothing was evaluated.
         evaluations: the scores themselves: task → language → scores.
-        skipped: rows and images that could not be used; also listed in the folder's ``skipped.txt``.
+        skipped: rows and images that could not be used; also listed in ``skipped.txt``.
         notes: what else there is to know of the data, warnings included; likewise.
         gallery: what the scores are on, in a few words; empty if nothing was evaluated, or by a callback of one's own.
     """
