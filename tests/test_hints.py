@@ -20,11 +20,12 @@ import typer
 import glotclip
 from glotclip import api
 from glotclip.cli.main import app
-from glotclip.compare.recipe import Recipe, Run
+from glotclip.api.config import ExtendConfig
+from glotclip.compare.recipe import Recipe, RunEntry
 from glotclip.config import Settings
 from glotclip.data.columns import SYNONYMS
 from glotclip.data.dataset import Reading
-from glotclip.methods.method import METHODS
+from glotclip.methods.method import methods
 from glotclip.training.base import BaseSettings
 from glotclip.training.finetune import FinetuneSettings
 from glotclip.training.settings import TrainSettings
@@ -115,16 +116,16 @@ def commands() -> dict[tuple[str, ...], set[str]]:
 @cache
 def settings() -> set[str]:
     """Names that a recipe, ``--set``, or a stage may hold."""
-    kinds: list[type[Settings]] = [TrainSettings, FinetuneSettings, BaseSettings, Recipe, Run]
+    kinds: list[type[Settings]] = [TrainSettings, FinetuneSettings, BaseSettings, Recipe, RunEntry, ExtendConfig]
     names = {name for kind in kinds for name in kind.model_fields}
-    return names | {name for method in METHODS.values() for name in method.setting_names()}
+    return names | {name for method in methods().values() for name in method.setting_names()}
 
 
 @cache
 def arguments() -> set[str]:
     """Names of arguments of public functions and of everything that is defined in the source."""
     found = set(Reading.__optional_keys__)
-    for each in (*vars(api).values(), *(getattr(glotclip, name) for name in glotclip.__all__)):
+    for each in (*(getattr(api, name) for name in api.__all__), *(getattr(glotclip, name) for name in glotclip.__all__)):
         if inspect.isclass(each) or inspect.isroutine(each):
             found |= set(inspect.signature(each).parameters)
     return found
@@ -179,7 +180,7 @@ def faults(text: str, where: str = "") -> list[str]:
     for name in re.findall(r"--set ([a-z_]+)=", text):
         wrong += [f"setting {name}"] if name not in settings() else []
     for name in re.findall(r"--method ([a-z-]+)", text):
-        wrong += [f"method {name}"] if name not in METHODS else []
+        wrong += [f"method {name}"] if name not in methods() else []
     assigned = settings() | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
     for name in re.findall(r"(?<![\w.])([a-z_]+)=(?=[\w'…{(])", text):
         wrong += [f"{name}="] if name not in assigned | _torch(text) else []

@@ -14,7 +14,7 @@ from glotclip import api
 from glotclip.methods.acquirer import Acquirer
 from glotclip.models.text_tower import TextConfig
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.lesson_source import TaskDataLoader
+from glotclip.training.task_data import TaskDataLoader
 from glotclip.training.parallel import World
 
 if TYPE_CHECKING:

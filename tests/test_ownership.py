@@ -29,7 +29,7 @@ from glotclip.ownership import Workplace
 from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.packs.saving import add_packs
-from glotclip.training.extend import Extension
+from glotclip.training.extension import Extension
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School

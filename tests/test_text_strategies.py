@@ -14,7 +14,7 @@ from glotclip.config import read_recipe
 from glotclip.data.dataset import open_dataset
 from glotclip.errors import DataError
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -31,10 +31,7 @@ ENGINE = (
 def test_a_strategy_trains_and_tests_on_the_same_text(
     name: str, base: DualEncoder, drawn: Path, tmp_path: Path
 ) -> None:
-    plan = api.plan_extension(
-        Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache",
-        recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, translator=ENGINE,
-    )  # fmt: skip
+    extension = api.prepare_extension(api.ExtendConfig(model=Polyglot(base), langs=["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache", recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, translator=ENGINE))  # fmt: skip
     (captions,) = plan.captions.values()
     translated = name in ("baseline2", "method3")
     assert len(captions) == 6
@@ -50,7 +47,7 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
     assert asked
     assert all(text.startswith("deen ") is translated for text in asked)
 
-    done = api.run_extension(plan)
+    done = api.run_extension(extension)
     again = api.evaluate(
         api.load(done.folder, base=base),
         open_dataset(drawn),
@@ -81,10 +78,7 @@ def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path
 
 def test_without_an_engine_the_missing_translations_are_named(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no machine translations of its de") as caught:
-        api.plan_extension(
-            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out",
-            recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL,
-        )  # fmt: skip
+        api.prepare_extension(api.ExtendConfig(model=Polyglot(base), langs=["de"], data=drawn, method="lora", out=tmp_path / "out", recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL))  # fmt: skip
     assert "--translator" in (caught.value.hint or "")
 
 
@@ -93,8 +87,8 @@ def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_p
     file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",validation\n"), encoding="utf-8")
     lines: list[dict[str, Any]] = []
     settings = {**SMALL, "shots": None, "steps": 6, "evaluate_every": 2}
-    hooks = Hooks(task_done=lambda name, result, scores: lines.append(vars(result)))
-    common: dict[str, Any] = {"method": "lora", "cache": tmp_path / "cache", "hooks": hooks}
+    callbacks = Callbacks(task_done=lambda name, result, scores: lines.append(vars(result)))
+    common: dict[str, Any] = {"method": "lora", "cache": tmp_path / "cache", "callbacks": callbacks}
     api.extend(Polyglot(base), ["de"], data=file, out=tmp_path / "out", settings=settings, **common)
     assert lines[0]["best_step"] in (2, 4, 6)
     assert 0 <= lines[0]["best_score"] <= 100

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glotclip.compare.recipe import Recipe, load_recipe
-from glotclip.compare.study import Study
+from glotclip.compare.experiment import Experiment
 from glotclip.data.corpora import MSCOCO_36, XM_3600, layout_of
 from glotclip.models.checkpoints import save_base
 from glotclip.training.order import PAPER
@@ -75,9 +75,9 @@ def test_it_runs_on_folders_of_the_papers_layouts(
         "common": {**recipe.common, **small},
         "intervals": 0,
     }
-    study = Study.open(Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache")
-    assert study.run(study.unfinished()) == {}
-    for cell in study.results():
-        assert cell["tasks"] == [["en"], ["it"], ["de"]]
-        assert set(cell["final"]) == {"en", "it", "de"}
-        assert "xm3600" in cell["protocol"]
+    experiment = Experiment.open(Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache")
+    assert experiment.run(experiment.unfinished()) == {}
+    for trial in experiment.results():
+        assert trial["tasks"] == [["en"], ["it"], ["de"]]
+        assert set(trial["final"]) == {"en", "it", "de"}
+        assert "xm3600" in trial["protocol"]

@@ -13,7 +13,7 @@ from glotclip import api
 from glotclip.evaluation.scorer import Scorer
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -42,15 +42,12 @@ def taught(base: DualEncoder, drawn: Path, tmp_path: Path, settings: dict[str, A
     """Learn three languages, scoring after each: what was encoded, and what was recorded."""
     if not (tmp_path / "base").exists():
         save_base(base, tmp_path / "base")
-    plan = api.plan_extension(
-        tmp_path / "base", LANGUAGES, data=drawn, out=tmp_path / "out", cache=tmp_path / "cache",
-        settings={**QUICK, **settings}, method=settings.get("method", "lexicon"),
-    )  # fmt: skip
+    extension = api.prepare_extension(api.ExtendConfig(model=tmp_path / "base", langs=LANGUAGES, data=drawn, out=tmp_path / "out", cache=tmp_path / "cache", settings={**QUICK, **settings}, method=settings.get("method", "lexicon")))  # fmt: skip
     inner = api.evaluator(plan)
     assert inner is not None
     counting = Counting()
     scorer = Scorer(inner.benchmark, inner.features, counting.of, draws=draws, final=LANGUAGES)
-    return api.run_extension(plan, hooks=Hooks(evaluate=scorer)), counting.asked, inner
+    return api.run_extension(extension, callbacks=Callbacks(evaluate=scorer)), counting.asked, inner
 
 
 @pytest.mark.parametrize(
@@ -90,7 +87,7 @@ def test_intervals_come_with_the_final_scores(base: DualEncoder, drawn: Path, tm
 
 def test_what_is_given_out_may_be_changed(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
-    plan = api.plan_extension(tmp_path / "base", ["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache")
+    extension = api.prepare_extension(api.ExtendConfig(model=tmp_path / "base", langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache"))
     scorer = api.evaluator(plan)
     assert scorer is not None
     first = scorer(plan.polyglot, ["en"])

@@ -17,7 +17,7 @@ from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.objective import Alignment
 from glotclip.methods.stack import ALL
 from glotclip.models.pathway import TextHooks
-from glotclip.training.lesson_source import TaskDataLoader
+from glotclip.training.task_data import TaskDataLoader
 from glotclip.training.parallel import World
 
 if TYPE_CHECKING:

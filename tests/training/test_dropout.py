@@ -13,10 +13,11 @@ import torch
 from glotclip import api
 from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
-from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
+from glotclip.training.dropout import DropoutHooks, DropoutSeed, dropout_seed, seeded, with_dropout
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
 from glotclip.training.parallel import World
-from glotclip.training.teaching import Teacher
+from glotclip.training.task_trainer import TaskTrainer
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -155,7 +156,7 @@ def test_every_micro_batch_step_and_process_drops_its_own(school: School) -> Non
 def test_the_look_back_after_a_task_drops_nothing(school: School) -> None:
     curriculum, task = _lesson(school, dropout=0.1)
     captions = {"de": school.captions["de"]}
-    batches = list(Teacher(school.base)._once_more(task, captions, curriculum.stages()[0], 1))
+    batches = list(TaskTrainer(school.base)._once_more(task, captions, curriculum.stages()[0], 1))
     assert batches
     assert all(batch.noise is None for micro in batches for batch in micro)
 

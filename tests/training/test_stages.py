@@ -13,7 +13,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.objective import ObjectiveSettings
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of, steps_of
-from glotclip.training.teaching import Teacher
+from glotclip.training.task_trainer import TaskTrainer
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -77,9 +77,9 @@ def trained(school: School, teacher: Teacher) -> torch.Tensor:
 
 @pytest.mark.parametrize("killed_after", [2, 4, 6])
 def test_a_kill_in_either_stage_changes_no_bit(school: School, tmp_path: Path, killed_after: int) -> None:
-    whole = trained(school, Teacher(school.base))
+    whole = trained(school, TaskTrainer(school.base))
     lines: list[dict[str, Any]] = []
-    teacher = Teacher(school.base, folder=tmp_path, log=lines.append, stop=lambda: len(lines) >= killed_after)
+    teacher = TaskTrainer(school.base, folder=tmp_path, log=lines.append, stop=lambda: len(lines) >= killed_after)
     with pytest.raises(KeyboardInterrupt):
         trained(school, teacher)
     resumed = trained(school, replace(teacher, stop=lambda: False))
@@ -90,7 +90,7 @@ def test_a_kill_in_either_stage_changes_no_bit(school: School, tmp_path: Path, k
 
 def test_the_first_stage_opens_no_picture_and_the_second_compares_with_them_alone(school: School) -> None:
     lines: list[dict[str, Any]] = []
-    trained(school, Teacher(school.base, log=lines.append))
+    trained(school, TaskTrainer(school.base, log=lines.append))
     assert [("cross_lingual" in line, "cross_modal" in line) for line in lines] == [(True, False)] * 4 + [
         (False, True)
     ] * 4

@@ -43,17 +43,17 @@ def course(school: School) -> Callable[..., Course]:
 
     def teach(*codes: str, validate: Any = None, **settings: Any) -> Course:
         from glotclip.training.strategies.registry import strategy_for
-        from glotclip.training.teaching import Teacher
+        from glotclip.training.task_trainer import TaskTrainer
 
         curriculum = school.curriculum(*((code,) for code in codes), **{**SHARED, **settings})
         made = Course(strategy_for(curriculum.train), [], [], [])
-        teacher = Teacher(school.base, "fp32", log=made.lines.append, validate=validate, strategy=made.strategy)
+        teacher = TaskTrainer(school.base, "fp32", log=made.lines.append, validate=validate, strategy=made.strategy)
         for task in curriculum.tasks:
             state = made.states[-1] if made.states else None
             lesson = curriculum.prepare(school.base, state, task, school.captions, made.strategy)
             steps = curriculum.steps(task, school.captions)
             captions = {code: school.captions[code] for code in task}
-            result = teacher.teach(lesson, captions, curriculum.stages(), steps)
+            result = teacher.train(lesson, captions, curriculum.stages(), steps)
             made.lessons.append(lesson)
             made.states.append(lesson.finish(result.decay))
         return made

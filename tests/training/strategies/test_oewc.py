@@ -10,7 +10,8 @@ import torch
 
 from glotclip.errors import ConfigError
 from glotclip.methods.lexicon import Lexicon
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
 from glotclip.training.loop import Learner
 from glotclip.training.parallel import World
 from glotclip.training.strategies.oewc import Importance, OnlineEwc, lasting

@@ -169,7 +169,7 @@ def test_the_memory_carried_on_belongs_to_the_weights_carried_on(
 
 def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
     from glotclip.training.strategies.registry import strategy_for
-    from glotclip.training.teaching import Teacher
+    from glotclip.training.task_trainer import TaskTrainer
 
     english = school.captions["en"].texts
     captions = {code: replace(school.captions[code], target_texts=english) for code in ("de", "fr")}
@@ -187,7 +187,7 @@ def test_beside_partners_that_are_encoded_in_every_step(school: School) -> None:
     lines: list[dict[str, Any]] = []
     for task in curriculum.tasks:
         lesson = curriculum.prepare(school.base, state, task, captions, strategy)
-        Teacher(school.base, log=lines.append, strategy=strategy).teach(lesson, captions, curriculum.stages(), [4])
+        TaskTrainer(school.base, log=lines.append, strategy=strategy).train(lesson, captions, curriculum.stages(), [4])
         state = lesson.finish(1.0)
     assert [("replay" in line) for line in lines] == [False] * 4 + [True] * 4
     assert isinstance(strategy, Rehearsal)
