@@ -19,8 +19,8 @@ import typer
 
 import glotclip
 from glotclip import api
-from glotclip.cli.main import app
 from glotclip.api.config import ExtendConfig
+from glotclip.cli.main import app
 from glotclip.compare.recipe import Recipe, RunEntry
 from glotclip.config import Settings
 from glotclip.data.columns import SYNONYMS
@@ -125,7 +125,10 @@ def settings() -> set[str]:
 def arguments() -> set[str]:
     """Names of arguments of public functions and of everything that is defined in the source."""
     found = set(Reading.__optional_keys__)
-    for each in (*(getattr(api, name) for name in api.__all__), *(getattr(glotclip, name) for name in glotclip.__all__)):
+    for each in (
+        *(getattr(api, name) for name in api.__all__),
+        *(getattr(glotclip, name) for name in glotclip.__all__),
+    ):
         if inspect.isclass(each) or inspect.isroutine(each):
             found |= set(inspect.signature(each).parameters)
     return found

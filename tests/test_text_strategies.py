@@ -31,8 +31,20 @@ ENGINE = (
 def test_a_strategy_trains_and_tests_on_the_same_text(
     name: str, base: DualEncoder, drawn: Path, tmp_path: Path
 ) -> None:
-    extension = api.prepare_extension(api.ExtendConfig(model=Polyglot(base), langs=["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache", recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, translator=ENGINE))  # fmt: skip
-    (captions,) = plan.captions.values()
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=Polyglot(base),
+            langs=["de"],
+            data=drawn,
+            method="lora",
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            recipe=RECIPES / f"pect_{name}.yaml",
+            settings=SMALL,
+            translator=ENGINE,
+        )
+    )
+    (captions,) = extension.captions.values()
     translated = name in ("baseline2", "method3")
     assert len(captions) == 6
     assert all(text.startswith("deen ") is translated for text in captions.texts)
@@ -42,7 +54,7 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
         assert all((text or "").startswith("ende ") is (name == "method2") for text in captions.target_texts)
     assert (captions.images.rows >= 0).all()
     asked: list[str] = []
-    benchmark = plan.dataset.benchmark(["de"])
+    benchmark = extension.dataset.benchmark(["de"])
     asked += [query.text for query in benchmark.captions["de"]]
     assert asked
     assert all(text.startswith("deen ") is translated for text in asked)
@@ -61,24 +73,34 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
 
 
 def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
-    def weights(side: str) -> torch.Tensor:
+    def weights(target_encoder: str) -> torch.Tensor:
         done = api.extend(
-            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / side, cache=tmp_path / "cache",
-            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "side": side},
+            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / target_encoder, cache=tmp_path / "cache",
+            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "target_encoder": target_encoder},
         )  # fmt: skip
         (part,) = [
-            each for each in api.load(done.folder, base=base).packs["de"].state.parts["de"] if each.kind == "lora"
+            each for each in api.load(done.folder, base=base).packs["de"].state.modules["de"] if each.kind == "lora"
         ]
         return torch.cat([tensor.flatten() for tensor in part.tensors().values()])
 
-    frozen, detached, trained = (weights(side) for side in ("frozen", "detached", "trained"))
+    frozen, detached, trained = (weights(each) for each in ("frozen", "detached", "trained"))
     assert not torch.equal(frozen, detached)
     assert not torch.equal(detached, trained)
 
 
 def test_without_an_engine_the_missing_translations_are_named(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no machine translations of its de") as caught:
-        api.prepare_extension(api.ExtendConfig(model=Polyglot(base), langs=["de"], data=drawn, method="lora", out=tmp_path / "out", recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL))  # fmt: skip
+        api.prepare_extension(
+            api.ExtendConfig(
+                model=Polyglot(base),
+                langs=["de"],
+                data=drawn,
+                method="lora",
+                out=tmp_path / "out",
+                recipe=RECIPES / "pect_baseline2.yaml",
+                settings=SMALL,
+            )
+        )
     assert "--translator" in (caught.value.hint or "")
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from glotclip.compare.estimate import estimate_runs, scorings
-from glotclip.compare.recipe import Recipe
 from glotclip.compare.experiment import Experiment
+from glotclip.compare.recipe import Recipe
 from glotclip.errors import ConfigError
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
@@ -60,7 +60,9 @@ def lasting(trial: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in trial.items() if k not in ("seconds", "environment")}, "training": steady}
 
 
-def test_trials_describe_themselves_and_are_not_repeated(experiment: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_trials_describe_themselves_and_are_not_repeated(
+    experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
     first = experiment()
     assert first.run(first.unfinished()) == {}
     made = trials(first.folder)
@@ -192,7 +194,7 @@ def test_nothing_to_compare_on(experiment: Callable[..., Experiment], drawn: Pat
     bare = drawn.with_name("bare.csv")
     bare.write_text(drawn.read_text(encoding="utf-8").replace(",test", ",train"), encoding="utf-8")
     faults = (wrong := experiment(data=str(bare), runs=RUNS[:1])).run(wrong.unfinished())
-    assert "no held-out pictures" in faults["shared-0"]
+    assert "no held-out images" in faults["shared-0"]
     other = experiment(data=str(bare), benchmark=str(drawn), runs=RUNS[:1], out="other")
     assert other.run(other.unfinished()) == {}
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glotclip.compare.recipe import Recipe, load_recipe
 from glotclip.compare.experiment import Experiment
+from glotclip.compare.order import PAPER
+from glotclip.compare.recipe import Recipe, load_recipe
 from glotclip.data.corpora import MSCOCO_36, XM_3600, layout_of
 from glotclip.models.checkpoints import save_base
-from glotclip.training.order import PAPER
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -75,7 +75,9 @@ def test_it_runs_on_folders_of_the_papers_layouts(
         "common": {**recipe.common, **small},
         "intervals": 0,
     }
-    experiment = Experiment.open(Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache")
+    experiment = Experiment.open(
+        Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache"
+    )
     assert experiment.run(experiment.unfinished()) == {}
     for trial in experiment.results():
         assert trial["tasks"] == [["en"], ["it"], ["de"]]

@@ -32,7 +32,7 @@ def test_trials_seed_by_seed(written: Path) -> None:
     trials = recipe.trials()
     assert [trial.slug for trial in trials] == ["mla-teir-0", "joint-0", "mla-teir-3", "joint-3"]
     assert trials[0].settings["steps"] == 7
-    assert (trials[3].settings["steps"], trials[3].settings["seed"], trials[3].joint) == (5, 3, True)
+    assert (trials[3].settings["steps"], trials[3].settings["seed"], trials[3].config().joint) == (5, 3, True)
     assert trials[0].languages == ("de", "no", "ja")  # YAML 1.1 reads Norwegian as False
     assert trials[1].languages == ("fr", "ru")
     assert [trial.slug for trial in recipe.trials(only=["joint"], seeds=[9])] == ["joint-9"]

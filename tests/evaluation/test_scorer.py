@@ -42,8 +42,18 @@ def taught(base: DualEncoder, drawn: Path, tmp_path: Path, settings: dict[str, A
     """Learn three languages, scoring after each: what was encoded, and what was recorded."""
     if not (tmp_path / "base").exists():
         save_base(base, tmp_path / "base")
-    extension = api.prepare_extension(api.ExtendConfig(model=tmp_path / "base", langs=LANGUAGES, data=drawn, out=tmp_path / "out", cache=tmp_path / "cache", settings={**QUICK, **settings}, method=settings.get("method", "lexicon")))  # fmt: skip
-    inner = api.evaluator(plan)
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base",
+            langs=LANGUAGES,
+            data=drawn,
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            settings={**QUICK, **settings},
+            method=settings.get("method", "lexicon"),
+        )
+    )
+    inner = api.evaluator(extension)
     assert inner is not None
     counting = Counting()
     scorer = Scorer(inner.benchmark, inner.features, counting.of, draws=draws, final=LANGUAGES)
@@ -87,10 +97,14 @@ def test_intervals_come_with_the_final_scores(base: DualEncoder, drawn: Path, tm
 
 def test_what_is_given_out_may_be_changed(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
-    extension = api.prepare_extension(api.ExtendConfig(model=tmp_path / "base", langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache"))
-    scorer = api.evaluator(plan)
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base", langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache"
+        )
+    )
+    scorer = api.evaluator(extension)
     assert scorer is not None
-    first = scorer(plan.polyglot, ["en"])
+    first = scorer(extension.start, ["en"])
     held = first["en"].pop("text_to_image")
-    assert scorer(plan.polyglot, ["en"])["en"]["text_to_image"] == held
-    assert api.evaluator(plan, False) is None
+    assert scorer(extension.start, ["en"])["en"]["text_to_image"] == held
+    assert api.evaluator(extension, False) is None

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from glotclip.training.loop import fit
 from torch.nn import functional as F
 
 from glotclip.methods.dual_prompt import DualPrompt, DualPromptIngredient
 from glotclip.methods.stack import ALL
-from glotclip.training.loop import fit
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -65,8 +65,9 @@ def test_without_gradients_each_text_gets_the_nearest_keys(base: DualEncoder, ma
 
 
 def test_a_lesson_learns_prompts_and_keys(school: School, make_lesson: MakeLesson) -> None:
-    from glotclip.methods.objective import ObjectiveSettings
     from glotclip.training.lesson_source import TaskDataLoader, TaskModule
+
+    from glotclip.methods.objective import ObjectiveSettings
     from glotclip.training.parallel import World
 
     state = None

@@ -61,7 +61,7 @@ def test_a_taken_folder_and_missing_pairs_are_refused(base: DualEncoder, drawn: 
         api.finetune(base, data=drawn, out=tmp_path, settings=FEW)
     texts = tmp_path / "texts.csv"
     texts.write_text("text,lang,english\nein Hund,de,a dog\na dog,en,\n", encoding="utf-8")
-    with pytest.raises(DataError, match="no training pictures"):
+    with pytest.raises(DataError, match="no training images"):
         api.finetune(base, data=texts, out=tmp_path / "x", settings=FEW)
 
 
@@ -74,8 +74,8 @@ def test_acquirers_are_plugged_in_unchanged_and_then_learn_further(
     moved = api.rebase(tmp_path / "taught", tuned, tmp_path / "moved")
     old, new = api.load(tmp_path / "taught"), load_base(str(tuned))
     assert moved.base.fingerprint == new.fingerprint
-    for scope, parts in old.packs["de"].state.parts.items():
-        for part, same in zip(parts, moved.packs["de"].state.parts[scope], strict=True):
+    for scope, parts in old.packs["de"].state.modules.items():
+        for part, same in zip(parts, moved.packs["de"].state.modules[scope], strict=True):
             assert all(torch.equal(tensor, same.tensors()[name]) for name, tensor in part.tensors().items())
     with pytest.raises(FingerprintError):
         LanguagePack.load(tmp_path / "taught" / "packs" / "de-1", new)

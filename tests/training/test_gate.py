@@ -70,7 +70,17 @@ def extend(base: DualEncoder, drawn: Path, tmp_path: Path) -> Any:
         save_base(base, tmp_path / "base")
 
     def run(langs: str, english: Sequence[float], *, model: Path | None = None, isolation: str = "shared") -> Any:
-        extension = api.prepare_extension(api.ExtendConfig(model=model or tmp_path / "base", langs=langs.split(","), data=drawn, out=tmp_path / "out", device="cpu", cache=tmp_path / "cache", settings={**QUICK, "isolation": isolation}))  # fmt: skip
+        extension = api.prepare_extension(
+            api.ExtendConfig(
+                model=model or tmp_path / "base",
+                langs=langs.split(","),
+                data=drawn,
+                out=tmp_path / "out",
+                device="cpu",
+                cache=tmp_path / "cache",
+                settings={**QUICK, "isolation": isolation},
+            )
+        )
         return api.run_extension(extension, callbacks=Callbacks(evaluate=fading(*english)), max_forgetting=0.5)
 
     return run
@@ -123,7 +133,17 @@ def test_a_refusal_after_a_kill_still_finds_the_old_state(extend: Any, drawn: Pa
     out = tmp_path / "out"
     extend("de", [80, 80])
     held = tree(out)
-    extension = api.prepare_extension(api.ExtendConfig(model=out, langs=["fr"], data=drawn, out=out, device="cpu", cache=tmp_path / "cache", settings={**QUICK, "isolation": "shared"}))  # fmt: skip
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=out,
+            langs=["fr"],
+            data=drawn,
+            out=out,
+            device="cpu",
+            cache=tmp_path / "cache",
+            settings={**QUICK, "isolation": "shared"},
+        )
+    )
     with pytest.raises(KeyboardInterrupt):
         api.run_extension(extension, callbacks=Callbacks(evaluate=fading(80), stop=lambda: True), max_forgetting=0.5)
     assert tree(out) != held  # the run has entered itself into the record
@@ -134,7 +154,16 @@ def test_a_refusal_after_a_kill_still_finds_the_old_state(extend: Any, drawn: Pa
 
 def test_nothing_evaluated(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
-    extension = api.prepare_extension(api.ExtendConfig(model=tmp_path / "base", langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache", settings=QUICK))
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base",
+            langs=["de"],
+            data=drawn,
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            settings=QUICK,
+        )
+    )
     with pytest.raises(ConfigError, match="switched off"):
         api.run_extension(extension, benchmark=False, max_forgetting=1)
     assert not (tmp_path / "out").exists()

@@ -92,7 +92,7 @@ class TeachingConfig(ReadingConfig):
     """What ``extend`` and ``compare`` have in common."""
 
     model: Annotated[str | Path | Polyglot, Flag(argument=True)] = Field(
-        "emoji-clip", description="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`."
+        description="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`."
     )
     data: Annotated[str | Path | Dataset, Flag()] = Field(
         "emoji", description="emoji, or a caption file or folder: columns text, lang, image and/or english."

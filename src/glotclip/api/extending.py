@@ -10,7 +10,7 @@ from typing import Any
 
 from glotclip.api.bases import load
 from glotclip.api.common import ENGLISH, Progress, list_skipped, opened, silent, translate_with
-from glotclip.api.config import ExtendConfig, config_of, documented, recipe_settings
+from glotclip.api.config import ExtendConfig, config_of, documented
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.benchmark import Benchmark
@@ -81,13 +81,14 @@ def resolve_settings(
     layers = [(f"the defaults of {method.name}", dict(method.defaults))]
     layers.append((f"the recommendations of {base.name}", dict(base.recommended.get(method.name, {}))))
     if recipe is not None:
-        meant = read_recipe(Path(recipe)).get("method", method.name)
-        if meant != method.name:
-            raise ConfigError(f"the recipe {recipe} is for method {meant!r}", hint=f"use --method {meant}")
-        layers.append((f"the recipe {recipe}", recipe_settings(ExtendConfig, recipe)))
+        options = set(ExtendConfig.model_fields) - {"method"}
+        values = {name: value for name, value in read_recipe(Path(recipe)).items() if name not in options}
+        layers.append((f"the recipe {recipe}", values))
     layers.append(("the settings given", dict(settings)))
     merged: dict[str, Any] = {}
     for where, layer in layers:
+        if (meant := layer.pop("method", method.name)) != method.name:
+            raise ConfigError(f"{where} are for method {meant!r}", hint=f"use --method {meant}")
         check_names(layer, known, where=where)
         if "epochs" in layer:
             merged.pop("steps", None)  # which would win over epochs, wherever they come from

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from glotclip.api.config import Languages, TeachingConfig
+from glotclip.compare.order import Order
 from glotclip.compare.trial import Trial, slug
 from glotclip.config import Settings, check_names, read_recipe, settings_from
 from glotclip.errors import ConfigError
-from glotclip.training.order import Order
 
 
 class RunEntry(Settings):
@@ -30,6 +30,7 @@ class RunEntry(Settings):
 class Recipe(TeachingConfig):
     """What a comparison is made of. Paths are relative to the folder in which the command runs."""
 
+    model: str = Field("emoji-clip", description=TeachingConfig.model_fields["model"].description)
     title: str = Field("Comparison", description="of the report")
     languages: Languages = Field(min_length=1, description="what is learnt, one after another")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="each run is made once with each")

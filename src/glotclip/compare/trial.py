@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glotclip.api.config import ExtendConfig
+from glotclip.compare.order import ordered
 from glotclip.data.digests import DigestIndex
 from glotclip.data.view import View
-from glotclip.training.order import ordered
 
 if TYPE_CHECKING:
     from glotclip.compare.recipe import Recipe, RunEntry

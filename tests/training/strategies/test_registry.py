@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 STEPS = 5
 
 
-def run(school: School, folder: Path, strategy: str, *codes: str, callbacks: Callbacks | None = None, **more: Any) -> Path:
+def run(
+    school: School, folder: Path, strategy: str, *codes: str, callbacks: Callbacks | None = None, **more: Any
+) -> Path:
     settings: dict[str, Any] = {"isolation": "shared", "memory": 10, "memory_batch": 5, "checkpoint_seconds": 0}
     curriculum = school.curriculum(
         *((code,) for code in codes or ("de", "fr")), **{**settings, "steps": STEPS, "strategy": strategy, **more}
@@ -55,7 +57,7 @@ def test_a_kill_in_the_second_task_changes_no_bit(school: School, tmp_path: Path
     for after in (STEPS + 1, STEPS + 3):
         folder = tmp_path / str(after)
         with pytest.raises(KeyboardInterrupt):
-            run(school, folder, strategy, hooks=killer(after))
+            run(school, folder, strategy, callbacks=killer(after))
         assert set(content(folder)) == {"packs/shared-1/pack.safetensors", ".memory/1.safetensors"}
         assert content(run(school, folder, strategy)) == whole
 
@@ -63,13 +65,13 @@ def test_a_kill_in_the_second_task_changes_no_bit(school: School, tmp_path: Path
 def test_with_stages_and_validations_neither(school: School, tmp_path: Path) -> None:
     scores = {"scored": Callbacks(validate=lambda encoder, languages: float(len(languages)))}
     more: dict[str, Any] = {"stages": ["nlt", "le"], "steps": 8, "evaluate_every": 2}
-    whole = content(run(school, tmp_path / "whole", "der", hooks=scores["scored"], **more))
+    whole = content(run(school, tmp_path / "whole", "der", callbacks=scores["scored"], **more))
     for after in (3, 7, 11, 15):
-        folder, hooks = tmp_path / str(after), killer(after)
-        hooks.validate = scores["scored"].validate
+        folder, callbacks = tmp_path / str(after), killer(after)
+        callbacks.validate = scores["scored"].validate
         with pytest.raises(KeyboardInterrupt):
             run(school, folder, "der", callbacks=callbacks, **more)
-        assert content(run(school, folder, "der", hooks=scores["scored"], **more)) == whole
+        assert content(run(school, folder, "der", callbacks=scores["scored"], **more)) == whole
 
 
 @pytest.mark.parametrize("strategy", ["er", "oewc"])
@@ -97,7 +99,7 @@ def test_a_later_run_remembers_and_without_a_strategy_there_is_nothing(school: S
     folder = run(school, tmp_path / "out", "er", "de")
     run(school, folder, "er", "fr")
     memory = strategy_for(TrainSettings(strategy="er", memory=10), folder / ".memory/2.safetensors")
-    assert set(memory.rehearsed()) == {"de", "fr"}
+    assert set(memory.replay_texts()) == {"de", "fr"}
     assert not (run(school, tmp_path / "plain", "none") / ".memory").exists()
     # What another strategy remembered is of no use.
     assert strategy_for(TrainSettings(strategy="oewc"), folder / ".memory/2.safetensors").tensors() == {}
