@@ -185,13 +185,13 @@ def test_the_languages_asked_for_last_are_kept_and_only_merged_ones_count(
     base: DualEncoder, packs: dict[str, LanguagePack]
 ) -> None:
     now = Installed(packs, base.languages)
-    kept = {code: now.pathway(code, base.text) for code in MERGING[:MERGED_LANGUAGES]}
+    kept = {code: now.hooks(code, base.text) for code in MERGING[:MERGED_LANGUAGES]}
     for code in (*CONDITIONED, "en"):  # nothing of theirs is merged, so they put nothing out
-        now.pathway(code, base.text)
-    assert now.pathway("de", base.text) is kept["de"]
-    assert now.pathway(MERGING[MERGED_LANGUAGES], base.text) is not None
-    assert now.pathway("de", base.text) is kept["de"]
-    assert now.pathway("fr", base.text) is not kept["fr"], "the one that was not asked for the longest time goes"
+        now.hooks(code, base.text)
+    assert now.hooks("de", base.text) is kept["de"]
+    assert now.hooks(MERGING[MERGED_LANGUAGES], base.text) is not None
+    assert now.hooks("de", base.text) is kept["de"]
+    assert now.hooks("fr", base.text) is not kept["fr"], "the one that was not asked for the longest time goes"
 
 
 def test_moving_waits_for_calls_and_calls_wait_for_it(

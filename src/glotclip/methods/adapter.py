@@ -13,7 +13,7 @@ from torch import nn
 
 from glotclip.methods.module import Activation, Bottleneck, ModuleIngredient, ModulePart, activation_named
 from glotclip.methods.task import Context
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 SITES = ("attention", "mlp")

@@ -16,7 +16,7 @@ import torch
 
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
 from glotclip.methods.task import Context
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 

@@ -16,7 +16,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.adapter import SITES
 from glotclip.methods.module import Activation, ModuleIngredient, ModulePart, activation_named
 from glotclip.methods.task import Context
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 Start = Literal["even", "reference"]

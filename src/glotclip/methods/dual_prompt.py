@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
 from glotclip.methods.task import Context
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 

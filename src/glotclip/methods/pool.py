@@ -23,7 +23,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.module import ModuleIngredient, ModulePart
 from glotclip.methods.stack import ALL, TextModule
 from glotclip.methods.task import Context, Contribution, ParameterGroup
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig
 
 MOST_TASKS = 10_000  # more in a description are a damaged one's

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from glotclip.errors import ConfigError
 from glotclip.methods.module import ModuleIngredient, ModulePart, draw_linear
 from glotclip.methods.task import Context
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from glotclip.models.blocks import Block
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import BlockHooks, Map, TextHooks, WrappedHooks
+from glotclip.models.hooks import BlockHooks, Map, TextHooks, WrappedHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 

@@ -20,7 +20,7 @@ from glotclip.methods.module import ModuleIngredient, ModulePart
 from glotclip.methods.stack import own_weights
 from glotclip.methods.task import Context
 from glotclip.models.blocks import Block
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 NORMS = ("norm1", "norm1_bias", "norm2", "norm2_bias")

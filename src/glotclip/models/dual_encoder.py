@@ -17,7 +17,7 @@ from torch import nn
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
 from glotclip.models.device import Precision, precision_dtype
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
@@ -144,7 +144,7 @@ class DualEncoder:
     def encode_tokens(
         self,
         tokens: Tokens,
-        pathway: TextHooks | None = None,
+        hooks: TextHooks | None = None,
         batch_tokens: int | None = None,
         precision: Precision = "fp32",
     ) -> torch.Tensor:
@@ -152,7 +152,7 @@ class DualEncoder:
 
         Args:
             tokens: of M texts.
-            pathway: what a language adds to the text tower; None is the base itself.
+            hooks: what a language adds to the text tower; None is the base itself.
             batch_tokens: tokens computed at once; by default what this device's memory likes best.
             precision: what linear maps and attention compute in.
 
@@ -176,7 +176,7 @@ class DualEncoder:
                 encoded = self.text(
                     torch.from_numpy(ids).to(self.device),
                     torch.from_numpy(sizes).to(self.device),
-                    pathway,
+                    hooks,
                     precision=dtype,
                 )
                 features[torch.from_numpy(rows).to(self.device)] = encoded.float()

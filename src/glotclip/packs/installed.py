@@ -1,4 +1,4 @@
-"""What a polyglot has installed at one moment, and the pathways it serves from."""
+"""What a polyglot has installed at one moment, and the hooks it serves from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from glotclip.methods.stack import ModuleStack
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.packs.guess import Guesser
 from glotclip.packs.language_profile import built_in
@@ -48,8 +48,8 @@ class Installed:
         taught = {code: profile for pack in self.packs.values() for code, profile in pack.profiles.items()}
         return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
 
-    def pathway(self, lang: str, text: TextTower) -> TextHooks | None:
-        """The way of a language for serving, on the tower ``text``; None is the base's own."""
+    def hooks(self, lang: str, text: TextTower) -> TextHooks | None:
+        """The hooks of a language for serving, on the tower ``text``; None for the base itself."""
         route = self.routes.get(lang)
         return None if route is None else self._merged.of(lang, route, text)
 
@@ -94,10 +94,10 @@ class _Slot:
     def __init__(self, route: ModuleStack) -> None:
         self.route = route
         self._lock = threading.Lock()
-        self._pathway: TextHooks | None = None
+        self._hooks: TextHooks | None = None
 
     def merged(self, text: TextTower) -> TextHooks:
         with self._lock:
-            if self._pathway is None:
-                self._pathway = self.route.merged(text)
-            return self._pathway
+            if self._hooks is None:
+                self._hooks = self.route.merged(text)
+            return self._hooks

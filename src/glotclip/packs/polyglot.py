@@ -222,7 +222,7 @@ class Polyglot:
         form = pack.text_form(lang) if pack else self.base.text_form
         encode = partial(
             self.base.encode_tokens,
-            pathway=now.pathway(lang, self.base.text),
+            hooks=now.hooks(lang, self.base.text),
             precision=choose_precision(precision, self.base.device),
         )
         texts = [form(text, lang) if isinstance(text, str) else text for text in texts]

@@ -20,7 +20,7 @@ from glotclip.methods.stack import ModuleStack, TextModule, overriding
 from glotclip.methods.task import ParameterGroup, TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
 from glotclip.training.dropout import Noise, drawn, noise_of, noisy
@@ -208,7 +208,7 @@ class TaskModule(Learner):
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
         parts = [part for route in task.stacks.values() for part in route.parts if isinstance(part, TextModule)]
-        self._own = overriding(list(dict.fromkeys(parts)), "own_loss")
+        self._own = overriding(list(dict.fromkeys(parts)), "auxiliary_loss")
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""

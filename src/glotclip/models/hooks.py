@@ -1,4 +1,4 @@
-"""The places in the text tower where a language may act.
+"""Where a language may change what the frozen text tower computes.
 
 Shapes: B batch, T tokens, S packed tokens, W width, V vocabulary rows of the base, P prompt or prefix vectors.
 """
@@ -17,14 +17,14 @@ Map = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class BlockHooks:
-    """What acts within one block. Everything may be left out.
+    """Changes within one block. Everything may be left out.
 
     In low precision the linear maps compute in bf16 or fp16 while weights and residual stream are float32: deltas and
     the functions after a sub-layer are handed tensors in the dtype of the linear maps, must use their own weights in
     ``x.dtype``, and should return it. Rows are packed tokens and may be filler: each is to be treated by itself.
 
     Attributes:
-        weights: tensors that stand in for the block's own, by the names of
+        weights: tensors that replace the block's own, by the names of
             :class:`glotclip.models.blocks.Weights` (``norm1``, ``qkv_bias``, ``up``, …), in the tower's dtype. In low
             precision one that takes no gradient is cast once as long as the same unchanged tensor is given.
         deltas: for the linear maps ``q``, ``k``, ``v``, ``out``, ``up``, ``down``: a function of the map's input
@@ -43,29 +43,29 @@ class BlockHooks:
 
 
 class TextHooks(nn.Module):
-    """What one language pack adds to the frozen text tower. This class adds nothing: it is the base's own path.
+    """What one language pack adds to the frozen text tower. This class adds nothing: the tower stays the base's.
 
-    A subclass overrides the places it needs. The tower calls them in this order: :meth:`parameter_overrides`, :meth:`prompt` and
-    :meth:`embed` once, then for every block ``k`` (from 0) :meth:`block_hooks` before it and :meth:`after_block` on its
-    output. Tokens are packed: ``B`` is 1 and ``T`` the number of tokens of all texts. Where only one position is
+    A subclass overrides the methods it needs. The tower calls :meth:`parameter_overrides`, :meth:`prompt` and
+    :meth:`embed` once, then for every block ``k`` (from 0) :meth:`block_hooks` before it and :meth:`after_block` on
+    its output. Tokens are packed: ``B`` is 1 and ``T`` the number of tokens of all texts. Where only one position is
     read, the last block computes that alone, so there ``T`` is the number of texts; a tower that reads the mean
     computes all tokens. What acts after a block must therefore act on each position by itself.
     """
 
     def probe(self) -> TextHooks | None:
-        """The way whose features decide what this one does, or None where nothing depends on the text.
+        """Hooks whose features decide what these do, or None where nothing depends on the text.
 
-        Where there is one, the tower first encodes every batch on it, without gradients, and then takes the way that
-        :meth:`condition_on` returns. That one is not asked again.
+        Where there are some, the tower first encodes every batch with them, without gradients, and then goes on with
+        what :meth:`condition_on` returns, which is not probed again.
         """
         return None
 
     def condition_on(self, features: torch.Tensor) -> TextHooks:
-        """This way for texts whose raw features on the way of :meth:`probe` are these (B, E)."""
+        """The hooks for texts whose raw features under :meth:`probe` are these (B, E)."""
         return self
 
     def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
-        """Tensors that stand in for the tower's own outside its blocks, by parameter name and of the same shape.
+        """Tensors that replace the tower's own outside its blocks, by parameter name and of the same shape.
 
         A pre-norm tower has ``positions``, ``norm.weight``, ``norm.bias``, ``projection.weight`` and maybe
         ``projection.bias``; a post-norm one has ``embed_norm`` and no ``norm``. :meth:`embed` replaces the table.
@@ -84,7 +84,7 @@ class TextHooks(nn.Module):
         return None
 
     def block_hooks(self, k: int) -> BlockHooks | None:
-        """What acts within block ``k``."""
+        """What changes within block ``k``; None: nothing."""
         return None
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
@@ -93,10 +93,10 @@ class TextHooks(nn.Module):
 
 
 class WrappedHooks(TextHooks):
-    """Another way, as it is in every place but those that a subclass overrides.
+    """Other hooks, unchanged but for what a subclass overrides.
 
     Args:
-        inner: the other way.
+        inner: the other hooks.
     """
 
     def __init__(self, inner: TextHooks) -> None:
@@ -104,29 +104,29 @@ class WrappedHooks(TextHooks):
         self.inner = inner
 
     def probe(self) -> TextHooks | None:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.probe()
 
     def condition_on(self, features: torch.Tensor) -> TextHooks:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.condition_on(features)
 
     def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.parameter_overrides()
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.embed(ids, table)
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.prompt(table)
 
     def block_hooks(self, k: int) -> BlockHooks | None:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.block_hooks(k)
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
-        """As the inner way has it."""
+        """As ``inner``."""
         return self.inner.after_block(k, hidden)

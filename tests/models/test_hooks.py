@@ -1,4 +1,4 @@
-"""Every place where a pathway may act, against a tower written out plainly: one text at a time, nothing packed."""
+"""Every place where hooks may act, against a tower written out plainly: one text at a time, nothing packed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.models import blocks
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 W, INNER, HEADS, LAYERS, CONTEXT, P = 32, 64, 2, 3, 12, 3
@@ -124,16 +124,16 @@ def block_weights(tower: TextTower, k: int) -> blocks.Weights:
     return block.weights(torch.float32)
 
 
-def reference(tower: TextTower, ids: torch.Tensor, lengths: torch.Tensor, pathway: Everything) -> torch.Tensor:
+def reference(tower: TextTower, ids: torch.Tensor, lengths: torch.Tensor, hooks: Everything) -> torch.Tensor:
     """Features (B, E), text by text."""
-    return torch.stack([one_text(tower, row, int(n), pathway) for row, n in zip(ids, lengths, strict=True)])
+    return torch.stack([one_text(tower, row, int(n), hooks) for row, n in zip(ids, lengths, strict=True)])
 
 
-def one_text(tower: TextTower, row: torch.Tensor, length: int, pathway: Everything) -> torch.Tensor:
+def one_text(tower: TextTower, row: torch.Tensor, length: int, hooks: Everything) -> torch.Tensor:
     config = tower.config
-    outside = {**dict(tower.named_parameters()), **pathway.parameter_overrides()}
+    outside = {**dict(tower.named_parameters()), **hooks.parameter_overrides()}
     embedded = tower.table[row[:length]]
-    prompt = pathway.prompt(tower.table)
+    prompt = hooks.prompt(tower.table)
     if prompt is not None:
         embedded = torch.cat([embedded[:1], prompt, embedded[1:]])
         if len(embedded) > CONTEXT:
@@ -144,7 +144,7 @@ def one_text(tower: TextTower, row: torch.Tensor, length: int, pathway: Everythi
     if config.norms == "post":
         x = F.layer_norm(x, (W,), outside["embed_norm.weight"], outside["embed_norm.bias"], config.norm_eps)
     for k in range(LAYERS):
-        x = one_block(tower, x, k, pathway)
+        x = one_block(tower, x, k, hooks)
     x = x.mean(0) if config.pooling == "mean" else x[-1]
     if config.norms == "pre":
         x = F.layer_norm(x, (W,), outside["norm.weight"], outside["norm.bias"], config.norm_eps)
@@ -152,9 +152,9 @@ def one_text(tower: TextTower, row: torch.Tensor, length: int, pathway: Everythi
     return x + outside["projection.bias"] if config.projection_bias else x
 
 
-def one_block(tower: TextTower, x: torch.Tensor, k: int, pathway: Everything) -> torch.Tensor:
+def one_block(tower: TextTower, x: torch.Tensor, k: int, hooks: Everything) -> torch.Tensor:
     config = tower.config
-    block_hooks = pathway.block_hooks(k)
+    block_hooks = hooks.block_hooks(k)
     assert block_hooks is not None
     w = {**block_weights(tower, k)._asdict(), **block_hooks.weights}
     post = config.norms == "post"
@@ -203,11 +203,11 @@ PLACES = [
 def test_each_place_equals_the_plain_tower(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], places: str
 ) -> None:
-    pathway = Everything(tower, places)
+    hooks = Everything(tower, places)
     with torch.no_grad():
-        expected = reference(tower, *texts, pathway)
-        torch.testing.assert_close(tower(*texts, pathway), expected, atol=1e-5, rtol=1e-5)
-        low = tower(*texts, pathway, precision=torch.bfloat16)
+        expected = reference(tower, *texts, hooks)
+        torch.testing.assert_close(tower(*texts, hooks), expected, atol=1e-5, rtol=1e-5)
+        low = tower(*texts, hooks, precision=torch.bfloat16)
         assert torch.cosine_similarity(low, expected).min() > 0.999
         if places:
             assert (expected - tower(*texts)).abs().max() > 1e-2, "the place does nothing, so nothing was tested"
@@ -215,14 +215,14 @@ def test_each_place_equals_the_plain_tower(
 
 @pytest.mark.parametrize("places", PLACES[1:])
 def test_gradients_of_each_place(tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], places: str) -> None:
-    def gradients(features: torch.Tensor, pathway: Everything) -> dict[str, torch.Tensor]:
+    def gradients(features: torch.Tensor, hooks: Everything) -> dict[str, torch.Tensor]:
         torch.autograd.backward((features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum())
-        return {name: each.grad for name, each in pathway.named_parameters() if each.grad is not None}
+        return {name: each.grad for name, each in hooks.named_parameters() if each.grad is not None}
 
-    pathways = [Everything(tower, places) for _ in range(3)]
-    expected = gradients(reference(tower, *texts, pathways[0]), pathways[0])
-    ours = gradients(tower(*texts, pathways[1]), pathways[1])
-    low = gradients(tower(*texts, pathways[2], precision=torch.bfloat16), pathways[2])
+    variants = [Everything(tower, places) for _ in range(3)]
+    expected = gradients(reference(tower, *texts, variants[0]), variants[0])
+    ours = gradients(tower(*texts, variants[1]), variants[1])
+    low = gradients(tower(*texts, variants[2], precision=torch.bfloat16), variants[2])
     assert expected.keys() == ours.keys() == low.keys() != set()
     for name, gradient in expected.items():
         largest = float(gradient.abs().max())
@@ -232,23 +232,23 @@ def test_gradients_of_each_place(tower: TextTower, texts: tuple[torch.Tensor, to
     assert all(parameter.grad is None for parameter in tower.parameters())
 
 
-def test_a_pathway_that_adds_nothing_is_the_base_to_the_last_bit(
+def test_hooks_that_adds_nothing_is_the_base_to_the_last_bit(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     for precision in (torch.float32, torch.bfloat16):
         with torch.inference_mode():
             base = tower(*texts, precision=precision)
-            for pathway in (TextHooks(), Everything(tower, "")):
-                assert torch.equal(tower(*texts, pathway, precision=precision), base)
+            for hooks in (TextHooks(), Everything(tower, "")):
+                assert torch.equal(tower(*texts, hooks, precision=precision), base)
 
 
 def test_a_place_left_alone_is_not_asked() -> None:
     class Refusing(TextHooks):
         """Its class does not override ``inside``, so the tower must not look there."""
 
-    pathway, tower = Refusing(), make("clip")
-    pathway.__dict__["block_hooks"] = lambda k: pytest.fail("asked")
-    tower(torch.ones(1, 2, dtype=torch.int64), torch.tensor([2]), pathway)
+    hooks, tower = Refusing(), make("clip")
+    hooks.__dict__["block_hooks"] = lambda k: pytest.fail("asked")
+    tower(torch.ones(1, 2, dtype=torch.int64), torch.tensor([2]), hooks)
 
 
 @pytest.mark.parametrize("count", [1, 4, CONTEXT - 2])
@@ -263,8 +263,8 @@ def test_a_prompt_of_tokens_equals_writing_them_into_the_text(tower: TextTower, 
     with torch.no_grad():
         features = [
             tower(torch.tensor([row + [0] * (CONTEXT - len(row)) for row in each]),
-                  torch.tensor([len(row) for row in each]), pathway)
-            for each, pathway in ((rows, Written()), (written, None))
+                  torch.tensor([len(row) for row in each]), hooks)
+            for each, hooks in ((rows, Written()), (written, None))
         ]  # fmt: skip
     torch.testing.assert_close(features[0], features[1], atol=1e-6, rtol=0)
 
@@ -370,8 +370,8 @@ def test_every_text_may_have_its_own_prefix(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], precision: torch.dtype
 ) -> None:
     ids, lengths = texts
-    pathway = PerText(len(ids))
-    features = tower(ids, lengths, pathway, precision=precision)
+    hooks = PerText(len(ids))
+    features = tower(ids, lengths, hooks, precision=precision)
     alone = PerText(len(ids))
     rows = [
         tower(ids[row : row + 1], lengths[row : row + 1], Fixed(alone.prefixes[:, :, row]), precision=precision)
@@ -382,7 +382,7 @@ def test_every_text_may_have_its_own_prefix(
     weights = torch.linspace(-1, 1, features.numel()).view_as(features)
     torch.autograd.backward((features * weights).sum())
     torch.autograd.backward((torch.cat(rows) * weights).sum())
-    ours, expected = pathway.prefixes.grad, alone.prefixes.grad
+    ours, expected = hooks.prefixes.grad, alone.prefixes.grad
     assert ours is not None and expected is not None
     assert torch.cosine_similarity(ours.flatten(), expected.flatten(), dim=0) > 0.999
 
@@ -390,9 +390,9 @@ def test_every_text_may_have_its_own_prefix(
 def test_what_is_asked_for_first_is_computed_without_gradients(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    pathway = PerText(len(texts[0]))
-    tower(*texts, pathway)
-    (query,) = pathway.seen
+    hooks = PerText(len(texts[0]))
+    tower(*texts, hooks)
+    (query,) = hooks.seen
     assert not query.requires_grad
     with torch.no_grad():
         assert torch.equal(query, tower(*texts))
