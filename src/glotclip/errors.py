@@ -41,7 +41,7 @@ class DataError(GlotclipError):
 
 
 class ImageError(GlotclipError):
-    """One picture cannot be read. Bulk readers count and skip these; single loads raise them."""
+    """One image cannot be read. Bulk readers count and skip these; single loads raise them."""
 
 
 class VideoError(GlotclipError):

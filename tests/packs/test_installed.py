@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import random
 import sys
 import threading
@@ -22,7 +23,7 @@ from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lora import Lora
 from glotclip.methods.stack import ModuleStack, PackState, TextModule
 from glotclip.models.tokens import Tokens
-from glotclip.packs.installed import MERGED_LANGUAGES, Installed
+from glotclip.packs.installed import MERGED_LANGUAGES, Installed, SharedLock
 from glotclip.packs.pack import LanguagePack, write_pack
 from glotclip.packs.polyglot import Polyglot
 
@@ -260,3 +261,73 @@ def test_a_copy_answers_alike(base: DualEncoder, packs: dict[str, LanguagePack])
     again = copy.deepcopy(polyglot)
     assert again.languages == ["en", "de", "cs"]
     assert torch.equal(again.encode_text(["rot", "rot", "red"], lang=["de", "cs", "en"]), answer)
+
+
+def test_readers_share_and_a_writer_is_alone() -> None:
+    lock, inside, most = SharedLock(), {"readers": 0, "writers": 0}, {"readers": 0}
+    guard, together = threading.Lock(), threading.Barrier(3)
+
+    def enter(kind: str, change: int) -> None:
+        with guard:
+            inside[kind] += change
+            most["readers"] = max(most["readers"], inside["readers"])
+            assert inside["writers"] <= 1 and not (inside["writers"] and inside["readers"])
+
+    def read(number: int) -> None:
+        with lock.shared():
+            enter("readers", 1)
+            if number < 3:
+                together.wait(10)  # three are inside at once, or this breaks
+            enter("readers", -1)
+
+    def write(_: int) -> None:
+        with lock.alone():
+            enter("writers", 1)
+            enter("writers", -1)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(read, number) for number in range(3)]:
+            done.result(10)
+        jobs = [pool.submit(write if number % 3 == 0 else read, number + 3) for number in range(600)]
+        for done in jobs:
+            done.result(10)
+    assert most["readers"] >= 3
+
+
+def test_a_waiting_writer_goes_before_later_readers() -> None:
+    lock, order = SharedLock(), list[str]()
+
+    def write() -> None:
+        with lock.alone():
+            order.append("writer")
+
+    def read() -> None:
+        with lock.shared():
+            order.append("reader")
+
+    with lock.shared():
+        writer = threading.Thread(target=write)
+        writer.start()
+        while True:  # a reader that comes before the writer waits goes in at once
+            order.clear()
+            reader = threading.Thread(target=read)
+            reader.start()
+            reader.join(0.1)
+            if reader.is_alive():
+                break
+        assert order == []
+    writer.join(10)
+    reader.join(10)
+    assert order == ["writer", "reader"]
+
+
+def test_an_error_inside_gives_the_lock_back() -> None:
+    lock = SharedLock()
+    for hold in (lock.shared, lock.alone):
+        with pytest.raises(ZeroDivisionError), hold():
+            raise ZeroDivisionError
+    with lock.alone():
+        copies = [copy.deepcopy(lock), pickle.loads(pickle.dumps(lock))]
+    for fresh in copies:
+        with fresh.alone():
+            pass

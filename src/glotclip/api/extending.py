@@ -331,7 +331,7 @@ def run_extension(
     gallery = hooks.evaluate.benchmark.gallery if isinstance(hooks.evaluate, Scorer) else ""
     return Extended(
         plan.folder.path,
-        tuple(plan.folder.load(plan.polyglot.base).languages),
+        tuple(Polyglot.open(plan.folder, plan.polyglot.base).languages),
         accuracy_matrix(evaluations),
         evaluations,
         plan.skipped,

@@ -241,7 +241,7 @@ def _one_side(value: Any) -> int:
     """The side of a square, given as a number or as height and width."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or pair[0] != pair[1] or not isinstance(pair[0], int):
-        raise ConfigError(f"size {value!r} is no square", hint="glotclip reads towers of square pictures and patches")
+        raise ConfigError(f"size {value!r} is no square", hint="glotclip reads towers of square images and patches")
     return pair[0]
 
 

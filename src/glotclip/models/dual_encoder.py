@@ -186,7 +186,7 @@ class DualEncoder:
     def encode_pixels(
         self, pixels: NDArray[np.float32] | torch.Tensor, precision: Precision = "fp32"
     ) -> torch.Tensor:
-        """Encode preprocessed pictures float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
+        """Encode preprocessed images float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
         dtype = precision_dtype(precision)
         batch = BATCH_IMAGES_CPU if self.device.type == "cpu" else BATCH_IMAGES_ELSEWHERE
         source = torch.as_tensor(pixels, dtype=torch.float32)

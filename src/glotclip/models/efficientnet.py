@@ -132,7 +132,7 @@ class EfficientNetLite0(nn.Module):
 class EfficientNetTower(nn.Module):
     """Image tower: the frozen trunk's features, each part standardised, through a linear head.
 
-    The trunk is read when the first picture comes, so that a base can encode texts without the package. It is not
+    The trunk is read when the first image comes, so that a base can encode texts without the package. It is not
     part of the state dict, which holds the head alone.
     """
 
@@ -158,7 +158,7 @@ class EfficientNetTower(nn.Module):
 
     @torch.no_grad()
     def trunk(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per picture."""
+        """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per image."""
         if not self._trunk:
             self._trunk.append(EfficientNetLite0.pretrained())
         device = self.head.weight.device

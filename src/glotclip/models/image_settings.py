@@ -38,7 +38,7 @@ KEYS = KnownKeys(
         | {"image_processor_type", "feature_extractor_type"}
     ),
     harmless={
-        **harmless("pictures are always brought to RGB", "do_convert_rgb"),
+        **harmless("images are always brought to RGB", "do_convert_rgb"),
         **harmless(
             "says how the library hands its arrays over",
             "data_format input_data_format return_tensors device disable_grouping model_input_names backend",
@@ -124,7 +124,7 @@ def hugging_face_preprocess(
 
     Args:
         settings: of ``preprocessor_config.json``, or nested in ``processor_config.json``.
-        vision: of the image tower; the pictures must come out at its size.
+        vision: of the image tower; the images must come out at its size.
         where: what an error calls the file.
 
     Raises:
@@ -218,7 +218,7 @@ def _kind(settings: Mapping[str, Any], usual: str, where: str) -> str:
 
 
 def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, tuple[int, int] | None, int]:
-    """How pictures are scaled, to what, and how large they come out."""
+    """How images are scaled, to what, and how large they come out."""
     crop = None
     if given["do_center_crop"]:
         crop = _size(given.get("crop_size", side), square=True)
@@ -228,7 +228,7 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
         _check_padding(given, side)
     if not given["do_resize"]:
         if crop is None:
-            raise ValueError("neither do_resize nor do_center_crop: pictures keep their sizes")
+            raise ValueError("neither do_resize nor do_center_crop: images keep their sizes")
         return "none", None, crop.height
     fallback = {"shortest_edge": side} if kind == "CLIP" else {"height": side, "width": side}
     size = _size(given.get("size", fallback), square=bool(given["default_to_square"]))
@@ -236,7 +236,7 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
         size = size._replace(shortest=False)
     if crop is None:
         if size.shortest or size.height != size.width:
-            raise ValueError("scaled pictures are not square, and do_center_crop is off")
+            raise ValueError("scaled images are not square, and do_center_crop is off")
         return "squash", None, size.height
     scaled = None if size[:2] == crop[:2] else (size.height, size.width)
     return "shortest" if size.shortest else "squash", scaled, crop.height
@@ -244,11 +244,11 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
 
 def _check_side(side: int, wanted: int) -> None:
     if side != wanted:
-        raise ValueError(f"pictures come out {side} pixels wide")
+        raise ValueError(f"images come out {side} pixels wide")
 
 
 def _check_padding(given: Mapping[str, Any], side: int) -> None:
-    """Padding changes nothing where pictures come out at the tower's size, unless it is to another size."""
+    """Padding changes nothing where images come out at the tower's size, unless it is to another size."""
     size = _size(given.get("pad_size", side), square=True)
     if size != (side, side, False):
         raise ValueError(f"do_pad with pad_size = {given.get('pad_size')!r}")

@@ -34,9 +34,8 @@ from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
-from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
-from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
+from glotclip.packs.manifest import BaseReference, Manifest, ModuleEntry, TensorEntry, check_format, model_card
 from glotclip.storage import (
     file_sha256,
     read_json,
@@ -76,12 +75,12 @@ class LanguagePack:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that take their way through this pack."""
+        """The languages that are encoded with this pack."""
         return self.manifest.languages
 
     def text_form(self, lang: str) -> TextForm:
         """The form that texts of one of its languages are brought to: the one they were learnt in."""
-        return TextForm(self.manifest.text_forms.get(lang, NONE))
+        return TextForm(self.manifest.text_forms[lang])
 
     @classmethod
     def load(cls, folder: Path | str, base: DualEncoder) -> LanguagePack:
@@ -94,8 +93,8 @@ class LanguagePack:
         folder = Path(folder)
         manifest = read_manifest(folder)
         check_base(manifest, base)
-        parts = _parts(manifest, read_weights(folder, manifest), base)
-        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), parts)
+        modules = _modules(manifest, read_weights(folder, manifest), base)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), modules)
         return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
@@ -117,14 +116,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise PackError(
             f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
         ) from error
-    number = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(number, int):
-        raise PackError(f"{folder / MANIFEST} has no format number", hint="get the pack again")
-    if number > FORMAT:
-        raise PackError(
-            f"the pack in {folder} has format {number}; this glotclip reads up to {FORMAT}",
-            hint="pip install -U glotclip",
-        )
+    check_format(content, folder / MANIFEST)
     try:
         manifest = Manifest.model_validate(content)
         for name in manifest.text_forms.values():
@@ -135,6 +127,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
     except ConfigError as error:
         raise PackError(f"{folder / MANIFEST}: {error.message}", hint=error.hint) from error
+    if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
+        raise PackError(f"{folder / MANIFEST} names no text form of {', '.join(missing)}", hint="get the pack again")
     return manifest
 
 
@@ -191,10 +185,10 @@ def write_pack(
     """
     half = settings.get("store") == "fp16"
     tensors = {
-        f"{scope}.{part.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
-        for scope, parts in state.parts.items()
-        for part in parts
-        for key, tensor in part.tensors().items()
+        f"{scope}.{module.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
+        for scope, modules in state.parts.items()
+        for module in modules
+        for key, tensor in module.tensors().items()
     }
     foreign = isinstance(state.tokenizer, HfTokenizer) and state.tokenizer.identity != base.tokenizer.identity
     vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
@@ -208,10 +202,10 @@ def write_pack(
             languages=state.languages,
             learnt=tuple(learnt),
             base=BaseReference(name=base.name, fingerprint=base.fingerprint),
-            parts=tuple(
-                PartEntry(scope=scope, kind=part.kind, description=part.description())
-                for scope, parts in state.parts.items()
-                for part in parts
+            modules=tuple(
+                ModuleEntry(scope=scope, kind=module.kind, description=module.description())
+                for scope, modules in state.parts.items()
+                for module in modules
             ),
             tensors={key: TensorEntry(shape=tuple(t.shape), dtype=_dtype(t)) for key, t in tensors.items()},
             sha256=file_sha256(aside / WEIGHTS),
@@ -220,7 +214,7 @@ def write_pack(
             added_tokens=len(vocabulary.tokens) if vocabulary else 0,
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
-            text_forms=dict(text_forms or {}),
+            text_forms={code: (text_forms or {}).get(code, NONE) for code in state.languages},
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
@@ -253,7 +247,6 @@ def remove_pack_files(folder: Path) -> None:
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a pack, and the model card that follows from it."""
-    manifest = manifest.model_copy(update={"format": FORMAT})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     write_text(folder / CARD, model_card(manifest))
 
@@ -306,21 +299,22 @@ def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
     return language_profile.read_profiles(path)
 
 
-def _parts(
+def _modules(
     manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder
 ) -> dict[str, tuple[TextModule, ...]]:
-    parts: dict[str, tuple[TextModule, ...]] = {}
-    for entry in manifest.parts:
+    """The modules by scope, rebuilt from their tensors."""
+    modules: dict[str, tuple[TextModule, ...]] = {}
+    for entry in manifest.modules:
         kind = PARTS.get(entry.kind)
         if kind is None:
             raise PackError(
-                f"the pack {manifest.name!r} has a part of unknown kind {entry.kind!r}",
+                f"the pack {manifest.name!r} has a module of unknown kind {entry.kind!r}",
                 hint="pip install -U glotclip",
             )
         prefix = f"{entry.scope}.{entry.kind}."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        parts[entry.scope] = (*parts.get(entry.scope, ()), kind.restore(base, own, entry.description))
-    return parts
+        modules[entry.scope] = (*modules.get(entry.scope, ()), kind.restore(base, own, entry.description))
+    return modules
 
 
 def _dtype(tensor: torch.Tensor) -> str:

@@ -21,18 +21,19 @@ from PIL import Image
 from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError, TruncationWarning
+from glotclip.errors import ConfigError, LanguageError, PackError, TruncationWarning
 from glotclip.languages import check_installed, normalise, resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.windows import windows
+from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.guess import Guess
-from glotclip.packs.installed import Installed
+from glotclip.packs.installed import Installed, SharedLock
 from glotclip.packs.pack import LanguagePack, check_base
-from glotclip.packs.sharing import SharedLock
+from glotclip.packs.saving import save_polyglot
 
 Long = Literal["cut", "mean"]
-Picture = str | Path | Image.Image
+ImageLike = str | Path | Image.Image
 AUTO = "auto"
 _VIDEOS = 8
 _NAMED = 12  # names that repr shows
@@ -129,10 +130,35 @@ class Polyglot:
             self._install({name: other for name, other in packs.items() if other is not pack})
         return pack
 
+    @classmethod
+    def open(cls, folder: PolyglotFolder | Path | str, base: Base | None = None) -> Polyglot:
+        """Open a model folder: its base and all its packs.
+
+        Args:
+            folder: what ``glotclip extend`` or :meth:`save` wrote.
+            base: the base, a model on it, or where either lies, if it is not where the folder says.
+
+        Raises:
+            CheckpointError: if the base cannot be found or read.
+            FingerprintError: if it has other weights than the packs were made for.
+            PackError: if the folder or a pack is damaged, or of another format.
+        """
+        folder = folder if isinstance(folder, PolyglotFolder) else PolyglotFolder(folder)
+        encoder, source = folder.find_base(base)
+        record = folder.read()
+        while True:
+            try:
+                packs = [LanguagePack.load(folder.path / place, encoder) for place in record.packs.values()]
+            except (PackError, OSError):
+                fresh = folder.read()  # a run may have replaced a pack since: then that is the state to read
+                if fresh == record:
+                    raise
+                record = fresh
+            else:
+                return cls(encoder, packs, source=source)
+
     def save(self, folder: Path | str, *, with_base: bool | None = None) -> Path:
         """Write the model with the packs it has now; see :func:`glotclip.packs.saving.save_polyglot`."""
-        from glotclip.packs.saving import save_polyglot
-
         return save_polyglot(self, folder, with_base=with_base)
 
     def pack_of(self, lang: str) -> LanguagePack | None:
@@ -237,17 +263,17 @@ class Polyglot:
         return features, []
 
     @torch.inference_mode()
-    def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
-        """Encode pictures (paths or Pillow images) as normalised features (N, E), float32.
+    def encode_image(self, images: ImageLike | Sequence[ImageLike], *, batch_size: int = 64) -> torch.Tensor:
+        """Encode images (paths or Pillow images) as normalised features (N, E), float32.
 
         Raises:
-            ImageError: if a picture cannot be read. To skip and count those, use a feature cache.
+            ImageError: if an image cannot be read. To skip and count those, use a feature cache.
         """
-        pictures = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+        listed = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         with self._moving.shared():
             features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
-            for start in range(0, len(pictures), batch_size):
-                pixels = np.stack([self.base.preprocess.load(each) for each in pictures[start : start + batch_size]])
+            for start in range(0, len(listed), batch_size):
+                pixels = np.stack([self.base.preprocess.load(each) for each in listed[start : start + batch_size]])
                 features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
             return torch.cat(features)
 
@@ -264,7 +290,7 @@ class Polyglot:
         """Encode videos as normalised features (N, E), float32: the normalised mean of normalised frame features.
 
         Args:
-            videos: N paths; a single one counts as one. Animated pictures are videos too.
+            videos: N paths; a single one counts as one. Animated images are videos too.
             frames: how many frames of a video are encoded at most.
             mode: "uniform": at the mid-points of equal segments; "fps": ``fps`` a second, thinned to ``frames``.
             fps: frames a second in mode "fps".

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,8 +24,10 @@ from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest
 from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights
 from glotclip.packs.pack import write_pack as write_state
-from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, writing_folder
+
+if TYPE_CHECKING:
+    from glotclip.packs.polyglot import Polyglot
 
 _FILES = (*FILES, *(f"{FOREIGN}/{name}" for name in TOKENIZER_FILES))
 _NAME = re.compile(r"\w[\w+-]*")
