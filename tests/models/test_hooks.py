@@ -193,9 +193,10 @@ def one_block(tower: TextTower, x: torch.Tensor, k: int, hooks: Everything) -> t
 
 
 PLACES = [
-    "", "parameter_overrides", "prompt", "weights", "delta-q", "delta-k", "delta-v", "delta-out", "delta-up", "delta-down",
-    "after_attention", "after_mlp", "prefix", "prompt prefix delta-q delta-v",
-    "outside prompt weights delta-q delta-k delta-v delta-out delta-up delta-down after_attention after_mlp prefix",
+    "", "parameter_overrides", "prompt", "weights", "delta-q", "delta-k", "delta-v", "delta-out", "delta-up",
+    "delta-down", "after_attention", "after_mlp", "prefix", "prompt prefix delta-q delta-v",
+    "parameter_overrides prompt weights delta-q delta-k delta-v delta-out delta-up delta-down after_attention "
+    "after_mlp prefix",
 ]  # fmt: skip
 
 

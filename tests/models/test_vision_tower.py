@@ -14,7 +14,7 @@ SIGLIP = VisionConfig(
 
 
 @pytest.mark.parametrize("config", [CLIP, SIGLIP])
-def test_pictures_do_not_see_one_another(config: VisionConfig) -> None:
+def test_images_do_not_see_one_another(config: VisionConfig) -> None:
     tower = VisionTransformer(config).eval()
     assert isinstance(tower, ImageTower)
     pixels = torch.randn(3, 3, 32, 32)

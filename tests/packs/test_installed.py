@@ -101,8 +101,8 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
     """Every answer is the single-threaded one bit for bit, or an error that names a language that comes and goes."""
     polyglot, asked = Polyglot(base, list(packs.values())), calls()
     expected = [call(polyglot) for call in asked]
-    picture = Image.new("RGB", (30, 20), "red")
-    of_picture, raw = polyglot.encode_image(picture), polyglot.encode_raw(["rot"], "tr")
+    image = Image.new("RGB", (30, 20), "red")
+    of_image, raw = polyglot.encode_image(image), polyglot.encode_raw(["rot"], "tr")
     steady = {"en", *MERGING[:4]}
     answers, refusals, over = [0] * ENCODERS, [0] * ENCODERS, threading.Event()
 
@@ -123,7 +123,7 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
                 assert torch.equal(polyglot.encode_raw(["rot"], "tr"), raw)
             except LanguageError as error:
                 assert "'tr' is not installed" in error.message
-            assert torch.equal(polyglot.encode_image(picture), of_picture)
+            assert torch.equal(polyglot.encode_image(image), of_image)
             assert steady <= set(polyglot.languages) and len(polyglot.packs) >= 4
             assert polyglot.base.fingerprint
 

@@ -167,7 +167,7 @@ def no_safetensors(folder: Path) -> None:
 
 
 def unknown_kind(folder: Path) -> None:
-    edit_manifest(folder, parts=[{"scope": "all", "kind": "sorcery", "description": {}}])
+    edit_manifest(folder, modules=[{"scope": "all", "kind": "sorcery", "description": {}}])
 
 
 def edit_tokenizer(folder: Path, **changes: Any) -> None:

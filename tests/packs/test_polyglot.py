@@ -70,13 +70,13 @@ def test_features_are_normalised_float32_rows(polyglot: Polyglot) -> None:
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
     assert torch.equal(polyglot.encode_text("rot", lang="de"), polyglot.encode_text(["rot"], lang="de"))
     assert polyglot.encode_text([], lang="de").shape == (0, 16)
-    pictures = polyglot.encode_image([Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")])
-    torch.testing.assert_close(pictures.norm(dim=1), torch.ones(2))
+    images = polyglot.encode_image([Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")])
+    torch.testing.assert_close(images.norm(dim=1), torch.ones(2))
     assert polyglot.encode_image(Image.new("RGB", (9, 9))).shape == (1, 16)
-    similarity = polyglot.similarity(features, 5 * pictures)
+    similarity = polyglot.similarity(features, 5 * images)
     for i in range(2):
         for j in range(2):
-            assert float(similarity[i, j]) == pytest.approx(float(features[i] @ pictures[j]), abs=1e-6)
+            assert float(similarity[i, j]) == pytest.approx(float(features[i] @ images[j]), abs=1e-6)
 
 
 @pytest.mark.parametrize(("lang", "message"), [("sv", "not installed"), ("German", "unknown language code")])
@@ -190,8 +190,8 @@ def formed(school: School, packs: dict[str, LanguagePack], form: str) -> Polyglo
     )
 
 
-def test_packs_of_old_are_asked_in_texts_as_they_are(polyglot: Polyglot) -> None:
-    assert polyglot.packs["de"].manifest.text_forms == {}
+def test_packs_learnt_without_a_form_are_asked_in_texts_as_they_are(polyglot: Polyglot) -> None:
+    assert polyglot.packs["de"].manifest.text_forms == {"de": "none"}
     same = polyglot.encode_text(["rot", "\u200frot"], "de")
     assert not torch.equal(same[0], same[1])
 

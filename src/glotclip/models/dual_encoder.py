@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
@@ -28,6 +29,11 @@ from glotclip.textforms import DEFAULT, form_named
 # Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
 BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
 BATCH_IMAGES_CPU, BATCH_IMAGES_ELSEWHERE = 16, 256
+
+
+def normalised(features: torch.Tensor) -> torch.Tensor:
+    """Features (…, E) at length 1, so that their inner products are cosines."""
+    return F.normalize(features, dim=-1)
 
 
 class DualEncoder:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
 from glotclip.errors import CheckpointError, ConfigError
-from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
+from glotclip.models.known_keys import known_keys, read_table, stated
 from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.preprocess import CLIP_MEAN, CLIP_STD, Interpolation, Preprocess, Resize
 from glotclip.models.vision_tower import VisionConfig
@@ -32,50 +32,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Siglip": {**_COMMON, "resample": 3, "image_mean": HALF, "image_std": HALF},
     "ViT": {**_COMMON, "resample": 2, "image_mean": HALF, "image_std": HALF, "default_to_square": True},
 }
-KEYS = KnownKeys(
-    used=frozenset(
-        {*_COMMON, "resample", "image_mean", "image_std", "size", "crop_size", "pad_size", "use_square_size"}
-        | {"image_processor_type", "feature_extractor_type"}
-    ),
-    harmless={
-        **harmless("images are always brought to RGB", "do_convert_rgb"),
-        **harmless(
-            "says how the library hands its arrays over",
-            "data_format input_data_format return_tensors device disable_grouping model_input_names backend",
-        ),
-        **harmless("counts tokens of language models", "image_seq_length"),
-        **harmless(
-            "says where the file came from",
-            "processor_class _valid_processor_keys name_or_path _name_or_path _commit_hash is_local local_files_only "
-            "transformers_version auto_map use_fast",
-        ),
-    },
-)
 # NaFlex keeps the aspect ratio, so its processor has no size; it always scales.
 NAFLEX_DEFAULTS = {**_COMMON, "resample": 2, "image_mean": HALF, "image_std": HALF, "max_num_patches": 256}
-NAFLEX_KEYS = KnownKeys(
-    used=names("resample do_rescale rescale_factor do_normalize image_mean image_std patch_size max_num_patches "
-               "image_processor_type"),
-    harmless={
-        **KEYS.harmless,
-        **harmless("its processor passes over these", "size crop_size do_center_crop do_pad pad_size "
-                   "default_to_square"),
-    },
-    fixed={"do_resize": (True,)},
-)  # fmt: skip
-# What else a processor_config.json says: of texts for language models, or nothing that is read.
-PROCESSOR_KEYS = KnownKeys(
-    used=frozenset({"image_processor"}),
-    harmless=harmless(
-        "names classes, or describes the text side, which is read elsewhere", "processor_class auto_map"
-    )
-    | harmless("the tokenizer has files of its own", "tokenizer tokenizer_class image_processor_type chat_template"),
-)
-OPEN_CLIP_KEYS = KnownKeys(
-    used=frozenset({"mean", "std", "interpolation", "resize_mode", "size"}),
-    harmless=harmless("fills borders, which these modes of scaling have not", "fill_color"),
-    fixed={"mode": ("RGB",)},
-)
 
 
 class Size(NamedTuple):
@@ -107,7 +65,7 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
     if processor.exists():
         table = read_table(processor)
         if table.get("image_processor") is not None:
-            PROCESSOR_KEYS.check(table, PROCESSOR)
+            known_keys("processor").check(table, PROCESSOR)
             nested = table["image_processor"]
             if not isinstance(nested, Mapping):
                 raise CheckpointError(
@@ -132,9 +90,9 @@ def hugging_face_preprocess(
     """
     if isinstance(vision, NaflexConfig):
         return _naflex_preprocess(settings, vision, where)
-    KEYS.check(settings, where)
+    known_keys("image processor").check(settings, where)
     kind = _kind(settings, "Siglip" if vision.pooling == "attention" else "CLIP", where)
-    given = {**DEFAULTS[kind], **{key: value for key, value in settings.items() if value is not None}}
+    given = {**DEFAULTS[kind], **stated(settings)}
     try:
         resize, scaled, side = _geometry(given, vision.image_size, kind)
         _check_side(side, vision.image_size)
@@ -153,8 +111,8 @@ def hugging_face_preprocess(
 
 
 def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where: str) -> Preprocess:
-    NAFLEX_KEYS.check(settings, where)
-    given = {**NAFLEX_DEFAULTS, **{key: value for key, value in settings.items() if value is not None}}
+    known_keys("NaFlex processor").check(settings, where)
+    given = {**NAFLEX_DEFAULTS, **stated(settings)}
     name, patch = given.get("image_processor_type", "Siglip2ImageProcessor"), given.get("patch_size", 16)
     if not str(name).startswith("Siglip2ImageProcessor") or patch != vision.patch_size:
         raise CheckpointError(
@@ -177,8 +135,8 @@ def _naflex(given: Mapping[str, Any], vision: NaflexConfig) -> Preprocess:
 
 def open_clip_preprocess(settings: Mapping[str, Any], vision: VisionConfig, where: str) -> Preprocess:
     """Preprocessing from the ``preprocess_cfg`` of an ``open_clip_config.json``; OpenAI's where it is silent."""
-    OPEN_CLIP_KEYS.check(settings, where)
-    given = {key: value for key, value in settings.items() if value is not None}
+    known_keys("open_clip preprocess").check(settings, where)
+    given = stated(settings)
     resize, name = given.get("resize_mode", "shortest"), given.get("interpolation", "bicubic")
     size, usual = given.get("size", vision.image_size), default_preprocess(vision)
     if resize not in ("shortest", "squash"):

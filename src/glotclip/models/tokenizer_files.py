@@ -14,30 +14,11 @@ from typing import Any, NamedTuple, cast
 
 from glotclip.errors import CheckpointError
 from glotclip.models import sentencepiece_model
-from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
+from glotclip.models.known_keys import known_keys, read_table, stated
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Rule, Side
 
 CONFIG, SPECIAL, VOCABULARY, SENTENCEPIECE = (
     "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json", "spiece.model"
-)  # fmt: skip
-
-KEYS = KnownKeys(
-    used=names("tokenizer_class pad_token eos_token bos_token model_max_length padding_side truncation_side "
-               "do_lower_case add_bos_token add_eos_token added_tokens_decoder"),
-    harmless={
-        **harmless("these tokens are in the vocabulary, or never come", "unk_token mask_token cls_token sep_token "
-                   "additional_special_tokens extra_special_tokens image_token boi_token eoi_token"),
-        **harmless("acts where ids become text", "clean_up_tokenization_spaces spaces_between_special_tokens "
-                   "errors use_default_system_prompt chat_template"),
-        **harmless("names, paths or versions", "name_or_path special_tokens_map_file processor_class tokenizer_file "
-                   "vocab_file backend is_local local_files_only transformers_version auto_map from_slow is_fast "
-                   "_commit_hash tokenizer_type"),
-        **harmless("lengths are the tower's", "max_length max_len stride truncation_strategy truncation padding"),
-        **harmless("which arrays are handed over; SigLIP sees its padding", "model_input_names "
-                   "return_token_type_ids return_attention_mask pad_token_type_id"),
-        **harmless("has no effect on the classes that are read here", "legacy add_prefix_space"),
-    },
-    fixed={"split_special_tokens": (False,), "sp_model_kwargs": ({},), "pad_to_multiple_of": ()},
 )  # fmt: skip
 
 
@@ -173,9 +154,9 @@ def _files(folder: Path, usual: str) -> Files:
     settings = read_table(folder / SPECIAL) if (folder / SPECIAL).exists() else {}
     settings = {key: value for key, value in settings.items() if key.endswith("_token")}
     if (folder / CONFIG).exists():
-        stated = read_table(folder / CONFIG)
-        KEYS.check(stated, str(folder / CONFIG))
-        settings |= {key: value for key, value in stated.items() if value is not None}
+        table = read_table(folder / CONFIG)
+        known_keys("tokenizer").check(table, str(folder / CONFIG))
+        settings |= stated(table)
     name = settings.get("tokenizer_class")
     if name is None and usual == "SiglipTokenizer" and _looks_like_gemma(folder):
         raise CheckpointError(

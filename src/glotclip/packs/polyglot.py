@@ -18,13 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError, PackError, TruncationWarning
 from glotclip.languages import check_installed, normalise, resolve
 from glotclip.models.device import choose_precision
-from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.models.windows import windows
 from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.guess import Guess
@@ -207,7 +206,7 @@ class Polyglot:
     ) -> tuple[torch.Tensor, int]:
         """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
         if long not in get_args(Long):
-            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
+            raise ConfigError(f"long={long!r} is not known", hint=f"use one of {', '.join(get_args(Long))}")
         texts = [texts] if isinstance(texts, str) else list(texts)
         with self._moving.shared():
             now = self._installed
@@ -219,13 +218,13 @@ class Polyglot:
                     by_language.setdefault(code, []).append(row)
             cut: set[int] = set()
             for code, rows in by_language.items():
-                part, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
+                encoded, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
                 weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
-                features[torch.as_tensor(rows, device=features.device)] += weight * F.normalize(part, dim=-1)
+                features[torch.as_tensor(rows, device=features.device)] += weight * normalised(encoded)
                 cut.update(rows[place] for place in lost)
             several = [row for row, weights in enumerate(shares) if len(weights) > 1]
             fused = torch.as_tensor(several, dtype=torch.long, device=features.device)
-            features[fused] = F.normalize(features[fused], dim=-1)
+            features[fused] = normalised(features[fused])
         return features, len(cut)
 
     @torch.inference_mode()
@@ -257,7 +256,7 @@ class Polyglot:
         if long == "cut" or not tokens.truncated:
             return features, list(tokens.truncated)
         pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
-        each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
+        each = normalised(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])))
         sizes = [len(some) for some in pieces.values()]
         features[list(pieces)] = torch.stack([some.mean(dim=0) for some in torch.split(each, sizes)])
         return features, []
@@ -274,7 +273,7 @@ class Polyglot:
             features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
             for start in range(0, len(listed), batch_size):
                 pixels = np.stack([self.base.preprocess.load(each) for each in listed[start : start + batch_size]])
-                features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
+                features.append(normalised(self.base.encode_pixels(torch.from_numpy(pixels))))
             return torch.cat(features)
 
     @torch.inference_mode()
@@ -315,7 +314,7 @@ class Polyglot:
     @staticmethod
     def similarity(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Cosine similarities (M, N) of features (M, E) and (N, E), normalised or not."""
-        return F.normalize(texts, dim=-1) @ F.normalize(images, dim=-1).T
+        return normalised(texts) @ normalised(images).T
 
     def detect(self, texts: Sequence[str]) -> list[str]:
         """Guess each text's language among the installed ones; :meth:`guess` also says how sure that is."""
@@ -342,9 +341,9 @@ class Polyglot:
 
 
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
-    for parts in pack.state.parts.values():
-        for part in parts:
-            part.to(device)
+    for modules in pack.state.parts.values():
+        for module in modules:
+            module.to(device)
 
 
 def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:
