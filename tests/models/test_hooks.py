@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -300,42 +299,6 @@ def test_what_does_not_fit_is_refused(texts: tuple[torch.Tensor, torch.Tensor]) 
     for message, outside, block_hooks, prompt in cases:
         with pytest.raises(ConfigError, match=message):
             tower(*texts, Wrong(outside, block_hooks, prompt))
-
-
-def test_frozen_replacements_are_cast_once_and_followed(
-    texts: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tower = make("clip")
-    merged = [{name: getattr(block_weights(tower, k), name) * 1.5 for name in blocks.NAMES} for k in range(LAYERS)]
-
-    class MergedStack(TextHooks):
-        def block_hooks(self, k: int) -> BlockHooks:
-            return BlockHooks(weights=merged[k])
-
-    casts: list[str] = []
-    cast = blocks._cast_one
-
-    def counting(name: str, *rest: Any) -> torch.Tensor:
-        casts.append(name)
-        return cast(name, *rest)
-
-    with torch.inference_mode():
-        tower(*texts, precision=torch.bfloat16)  # the base's own copy
-        monkeypatch.setattr(blocks, "_cast_one", counting)
-        first = tower(*texts, MergedStack(), precision=torch.bfloat16)
-        linear = sum(not name.startswith("norm") for name in casts)
-        assert linear == LAYERS * 8
-        casts.clear()
-        assert torch.equal(tower(*texts, MergedStack(), precision=torch.bfloat16), first)
-        assert all(name.startswith("norm") for name in casts)
-    merged[1]["up"].mul_(2)
-    with torch.inference_mode():
-        assert (tower(*texts, MergedStack(), precision=torch.bfloat16) - first).abs().max() > 1e-3
-        assert casts.count("up") == 1
-    kept = len(blocks._CASTS)
-    merged.clear()
-    gc.collect()
-    assert len(blocks._CASTS) == kept - LAYERS * 8, "casts outlive the tensors they were made from"
 
 
 class PerText(TextHooks):

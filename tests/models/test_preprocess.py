@@ -68,13 +68,13 @@ def test_any_shape_gives_a_square(tmp_path: Path, resize: Any, size: tuple[int, 
 
 def test_draft_never_goes_below_the_needed_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = Preprocess._resized
+    resize = Image.Image.resize
 
-    def watched(self: Preprocess, image: Image.Image) -> Image.Image:
-        sizes.append(image.size)
-        return original(self, image)
+    def watched(self: Image.Image, *arguments: Any, **more: Any) -> Image.Image:
+        sizes.append(self.size)
+        return resize(self, *arguments, **more)
 
-    monkeypatch.setattr(Preprocess, "_resized", watched)
+    monkeypatch.setattr(Image.Image, "resize", watched)
     for width, height in ((2000, 300), (640, 480), (1200, 900), (100, 70)):
         photo(width, height).save(tmp_path / "a.jpg")
         PLAIN.load(tmp_path / "a.jpg")

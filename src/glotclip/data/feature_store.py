@@ -24,9 +24,9 @@ from glotclip.errors import DataError, GlotclipError, StorageError
 from glotclip.storage import (
     append_whole,
     cannot_keep,
+    flush,
     read_json,
     refused_by_system,
-    sync_folder,
     to_json,
     write_json,
 )
@@ -174,7 +174,7 @@ class FeatureStore:
             block = features[new].astype("<f4").tobytes()
             append_whole(self._feature_path, self.count * 4 * features.shape[1], block)
             append_whole(self._key_path, self.count * KEY_BYTES, b"".join(keys[place] for place in new))
-            sync_folder(self.folder)
+            flush(self.folder)
             self._read_new()
 
     def _check_width(self, features: Floats) -> None:

@@ -15,14 +15,7 @@ import numpy as np
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
-from glotclip.models.bpe import END, END_OF_WORD, START, Splitting, Vocabulary
-from glotclip.models.clip_vocabulary import (
-    SIMPLE_VOCABULARY,
-    check_vocabulary,
-    read_pair,
-    read_simple_vocabulary,
-    read_tokenizer_json,
-)
+from glotclip.models.bpe import END, END_OF_WORD, SIMPLE_VOCABULARY, START, Splitting, Vocabulary
 from glotclip.models.sentencepiece_model import Charsmap, canonical
 from glotclip.models.tokens import Tokens
 from glotclip.textforms import well_formed
@@ -99,7 +92,7 @@ class ClipTokenizer:
         self.splitting = bpe.check_splitting(splitting)
         self.vocabulary = dict(vocabulary)
         self.merges = tuple((left, right) for left, right in merges)
-        check_vocabulary(self.vocabulary, self.merges)
+        bpe.check_vocabulary(self.vocabulary, self.merges)
         self.start_id, self.end_id = self.vocabulary[START], self.vocabulary[END]
         self.pad_id = self.end_id
         self.special_ids = frozenset((self.start_id, self.end_id))
@@ -210,11 +203,11 @@ class ClipTokenizer:
         splitting = bpe.check_splitting(settings.get("splitting", "clip"))
         context = context_length or int(settings.get("context_length", 77))
         if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-            vocabulary, merges = read_pair(folder)
+            vocabulary, merges = bpe.read_pair(folder)
         elif (folder / "tokenizer.json").exists():
-            vocabulary, merges = read_tokenizer_json(folder / "tokenizer.json")
+            vocabulary, merges = bpe.read_tokenizer_json(folder / "tokenizer.json")
         elif (folder / SIMPLE_VOCABULARY).exists():
-            vocabulary, merges = read_simple_vocabulary(folder / SIMPLE_VOCABULARY)
+            vocabulary, merges = bpe.read_simple_vocabulary(folder / SIMPLE_VOCABULARY)
         else:
             raise CheckpointError(
                 f"{folder} holds no CLIP tokenizer",
