@@ -272,16 +272,16 @@ class HfTokenizer:
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
     @property
-    def _ways(self) -> dict[str, str]:
-        """Settings that a later version added, where they are not what an older one did."""
-        ways = {"rule": self.rule, "padding": self.padding, "truncation": self.truncation}
-        return {key: way for key, way in ways.items() if way not in ("file", "right")}
+    def _unusual(self) -> dict[str, str]:
+        """Settings that are not the usual ones; only these are hashed and saved."""
+        settings = {"rule": self.rule, "padding": self.padding, "truncation": self.truncation}
+        return {key: value for key, value in settings.items() if value not in ("file", "right")}
 
     @property
     def identity(self) -> str:
         """Hash of the file, the context length, the padding id and what else decides the ids."""
-        ways = "".join(f"{key}={way} " for key, way in self._ways.items())
-        content = f"{self.context_length} {self.pad_id} {ways}{self._content}"
+        unusual = "".join(f"{key}={value} " for key, value in self._unusual.items())
+        content = f"{self.context_length} {self.pad_id} {unusual}{self._content}"
         return "hf:" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def encode(self, texts: Sequence[str]) -> Tokens:
@@ -310,7 +310,7 @@ class HfTokenizer:
         """Write ``tokenizer.json`` as it was read, and the settings that are not in it."""
         folder.mkdir(parents=True, exist_ok=True)
         storage.write_text(folder / "tokenizer.json", self._content)
-        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id, **self._ways}
+        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id, **self._unusual}
         storage.write_json(folder / SETTINGS_FILE, settings)
 
     @classmethod

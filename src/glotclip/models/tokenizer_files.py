@@ -90,7 +90,7 @@ def read_clip(folder: Path, context_length: int) -> ClipTokenizer:
     for key, usual in (("truncation_side", "right"), ("add_bos_token", True), ("add_eos_token", True)):
         if settings.get(key, usual) != usual:
             raise CheckpointError(
-                f"{folder / CONFIG}: {key} = {settings[key]!r} is not CLIP's way",
+                f"{folder / CONFIG}: {key} = {settings[key]!r} is not what CLIP does",
                 hint="the text tower reads start token, text, end token; use the files of a plain CLIP",
             )
     return ClipTokenizer.load(folder, context_length=files.context(context_length))

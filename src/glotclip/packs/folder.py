@@ -24,11 +24,10 @@ from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import LanguageError, PackError, StorageError
-from glotclip.languages import normalise, resolve
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import Workplace
 from glotclip.packs.base_source import BaseSource, absolute
-from glotclip.packs.manifest import FORMAT, Manifest, check_format
+from glotclip.packs.manifest import FORMAT, Manifest, check_format, pack_for
 from glotclip.packs.pack import read_manifest, remove_pack_files
 from glotclip.storage import disk_errors, read_json, write_json
 
@@ -176,18 +175,9 @@ class PolyglotFolder:
         self.read()
         with self.locked():
             record, manifests = self.read(), self.manifests()
-            if lang in manifests:
-                name = lang
-            else:
-                taught = [code for manifest in manifests.values() for code in manifest.languages]
-                code = resolve(lang, taught, near=True) or normalise(lang)
-                name = next((name for name, manifest in manifests.items() if code in manifest.languages), "")
-                if not name:
-                    raise LanguageError(
-                        f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}"
-                    )
-                if manifests[name].learnt != (code,):
-                    raise self._inseparable(code, manifests[name])
+            name, code = pack_for(lang, {name: manifest.languages for name, manifest in manifests.items()})
+            if code and manifests[name].learnt != (code,):
+                raise self._inseparable(code, manifests[name])
             packs = {key: folder for key, folder in record.packs.items() if key != name}
             self.commit(record.model_copy(update={"packs": packs, "run": None}))
             self.sweep()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from glotclip.config import Settings
-from glotclip.errors import PackError
+from glotclip.errors import LanguageError, PackError
+from glotclip.languages import normalise, resolve
 
 FORMAT = 3  # of manifests and of polyglot.json
 
@@ -75,6 +77,25 @@ class Manifest(Settings):
     profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
     glotclip: str
     created: str
+
+
+def pack_for(lang: str, packs: Mapping[str, Iterable[str]]) -> tuple[str, str]:
+    """The name of the pack that provides a language, and that language's code; "" for the code of a pack's own name.
+
+    Args:
+        lang: a language, or the name of a pack.
+        packs: the languages of each pack.
+
+    Raises:
+        LanguageError: if no pack provides the language.
+    """
+    if lang in packs:
+        return lang, ""
+    code = resolve(lang, [each for languages in packs.values() for each in languages], near=True) or normalise(lang)
+    name = next((name for name, languages in packs.items() if code in languages), None)
+    if name is None:
+        raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(packs) or 'none'}")
+    return name, code
 
 
 def model_card(manifest: Manifest) -> str:

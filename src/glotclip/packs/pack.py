@@ -110,26 +110,30 @@ def check_base(manifest: Manifest, base: DualEncoder) -> None:
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
+    path = folder / MANIFEST
     try:
-        content = read_json(folder / MANIFEST)
+        content = read_json(path)
     except DataError as error:
         raise PackError(
             f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
         ) from error
-    check_format(content, folder / MANIFEST)
+    check_format(content, path)
     try:
         manifest = Manifest.model_validate(content)
         for name in manifest.text_forms.values():
             form_named(name)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
+        raise _damaged(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
     except ConfigError as error:
-        raise PackError(f"{folder / MANIFEST}: {error.message}", hint=error.hint) from error
+        raise PackError(f"{path}: {error.message}", hint=error.hint) from error
     if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
-        raise PackError(f"{folder / MANIFEST} names no text form of {', '.join(missing)}", hint="get the pack again")
+        raise _damaged(f"{path} names no text form of {', '.join(missing)}")
     return manifest
+
+
+def _damaged(message: str) -> PackError:
+    return PackError(message, hint="get the pack again")
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
@@ -138,29 +142,25 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
 
     path = folder / WEIGHTS
     if not path.exists():
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise _damaged(f"{path} is missing")
     if (size := path.stat().st_size) != manifest.bytes:
-        raise PackError(
-            f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced",
-            hint="get the pack again",
-        )
+        raise _damaged(f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced")
     try:
         tensors = read_tensors(path)
     except (SafetensorError, OSError) as error:
-        raise PackError(f"{path} is not a whole safetensors file: {error}", hint="get the pack again") from error
+        raise _damaged(f"{path} is not a whole safetensors file: {error}") from error
     if missing := sorted(set(manifest.tensors) - set(tensors)):
-        raise PackError(f"{path} lacks the tensors {missing}", hint="get the pack again")
+        raise _damaged(f"{path} lacks the tensors {missing}")
     if extra := sorted(set(tensors) - set(manifest.tensors)):
-        raise PackError(f"{path} holds tensors that the manifest does not name: {extra}", hint="get the pack again")
+        raise _damaged(f"{path} holds tensors that the manifest does not name: {extra}")
     for name, entry in manifest.tensors.items():
-        found = TensorEntry(shape=tuple(tensors[name].shape), dtype=_dtype(tensors[name]))
+        found = _entry(tensors[name])
         if found != entry:
-            raise PackError(
-                f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}",
-                hint="get the pack again",
+            raise _damaged(
+                f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}"
             )
     if file_sha256(path) != manifest.sha256:
-        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+        raise _damaged(f"{path} does not match its checksum: its content was altered")
     return tensors
 
 
@@ -184,14 +184,12 @@ def write_pack(
     those of the languages whose texts are at hand.
     """
     half = settings.get("store") == "fp16"
+    modules = [(scope, module) for scope, several in state.parts.items() for module in several]
     tensors = {
         f"{scope}.{module.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
-        for scope, modules in state.parts.items()
-        for module in modules
+        for scope, module in modules
         for key, tensor in module.tensors().items()
     }
-    foreign = isinstance(state.tokenizer, HfTokenizer) and state.tokenizer.identity != base.tokenizer.identity
-    vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
         if profiles:
@@ -204,14 +202,13 @@ def write_pack(
             base=BaseReference(name=base.name, fingerprint=base.fingerprint),
             modules=tuple(
                 ModuleEntry(scope=scope, kind=module.kind, description=module.description())
-                for scope, modules in state.parts.items()
-                for module in modules
+                for scope, module in modules
             ),
-            tensors={key: TensorEntry(shape=tuple(t.shape), dtype=_dtype(t)) for key, t in tensors.items()},
+            tensors={key: _entry(tensor) for key, tensor in tensors.items()},
             sha256=file_sha256(aside / WEIGHTS),
             parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
             bytes=(aside / WEIGHTS).stat().st_size,
-            added_tokens=len(vocabulary.tokens) if vocabulary else 0,
+            added_tokens=_write_tokenizer(aside, state.tokenizer, base),
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
             text_forms={code: (text_forms or {}).get(code, NONE) for code in state.languages},
@@ -222,15 +219,6 @@ def write_pack(
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if foreign:
-            state.tokenizer.save(aside / FOREIGN)
-        if vocabulary:
-            content = {
-                "splitting": vocabulary.splitting,
-                "tokens": vocabulary.tokens,
-                "merges": [f"{left} {right}" for left, right in vocabulary.merges],
-            }
-            write_json(aside / TOKENIZER, content)
         rewrite_manifest(aside, manifest)
     return manifest
 
@@ -251,13 +239,19 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     write_text(folder / CARD, model_card(manifest))
 
 
-def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | None:
-    """What a pack's tokenizer has beyond the base's, or None where they are the same."""
+def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> int:
+    """Write what a pack's tokenizer has beyond the base's, or a foreign one; the number of added tokens."""
     if tokenizer.identity == base.tokenizer.identity:
-        return None
+        return 0
+    if isinstance(tokenizer, HfTokenizer):
+        tokenizer.save(folder / FOREIGN)
+        return 0
     if not (isinstance(tokenizer, ClipTokenizer) and isinstance(base.tokenizer, ClipTokenizer)):
         raise PackError("only byte-level BPE vocabularies can be extended", hint="use the base's own tokenizer")
-    return tokenizer.added(base.tokenizer)
+    added = tokenizer.added(base.tokenizer)
+    merges = [f"{left} {right}" for left, right in added.merges]
+    write_json(folder / TOKENIZER, {"splitting": added.splitting, "tokens": added.tokens, "merges": merges})
+    return len(added.tokens)
 
 
 def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
@@ -279,23 +273,23 @@ def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer
             tokenizer = tokenizer.extended(vocabulary)
         except (GlotclipError, KeyError, TypeError, ValueError, AttributeError) as error:
             said = error.message if isinstance(error, GlotclipError) else repr(error)
-            raise PackError(f"{path} is damaged: {said}", hint="get the pack again") from error
+            raise _damaged(f"{path} is damaged: {said}") from error
     elif manifest.added_tokens:
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise _damaged(f"{path} is missing")
     if tokenizer.identity != manifest.tokenizer:
-        raise PackError(f"{path} is not the tokenizer that the manifest names", hint="get the pack again")
+        raise _damaged(f"{path} is not the tokenizer that the manifest names")
     return tokenizer
 
 
 def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
-    """The profiles of a pack's languages; none where it was made without."""
+    """The profiles of a pack's languages; none where their texts were not at hand."""
     if manifest.profile is None:
         return {}
     path = folder / language_profile.FILE
     if not path.exists():
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise _damaged(f"{path} is missing")
     if file_sha256(path) != manifest.profile:
-        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+        raise _damaged(f"{path} does not match its checksum: its content was altered")
     return language_profile.read_profiles(path)
 
 
@@ -317,5 +311,5 @@ def _modules(
     return modules
 
 
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _entry(tensor: torch.Tensor) -> TensorEntry:
+    return TensorEntry(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))

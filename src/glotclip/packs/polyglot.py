@@ -21,13 +21,14 @@ from PIL import Image
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import ConfigError, LanguageError, PackError, TruncationWarning
-from glotclip.languages import check_installed, normalise, resolve
+from glotclip.languages import check_installed, resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.models.windows import windows
 from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.guess import Guess
 from glotclip.packs.installed import Installed, SharedLock
+from glotclip.packs.manifest import pack_for
 from glotclip.packs.pack import LanguagePack, check_base
 from glotclip.packs.saving import save_polyglot
 
@@ -120,14 +121,9 @@ class Polyglot:
         """
         with self._changing.alone():
             packs = self._installed.packs
-            taught = self._installed.by_language
-            code = lang if lang in packs else resolve(lang, list(taught), near=True) or normalise(lang)
-            pack = packs.get(code) or taught.get(code)
-            if pack is None:
-                installed = ", ".join(packs) or "none"
-                raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
-            self._install({name: other for name, other in packs.items() if other is not pack})
-        return pack
+            name, _ = pack_for(lang, {name: pack.languages for name, pack in packs.items()})
+            self._install({other: pack for other, pack in packs.items() if other != name})
+        return packs[name]
 
     @classmethod
     def open(cls, folder: PolyglotFolder | Path | str, base: Base | None = None) -> Polyglot:

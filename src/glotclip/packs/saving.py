@@ -21,7 +21,7 @@ from glotclip.ownership import check_file, making_file
 from glotclip.packs.archive import BASE, Member, pack_up, stem, unpacked
 from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
-from glotclip.packs.manifest import Manifest
+from glotclip.packs.manifest import Manifest, pack_for
 from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights
 from glotclip.packs.pack import write_pack as write_state
 from glotclip.storage import write_json, writing_folder
@@ -137,7 +137,8 @@ def export(
     root = stem(out)
     check_file(out, option="OUT")
     record, manifests = source.read(), source.manifests()
-    names = _providing(lang, manifests)
+    languages = {name: manifest.languages for name, manifest in manifests.items()}
+    names = list(manifests) if lang is None else [pack_for(lang, languages)[0]]
     for name in names:
         read_weights(source.path / record.packs[name], manifests[name])
     packs = {name: f"packs/{name}-1" for name in names}
@@ -158,19 +159,6 @@ def export(
             ]
         pack_up(members, aside, as_zip=out.suffix.lower() == ".zip")
     return out
-
-
-def _providing(lang: str | None, manifests: dict[str, Manifest]) -> list[str]:
-    """The names of the packs to export: all, or that of a language or name."""
-    if lang is None:
-        return list(manifests)
-    if lang in manifests:
-        return [lang]
-    code = normalise(lang)
-    names = [name for name, manifest in manifests.items() if code in manifest.languages]
-    if not names:
-        raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}")
-    return names
 
 
 def _portable(base: BaseSource, *, with_base: bool) -> BaseSource:
