@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
-from glotclip.methods.stack import PackState, TextModule
+from glotclip.methods.stack import PackState
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import check_apart, check_new
 from glotclip.packs.base_source import BaseSource
@@ -50,8 +50,7 @@ def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | No
     if pack is None:
         raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(polyglot.packs)}")
     chosen: LayoutName = "xlm-roberta" if polyglot.base.text.config.pooling == "mean" else "clip-text"
-    modules = [module for module in pack.state.route(code).parts if isinstance(module, TextModule)]
-    write_lora(modules, folder, layout or chosen, model=polyglot.source)
+    write_lora(pack.state.stack(code).text_modules, folder, layout or chosen, model=polyglot.source)
     return folder
 
 
@@ -87,7 +86,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
         relative = out.next_folder(code, record)
         manifest = write_pack(
             out.path / relative, state, name=code, method="lora", learnt=(code,), base=base,
-            settings={"targets": list(lora.targets), "rank": lora.rank, "alpha": lora.alpha},
+            settings=lora.description(),
             data={code: {"name": f"peft adapter {folder.name}", "licence": "unknown"}}, scores={},
             text_forms={code: DEFAULT},
         )  # fmt: skip

@@ -38,7 +38,7 @@ class Installed:
         self.stacks: dict[str, ModuleStack] = {
             code: before.stacks[code]
             if before is not None and before.by_language.get(code) is pack
-            else pack.state.route(code)
+            else pack.state.stack(code)
             for code, pack in self.by_language.items()
         }
         self.languages = (*(code for code in own if code not in self.stacks), *self.stacks)

@@ -18,18 +18,9 @@ from pydantic import ValidationError
 
 from glotclip import __version__
 from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
-from glotclip.methods.acquirer import Acquirer
-from glotclip.methods.adapter import Adapter
-from glotclip.methods.coda_prompt import CodaPrompt
-from glotclip.methods.compacter import Compacter
-from glotclip.methods.dual_prompt import DualPrompt
-from glotclip.methods.lexicon import Lexicon
-from glotclip.methods.lora import Lora
-from glotclip.methods.multilingual import MultilingualTable
-from glotclip.methods.prefix import Prefix
-from glotclip.methods.prompt import HardPrompt, SoftPrompt
-from glotclip.methods.stack import PackState, TextModule
-from glotclip.methods.tuning import Norms, Table, Tower
+from glotclip.methods.method import module_named
+from glotclip.methods.module import TextModule
+from glotclip.methods.stack import PackState
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
@@ -50,13 +41,6 @@ from glotclip.textforms import NONE, TextForm, form_named
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
 FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
-PARTS: dict[str, type[TextModule]] = {
-    part.kind: part
-    for part in (
-        Lexicon, MultilingualTable, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower,
-        Table, DualPrompt, CodaPrompt,
-    )
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,7 +168,7 @@ def write_pack(
     those of the languages whose texts are at hand.
     """
     half = settings.get("store") == "fp16"
-    modules = [(scope, module) for scope, several in state.parts.items() for module in several]
+    modules = [(scope, module) for scope, several in state.modules.items() for module in several]
     tensors = {
         f"{scope}.{module.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
         for scope, module in modules
@@ -299,15 +283,10 @@ def _modules(
     """The modules by scope, rebuilt from their tensors."""
     modules: dict[str, tuple[TextModule, ...]] = {}
     for entry in manifest.modules:
-        kind = PARTS.get(entry.kind)
-        if kind is None:
-            raise PackError(
-                f"the pack {manifest.name!r} has a module of unknown kind {entry.kind!r}",
-                hint="pip install -U glotclip",
-            )
         prefix = f"{entry.scope}.{entry.kind}."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        modules[entry.scope] = (*modules.get(entry.scope, ()), kind.restore(base, own, entry.description))
+        module = module_named(entry.kind).restore(base, own, entry.description)
+        modules[entry.scope] = (*modules.get(entry.scope, ()), module)
     return modules
 
 

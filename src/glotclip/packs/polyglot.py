@@ -337,7 +337,7 @@ class Polyglot:
 
 
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
-    for modules in pack.state.parts.values():
+    for modules in pack.state.modules.values():
         for module in modules:
             module.to(device)
 
