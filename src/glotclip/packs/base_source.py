@@ -6,11 +6,12 @@ A source is a built-in name, an id of the hub, or a path; two of them joined by 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from glotclip.config import Settings
 from glotclip.errors import CheckpointError, FingerprintError, GlotclipError
+from glotclip.models.checkpoints import load_base
 from glotclip.models.dual_encoder import DualEncoder
 
 
@@ -52,12 +53,8 @@ class BaseSource(Settings):
             if all(Path(part).exists() for part in _parts(each) if Path(part).is_absolute()):
                 yield each
 
-    def find(self, folder: Path, load: Callable[[str], DualEncoder]) -> tuple[DualEncoder, str]:
-        """Load the base, and return it with where it was found.
-
-        Args:
-            folder: of the polyglot.
-            load: loads a base by its source.
+    def find(self, folder: Path) -> tuple[DualEncoder, str]:
+        """Load the base that the polyglot in ``folder`` needs, and return it with where it was found.
 
         Raises:
             CheckpointError: if it is nowhere.
@@ -67,7 +64,7 @@ class BaseSource(Settings):
         other: tuple[str, str] | None = None
         for source in self.candidates(folder):
             try:
-                base = load(source)
+                base = load_base(source)
             except GlotclipError as error:
                 fault = fault or error
                 continue

@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import LanguageError, PackError, StorageError
+from glotclip.models.checkpoints import load_base
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import Workplace
 from glotclip.packs.base_source import BaseSource, absolute
@@ -140,11 +141,9 @@ class PolyglotFolder:
             CheckpointError: if it cannot be found or read.
             FingerprintError: if it has other weights than the packs were made for.
         """
-        from glotclip.models.checkpoints import load_base
-
         reference = self.read().base
         if base is None:
-            return reference.find(self.path, load_base)
+            return reference.find(self.path)
         if isinstance(base, DualEncoder):
             found, source = base, reference.source
         elif not isinstance(base, str | Path):

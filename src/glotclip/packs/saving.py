@@ -14,6 +14,7 @@ import torch
 
 from glotclip.errors import ConfigError, InterruptedRunError, LanguageError, PackError
 from glotclip.languages import normalise
+from glotclip.models.checkpoints import save_base
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.hub import is_name
 from glotclip.models.tokenizer import TOKENIZER_FILES
@@ -281,8 +282,6 @@ def _base_of(
 
 def _save_base(base: DualEncoder, folder: Path) -> None:
     """Save a base, as half-precision numbers if they hold its weights exactly."""
-    from glotclip.models.checkpoints import save_base
-
     try:
         save_base(base, folder, dtype=torch.float16)
     except ConfigError:
