@@ -68,7 +68,7 @@ class MergedStacks:
 
     def of(self, lang: str, stack: ModuleStack, text: TextTower) -> TextHooks:
         """The stack of ``lang``, merged."""
-        if not stack.merges:
+        if not stack.mergeable:
             return stack
         with self._lock:
             slot = self._slots.pop(lang, None)
