@@ -53,9 +53,15 @@ class VideoError(GlotclipError):
 class CheckpointError(GlotclipError):
     """A model file is missing, damaged, of an unknown layout, or unsafe to open."""
 
+    def __init__(self, message: str, *, hint: str = "fetch the file again") -> None:
+        super().__init__(message, hint=hint)
+
 
 class PackError(GlotclipError):
-    """A language pack is damaged, of a newer format, or inconsistent with its manifest."""
+    """A language pack is damaged, of another format, or inconsistent with its manifest."""
+
+    def __init__(self, message: str, *, hint: str = "get the pack again") -> None:
+        super().__init__(message, hint=hint)
 
 
 class FingerprintError(PackError):

@@ -135,7 +135,7 @@ def read_simple_vocabulary(file: Path, size: int = 49_408) -> tuple[dict[str, in
     try:
         lines = gzip.decompress(file.read_bytes()).decode("utf-8").split("\n")
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"cannot read {file}: {error}", hint="fetch the file again") from error
+        raise CheckpointError(f"cannot read {file}: {error}") from error
     alphabet = list(byte_characters().values())
     room = size - 2 * len(alphabet) - 2
     merges = _parse_merges(lines[1 : 1 + room], file)
@@ -148,7 +148,7 @@ def read_pair(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Read ``vocab.json`` and ``merges.txt``."""
     vocabulary = storage.read_json(folder / "vocab.json")
     if not isinstance(vocabulary, dict) or not all(isinstance(value, int) for value in vocabulary.values()):
-        raise CheckpointError(f"{folder / 'vocab.json'} is not a table of token: id", hint="fetch the file again")
+        raise CheckpointError(f"{folder / 'vocab.json'} is not a table of token: id")
     lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
     if lines[0].startswith("#version"):
         lines = lines[1:]
@@ -178,7 +178,7 @@ def _parse_merges(lines: Sequence[str], file: Path) -> list[tuple[str, str]]:
         if parts == [""]:
             continue
         if len(parts) != 2:
-            raise CheckpointError(f"{file}, line {number}: not a pair of tokens", hint="fetch the file again")
+            raise CheckpointError(f"{file}, line {number}: not a pair of tokens")
         merges.append((parts[0], parts[1]))
     return merges
 

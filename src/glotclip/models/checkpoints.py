@@ -345,7 +345,7 @@ def _scale(source: Mapping[str, torch.Tensor], where: str) -> tuple[float, float
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise CheckpointError(f"{where} lacks a part, or is no table", hint="fetch the file again")
+        raise CheckpointError(f"{where} lacks a part, or is no table")
     return value
 
 

@@ -79,7 +79,7 @@ def _hugging_face_side(config: Mapping[str, Any], side: str, where: str) -> dict
         if given is None:
             continue
         if not isinstance(given, Mapping):
-            raise CheckpointError(f"{where}: {name} is no table", hint="fetch the file again")
+            raise CheckpointError(f"{where}: {name} is no table")
         # transformers completes the second table with its defaults before it replaces the first one's values.
         values |= known.read(given, f"{where} ({name})")
     return values
@@ -152,7 +152,7 @@ def _wrong_values_named(where: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, ZeroDivisionError, ConfigError) as error:
         reason = error.message if isinstance(error, ConfigError) else f"{error} is missing or wrong"
-        raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
+        raise CheckpointError(f"{where}: {reason}") from error
 
 
 def _open_clip_activation(side: Mapping[str, Any], quick: bool, where: str) -> Activation:

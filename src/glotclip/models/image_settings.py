@@ -68,9 +68,7 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
             known_keys("processor").check(table, PROCESSOR)
             nested = table["image_processor"]
             if not isinstance(nested, Mapping):
-                raise CheckpointError(
-                    f"{processor}: image_processor is no table of settings", hint="fetch the file again"
-                )
+                raise CheckpointError(f"{processor}: image_processor is no table of settings")
             return dict(nested), f"{PROCESSOR} (image_processor)"
     return (read_table(older), IMAGE_PROCESSOR) if older.exists() else None
 

@@ -24,7 +24,7 @@ def read_table(file: Path) -> dict[str, Any]:
     except DataError as error:
         raise CheckpointError(error.message, hint=error.hint) from error
     if not isinstance(table, dict):
-        raise CheckpointError(f"{file} is no table of settings", hint="fetch the file again")
+        raise CheckpointError(f"{file} is no table of settings")
     return table
 
 

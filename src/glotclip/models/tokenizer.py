@@ -261,7 +261,7 @@ class HfTokenizer:
         except OSError as error:
             raise CheckpointError(f"cannot read {file}: {error.strerror}", hint="check the path") from error
         except Exception as error:
-            raise CheckpointError(f"{where} is not a tokenizer: {error}", hint="fetch the file again") from error
+            raise CheckpointError(f"{where} is not a tokenizer: {error}") from error
         backend.no_padding()
         backend.enable_truncation(context_length, direction=truncation)
         self._tokenizer: Any = backend

@@ -297,4 +297,4 @@ def _backend(table: Mapping[str, Any], file: Path) -> Any:
     try:
         return Backend.from_str(json.dumps(table))
     except Exception as error:  # what this library raises is nothing narrower
-        raise CheckpointError(f"{file} is not a tokenizer: {error}", hint="fetch the file again") from error
+        raise CheckpointError(f"{file} is not a tokenizer: {error}") from error

@@ -108,16 +108,12 @@ def read_manifest(folder: Path) -> Manifest:
             form_named(name)
     except ValidationError as error:
         first = error.errors()[0]
-        raise _damaged(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
+        raise PackError(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
     except ConfigError as error:
         raise PackError(f"{path}: {error.message}", hint=error.hint) from error
     if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
-        raise _damaged(f"{path} names no text form of {', '.join(missing)}")
+        raise PackError(f"{path} names no text form of {', '.join(missing)}")
     return manifest
-
-
-def _damaged(message: str) -> PackError:
-    return PackError(message, hint="get the pack again")
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
@@ -126,25 +122,25 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
 
     path = folder / WEIGHTS
     if not path.exists():
-        raise _damaged(f"{path} is missing")
+        raise PackError(f"{path} is missing")
     if (size := path.stat().st_size) != manifest.bytes:
-        raise _damaged(f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced")
+        raise PackError(f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced")
     try:
         tensors = read_tensors(path)
     except (SafetensorError, OSError) as error:
-        raise _damaged(f"{path} is not a whole safetensors file: {error}") from error
+        raise PackError(f"{path} is not a whole safetensors file: {error}") from error
     if missing := sorted(set(manifest.tensors) - set(tensors)):
-        raise _damaged(f"{path} lacks the tensors {missing}")
+        raise PackError(f"{path} lacks the tensors {missing}")
     if extra := sorted(set(tensors) - set(manifest.tensors)):
-        raise _damaged(f"{path} holds tensors that the manifest does not name: {extra}")
+        raise PackError(f"{path} holds tensors that the manifest does not name: {extra}")
     for name, entry in manifest.tensors.items():
         found = _entry(tensors[name])
         if found != entry:
-            raise _damaged(
+            raise PackError(
                 f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}"
             )
     if file_sha256(path) != manifest.sha256:
-        raise _damaged(f"{path} does not match its checksum: its content was altered")
+        raise PackError(f"{path} does not match its checksum: its content was altered")
     return tensors
 
 
@@ -257,11 +253,11 @@ def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer
             tokenizer = tokenizer.extended(vocabulary)
         except (GlotclipError, KeyError, TypeError, ValueError, AttributeError) as error:
             said = error.message if isinstance(error, GlotclipError) else repr(error)
-            raise _damaged(f"{path} is damaged: {said}") from error
+            raise PackError(f"{path} is damaged: {said}") from error
     elif manifest.added_tokens:
-        raise _damaged(f"{path} is missing")
+        raise PackError(f"{path} is missing")
     if tokenizer.identity != manifest.tokenizer:
-        raise _damaged(f"{path} is not the tokenizer that the manifest names")
+        raise PackError(f"{path} is not the tokenizer that the manifest names")
     return tokenizer
 
 
@@ -271,9 +267,9 @@ def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
         return {}
     path = folder / language_profile.FILE
     if not path.exists():
-        raise _damaged(f"{path} is missing")
+        raise PackError(f"{path} is missing")
     if file_sha256(path) != manifest.profile:
-        raise _damaged(f"{path} does not match its checksum: its content was altered")
+        raise PackError(f"{path} does not match its checksum: its content was altered")
     return language_profile.read_profiles(path)
 
 

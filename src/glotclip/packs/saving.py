@@ -184,7 +184,7 @@ def _check_new(out: PolyglotFolder, packs: Iterable[LanguagePack]) -> None:
     taken = {name: set(manifest.languages) for name, manifest in out.manifests().items()}
     for pack in packs:
         if not _NAME.fullmatch(pack.name):
-            raise PackError(f"{pack.name!r} is no name of a pack", hint="get the pack again")
+            raise PackError(f"{pack.name!r} is no name of a pack")
         for name, languages in taken.items():
             if both := sorted(languages & set(pack.languages)):
                 raise LanguageError(
@@ -209,7 +209,7 @@ def _pack_folders(source: Path) -> Iterator[list[Path]]:
             return
         folders = [place / folder for folder in PolyglotFolder(place).read().packs.values()]
         if any(not folder.resolve().is_relative_to(place.resolve()) for folder in folders):
-            raise PackError(f"{source} names packs that lie outside of it", hint="get it again")
+            raise PackError(f"{source} names packs that lie outside of it")
         yield folders
 
 
