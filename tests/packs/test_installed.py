@@ -103,7 +103,7 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
     polyglot, asked = Polyglot(base, list(packs.values())), calls()
     expected = [call(polyglot) for call in asked]
     image = Image.new("RGB", (30, 20), "red")
-    of_image, raw = polyglot.encode_image(image), polyglot.encode_raw(["rot"], "tr")
+    of_image, alone = polyglot.encode_image(image), polyglot.encode_text(["rot"], "tr")
     steady = {"en", *MERGING[:4]}
     answers, refusals, over = [0] * ENCODERS, [0] * ENCODERS, threading.Event()
 
@@ -121,7 +121,7 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
                 assert torch.equal(got, expected[place]), asked[place]
                 answers[number] += 1
             try:
-                assert torch.equal(polyglot.encode_raw(["rot"], "tr"), raw)
+                assert torch.equal(polyglot.encode_text(["rot"], "tr"), alone)
             except LanguageError as error:
                 assert "'tr' is not installed" in error.message
             assert torch.equal(polyglot.encode_image(image), of_image)

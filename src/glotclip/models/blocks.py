@@ -139,11 +139,13 @@ class Block(nn.Module):
             The residual stream after the block (S, W).
         """
         w = self.weights(dtype, hooks.weights)
-        qkv = self._qkv(self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype), w, hooks)
+        read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
+        _check_names(hooks.deltas, LINEARS, "deltas")
+        qkv = _add_deltas(F.linear(read, w.qkv, w.qkv_bias), dict.fromkeys("qkv", read), hooks.deltas)
+        del read
         attended = attend(qkv, groups, self.heads, causal, prefix=hooks.prefix, own=own)
         del qkv  # the widest but one; kept while the MLP runs, it costs a processor's allocator a tenth of the time
-        hidden = self._added(hidden, self._out(attended, w, hooks), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, hooks), self.norm2, w.norm2, w.norm2_bias)
+        return self._after_attention(hidden, attended, w, dtype, hooks)
 
     def pooled(
         self,
@@ -178,20 +180,16 @@ class Block(nn.Module):
         query = _add_deltas(query, {"q": asking}, hooks.deltas)
         keys_values = _add_deltas(keys_values, {"k": read, "v": read}, hooks.deltas)
         attended = attend_at(query, keys_values, groups, rows if causal else None, self.heads, prefix=hooks.prefix)
-        hidden = hidden.index_select(0, rows)
-        hidden = self._added(hidden, self._out(attended, w, hooks), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, hooks), self.norm2, w.norm2, w.norm2_bias)
+        return self._after_attention(hidden.index_select(0, rows), attended, w, dtype, hooks)
 
-    def _qkv(self, read: torch.Tensor, w: Weights, hooks: BlockHooks) -> torch.Tensor:
-        """Queries, keys and values (S, 3W) of what attention reads (S, W)."""
-        qkv = F.linear(read, w.qkv, w.qkv_bias)
-        _check_names(hooks.deltas, LINEARS, "deltas")
-        return _add_deltas(qkv, {"q": read, "k": read, "v": read}, hooks.deltas)
-
-    def _out(self, attended: torch.Tensor, w: Weights, hooks: BlockHooks) -> torch.Tensor:
-        """The attention's contribution to the residual stream."""
+    def _after_attention(
+        self, hidden: torch.Tensor, attended: torch.Tensor, w: Weights, dtype: torch.dtype, hooks: BlockHooks
+    ) -> torch.Tensor:
+        """Add what attention gives to the residual stream, and then what the MLP gives."""
         update = F.linear(attended, w.out, w.out_bias)
-        return _changed(update, attended, hooks.deltas.get("out"), hooks.after_attention)
+        update = _changed(update, attended, hooks.deltas.get("out"), hooks.after_attention)
+        hidden = self._added(hidden, update, self.norm1, w.norm1, w.norm1_bias)
+        return self._added(hidden, self._mlp(hidden, w, dtype, hooks), self.norm2, w.norm2, w.norm2_bias)
 
     def _mlp(self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype, hooks: BlockHooks) -> torch.Tensor:
         """The MLP's contribution to the residual stream."""

@@ -42,6 +42,12 @@ TOKENIZERS = {
     "multilingual": "PreTrainedTokenizerFast",
 }
 
+# Image towers and their geometry, by the kind that glotclip.json names.
+TRANSFORMERS: dict[object, tuple[Any, type[VisionConfig] | type[NaflexConfig]]] = {
+    "vit": (VisionTransformer, VisionConfig),
+    "naflex": (NaflexTower, NaflexConfig),
+}
+
 T = TypeVar("T")
 
 
@@ -144,10 +150,9 @@ def save_base(
 
 
 def _vision_record(vision: object) -> dict[str, Any]:
-    if isinstance(vision, VisionTransformer):
-        return {"kind": "vit", **asdict(vision.config)}
-    if isinstance(vision, NaflexTower):
-        return {"kind": "naflex", **asdict(vision.config)}
+    for kind, (tower, _) in TRANSFORMERS.items():
+        if isinstance(vision, tower):
+            return {"kind": kind, **asdict(vision.config)}
     if isinstance(vision, EfficientNetTower):
         return {"kind": TRUNK, "embed_dim": vision.embed_dim}
     raise ConfigError(
@@ -167,19 +172,17 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
     vision: VisionTransformer | NaflexTower | EfficientNetTower
-    if kind == "naflex":
-        vision = NaflexTower(_build(NaflexConfig, record, where))
-    elif kind == "vit":
-        vision = VisionTransformer(_build(VisionConfig, record, where))
+    if kind in TRANSFORMERS:
+        tower, geometry = TRANSFORMERS[kind]
+        vision = tower(_build(geometry, record, where))
     elif kind == TRUNK:
         vision = _build(EfficientNetTower, record, where)
     else:
         raise CheckpointError(f"{where}: unknown image tower {kind!r}", hint="update glotclip")
-    preprocess = dict(_mapping(config.get("preprocess"), where))
-    for key in ("mean", "std"):
-        preprocess[key] = tuple(preprocess.get(key, ()))
-    if preprocess.get("scaled") is not None:
-        preprocess["scaled"] = tuple(preprocess["scaled"])
+    preprocess = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in _mapping(config.get("preprocess"), where).items()
+    }
     _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),

@@ -6,7 +6,8 @@ Rescaling and normalisation are one linear map, (x · factor − mean) / std, of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
@@ -91,21 +92,12 @@ def hugging_face_preprocess(
     known_keys("image processor").check(settings, where)
     kind = _kind(settings, "Siglip" if vision.pooling == "attention" else "CLIP", where)
     given = {**DEFAULTS[kind], **stated(settings)}
-    try:
+    sizes = {key: given[key] for key in ("size", "crop_size", "do_resize", "do_center_crop") if key in given}
+    with _followed(where, f" (sizes: {sizes}; the image tower reads {vision.image_size} × {vision.image_size})"):
         resize, scaled, side = _geometry(given, vision.image_size, kind)
-        _check_side(side, vision.image_size)
-        mean, std = _linear(given)
-        return Preprocess(
-            size=side, mean=mean, std=std, resize=resize, interpolation=_filter(given["resample"]), scaled=scaled
-        )
-    except (ConfigError, TypeError, ValueError, KeyError) as error:
-        reason = error.message if isinstance(error, ConfigError) else f"{error}"
-        sizes = {key: given[key] for key in ("size", "crop_size", "do_resize", "do_center_crop") if key in given}
-        raise CheckpointError(
-            f"{where} cannot be followed: {reason} (sizes: {sizes}; the image tower reads "
-            f"{vision.image_size} × {vision.image_size})",
-            hint="use the file of this very checkpoint; glotclip scales and crops to the tower's one square size",
-        ) from error
+        if side != vision.image_size:
+            raise ValueError(f"images come out {side} pixels wide")
+        return Preprocess(side, *_linear(given), resize, _filter(given["resample"]), scaled)
 
 
 def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where: str) -> Preprocess:
@@ -118,11 +110,21 @@ def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where:
             f"{vision.patch_size} from Siglip2ImageProcessor",
             hint="use the file of this very checkpoint",
         )
-    try:
+    with _followed(where):
         return _naflex(given, vision)
-    except (ConfigError, TypeError, ValueError) as error:
+
+
+@contextmanager
+def _followed(where: str, facts: str = "") -> Iterator[None]:
+    """Turn what an impossible value raises into an error of the checkpoint."""
+    try:
+        yield
+    except (ConfigError, TypeError, ValueError, KeyError) as error:
         reason = error.message if isinstance(error, ConfigError) else f"{error}"
-        raise CheckpointError(f"{where} cannot be followed: {reason}", hint="correct the file") from error
+        raise CheckpointError(
+            f"{where} cannot be followed: {reason}{facts}",
+            hint="use the file of this very checkpoint; glotclip scales and crops to the tower's one square size",
+        ) from error
 
 
 def _naflex(given: Mapping[str, Any], vision: NaflexConfig) -> Preprocess:
@@ -135,26 +137,20 @@ def open_clip_preprocess(settings: Mapping[str, Any], vision: VisionConfig, wher
     """Preprocessing from the ``preprocess_cfg`` of an ``open_clip_config.json``; OpenAI's where it is silent."""
     known_keys("open_clip preprocess").check(settings, where)
     given = stated(settings)
-    resize, name = given.get("resize_mode", "shortest"), given.get("interpolation", "bicubic")
-    size, usual = given.get("size", vision.image_size), default_preprocess(vision)
-    if resize not in ("shortest", "squash"):
-        raise CheckpointError(
-            f"{where}: resize_mode = {resize!r} is not known", hint="shortest and squash are; use such a checkpoint"
-        )
-    if name not in ("bicubic", "bilinear"):
-        raise CheckpointError(
-            f"{where}: interpolation = {name!r} is not known", hint="bicubic and bilinear are; correct the file"
-        )
-    if size not in (vision.image_size, [vision.image_size] * 2):
-        raise CheckpointError(
-            f"{where}: size = {size!r}, but the image tower reads {vision.image_size}",
-            hint="use the file of this very checkpoint",
-        )
+    side, usual = vision.image_size, default_preprocess(vision)
+    allowed = {
+        "resize_mode": ("shortest", "squash"), "interpolation": ("bicubic", "bilinear"), "size": (side, [side] * 2)
+    }  # fmt: skip
+    for key, values in allowed.items():
+        if given.get(key, values[0]) not in values:
+            raise CheckpointError(
+                f"{where}: {key} = {given[key]!r}, but only {' and '.join(map(str, values))} can be followed",
+                hint="use the file of this very checkpoint",
+            )
     mean, std = (given.get(key, getattr(usual, key)) for key in ("mean", "std"))
-    try:
-        return Preprocess(vision.image_size, _three(mean), _three(std), resize, name)
-    except (ConfigError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{where}: mean = {mean!r}, std = {std!r}", hint="correct the file") from error
+    resize, name = given.get("resize_mode", "shortest"), given.get("interpolation", "bicubic")
+    with _followed(where, f" (mean = {mean!r}, std = {std!r})"):
+        return Preprocess(side, _three(mean), _three(std), resize, name)
 
 
 def _kind(settings: Mapping[str, Any], usual: str, where: str) -> str:
@@ -180,8 +176,9 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
         crop = _size(given.get("crop_size", side), square=True)
         if crop.shortest or crop.height != crop.width:
             raise ValueError(f"crop_size = {given.get('crop_size')!r} is no square")
-    if given["do_pad"]:
-        _check_padding(given, side)
+    # Padding changes nothing where images come out at the tower's size, unless it is to another size.
+    if given["do_pad"] and _size(given.get("pad_size", side), square=True) != (side, side, False):
+        raise ValueError(f"do_pad with pad_size = {given.get('pad_size')!r}")
     if not given["do_resize"]:
         if crop is None:
             raise ValueError("neither do_resize nor do_center_crop: images keep their sizes")
@@ -196,18 +193,6 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
         return "squash", None, size.height
     scaled = None if size[:2] == crop[:2] else (size.height, size.width)
     return "shortest" if size.shortest else "squash", scaled, crop.height
-
-
-def _check_side(side: int, wanted: int) -> None:
-    if side != wanted:
-        raise ValueError(f"images come out {side} pixels wide")
-
-
-def _check_padding(given: Mapping[str, Any], side: int) -> None:
-    """Padding changes nothing where images come out at the tower's size, unless it is to another size."""
-    size = _size(given.get("pad_size", side), square=True)
-    if size != (side, side, False):
-        raise ValueError(f"do_pad with pad_size = {given.get('pad_size')!r}")
 
 
 def _size(value: Any, *, square: bool) -> Size:

@@ -26,23 +26,19 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE) 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What a text tower's tokenizer must do."""
+    """What a text tower's tokenizer must do.
 
-    @property
-    def vocab_size(self) -> int:
-        """Rows the token table needs: the highest id plus one."""
+    Attributes:
+        vocab_size: rows the token table needs: the highest id plus one.
+        context_length: most tokens a text may have, special tokens included.
+        pad_id: fills a batch's rectangle.
+        special_ids: of the tokens that mark start, end and padding.
+    """
 
-    @property
-    def context_length(self) -> int:
-        """Most tokens a text may have, special tokens included."""
-
-    @property
-    def pad_id(self) -> int:
-        """The id that fills a batch's rectangle."""
-
-    @property
-    def special_ids(self) -> frozenset[int]:
-        """Ids of the tokens that mark start, end and padding."""
+    vocab_size: int
+    context_length: int
+    pad_id: int
+    special_ids: frozenset[int]
 
     @property
     def identity(self) -> str:
@@ -96,16 +92,12 @@ class ClipTokenizer:
         self.start_id, self.end_id = self.vocabulary[START], self.vocabulary[END]
         self.pad_id = self.end_id
         self.special_ids = frozenset((self.start_id, self.end_id))
+        self.vocab_size = max(self.vocabulary.values()) + 1
         model = BPE(
             vocab=self.vocabulary, merges=list(self.merges), end_of_word_suffix=END_OF_WORD, unk_token=END,
             fuse_unk=False,
         )  # fmt: skip
         self._tokenizer: Any = bpe.pipeline(model, self.splitting)
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows the token table needs: the highest id plus one."""
-        return max(self.vocabulary.values()) + 1
 
     @property
     def identity(self) -> str:

@@ -223,17 +223,6 @@ class Polyglot:
             features[fused] = normalised(features[fused])
         return features, len(cut)
 
-    @torch.inference_mode()
-    def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
-        """Features (M, E) of texts of one installed language, not normalised: what training compares with.
-
-        Raises:
-            LanguageError: if the language is unknown or not installed.
-        """
-        with self._moving.shared():
-            now = self._installed
-            return self._encode(now, texts, check_installed(lang, now.languages), precision, "cut")[0]
-
     def _encode(
         self, now: Installed, texts: Sequence[str], lang: str, precision: str, long: Long
     ) -> tuple[torch.Tensor, list[int]]:
