@@ -167,10 +167,16 @@ def test_an_earlier_format_is_one_plain_sentence(
 ) -> None:
     content = json.loads((model / file).read_text(encoding="utf-8"))
     (model / file).write_text(json.dumps({**content, "format": 2}), encoding="utf-8")
-    said = here.error("search", model, "Kreis", "--lang", "de", "--images", world.pictures)
-    assert f"{file} was made by an earlier glotclip (format 2); its languages have to be learned again" in said
-    assert "→ glotclip extend" in said
-    assert "Traceback" not in said
+    commands: list[list[str | Path]] = [
+        ["search", model, "Kreis", "--lang", "de", "--images", world.pictures],
+        ["extend", model, "--lang", "hi", "--data", world.captions, "--out", model, "--dry-run", *world.quick],
+        ["evaluate", model, "--benchmark", world.captions],
+        ["pack", "list", model],
+    ]
+    for command in commands:
+        said = here.error(*command)
+        assert f"{file} was made by an earlier glotclip (format 2); its languages have to be learned again" in said
+        assert "→ glotclip extend" in said
 
 
 def test_a_pack_without_its_tokenizer(here: Here, model: Path) -> None:
