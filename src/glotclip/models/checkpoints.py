@@ -183,12 +183,13 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in _mapping(config.get("preprocess"), where).items()
     }
+    tokenizer = read_table(folder / SETTINGS_FILE).get("kind")
     _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),
         text=text,
         vision=vision,
-        tokenizer=_own_tokenizer(folder),
+        tokenizer=HfTokenizer.load(folder) if tokenizer == "hf" else ClipTokenizer.load(folder),
         preprocess=_build(Preprocess, preprocess, where),
         logit_scale=float(config.get("logit_scale", 1.0)),
         logit_bias=float(config.get("logit_bias", 0.0)),
@@ -202,11 +203,6 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
             hint="a file was changed or damaged; restore the folder",
         )
     return encoder
-
-
-def _own_tokenizer(folder: Path) -> Tokenizer:
-    kind = read_table(folder / SETTINGS_FILE).get("kind")
-    return HfTokenizer.load(folder) if kind == "hf" else ClipTokenizer.load(folder)
 
 
 def _load_hugging_face(folder: Path, name: str) -> DualEncoder:

@@ -38,7 +38,11 @@ def locate(name_or_path: str | Path) -> Path:
         )
     if not isinstance(name_or_path, Path) and re.fullmatch(_ID, name):
         return _fetch(name)
-    raise CheckpointError(f"there is no folder or file {name!r}{_similar(path)}", hint=_where(name))
+    built_in = did_you_mean(name, BUILT_IN) or f"built in: {', '.join(BUILT_IN)}. "
+    raise CheckpointError(
+        f"there is no folder or file {name!r}{_similar(path)}",
+        hint=f"{built_in}A model of the hub is written owner/name, e.g. openai/clip-vit-base-patch32",
+    )
 
 
 def _similar(path: Path) -> str:
@@ -46,11 +50,6 @@ def _similar(path: Path) -> str:
     folder = path.parent
     close = nearest(path.name, (entry.name for entry in folder.iterdir())) if folder.is_dir() else None
     return f"; {folder / close} is spelt like it" if close else ""
-
-
-def _where(name: str) -> str:
-    built_in = did_you_mean(name, BUILT_IN) or f"built in: {', '.join(BUILT_IN)}. "
-    return f"{built_in}A model of the hub is written owner/name, e.g. openai/clip-vit-base-patch32"
 
 
 def _fetch(name: str) -> Path:
