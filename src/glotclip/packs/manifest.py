@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def check_format(content: Any, path: Path) -> None:
     if number < FORMAT:
         raise PackError(
             f"{path} was made by an earlier glotclip (format {number}); its languages have to be learned again",
-            hint="glotclip extend BASE --lang CODE --data DATA --out NEW_FOLDER",
+            hint="into a new folder: `glotclip extend BASE --lang CODE --data DATA --out DIR`",
         )
 
 
@@ -79,7 +79,7 @@ class Manifest(Settings):
     created: str
 
 
-def pack_for(lang: str, packs: Mapping[str, Iterable[str]]) -> tuple[str, str]:
+def pack_for(lang: str, packs: Mapping[str, Collection[str]]) -> tuple[str, str]:
     """The name of the pack that provides a language, and that language's code; "" for the code of a pack's own name.
 
     Args:
