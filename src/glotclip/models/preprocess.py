@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,6 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from glotclip import image_formats
 from glotclip.errors import ConfigError, ImageError
+from glotclip.fingerprint import record_of
 
 MAX_PIXELS = 150_000_000
 LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
@@ -35,10 +36,6 @@ WHITE = (255, 255, 255)
 
 Resize = Literal["shortest", "squash", "pad", "none", "patches"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
-
-# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
-# fingerprints of older bases, to which packs are tied, stay what they were.
-LATER = ("scaled", "patches")
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,7 @@ class Preprocess:
 
     def record(self) -> dict[str, Any]:
         """These settings as JSON, from which they can be built again."""
-        usual = {field.name: field.default for field in fields(self)}
-        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
+        return record_of(self, later=("scaled", "patches"))
 
     def load(self, image: Path | str | Image.Image) -> NDArray[np.float32]:
         """Read one image as float32 (3, H, W), normalised.

@@ -12,7 +12,7 @@ normalises after each addition; Multilingual-CLIP reads it by the mean over all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -20,13 +20,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
+from glotclip.fingerprint import record_of
 from glotclip.models.blocks import NO_HOOKS, Activation, Block, Norms, check_shapes
 from glotclip.models.hooks import TextHooks
 from glotclip.models.packing import Layout, Prompted, insert, means, pack
-
-# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
-# fingerprints of older bases, to which packs are tied, stay what they were.
-LATER = ("norms",)
 
 BASE = TextHooks()  # adds nothing
 
@@ -68,8 +65,7 @@ class TextConfig:
 
     def record(self) -> dict[str, Any]:
         """This geometry as JSON, from which it can be built again."""
-        usual = {field.name: field.default for field in fields(self)}
-        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
+        return record_of(self, later=("norms",))
 
 
 class TextTower(nn.Module):

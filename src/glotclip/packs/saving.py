@@ -23,8 +23,7 @@ from glotclip.packs.archive import BASE, Member, pack_up, stem, unpacked
 from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest, pack_for
-from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights
-from glotclip.packs.pack import write_pack as write_state
+from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights, write_pack
 from glotclip.storage import write_json, writing_folder
 
 if TYPE_CHECKING:
@@ -65,10 +64,7 @@ def save_polyglot(polyglot: Polyglot, folder: Path | str, *, with_base: bool | N
     with out.locked():
         source = _base_of(polyglot, out, before, with_base)
         before = before or FolderRecord(base=source)
-        packs = {
-            name: _kept(pack, out, before) or _written(pack, out, before, base)
-            for name, pack in polyglot.packs.items()
-        }
+        packs = {name: _placed(pack, out, before, base) for name, pack in polyglot.packs.items()}
         run = before.run if packs == before.packs else None
         out.commit(before.model_copy(update={"base": source, "packs": packs, "run": run}))
         out.sweep()
@@ -107,7 +103,7 @@ def add_packs(
         with out.locked():
             record = out.read()
             _check_new(out, packs)
-            added = {pack.name: _written(pack, out, record, encoder) for pack in packs}
+            added = {pack.name: _placed(pack, out, record, encoder) for pack in packs}
             out.commit(record.model_copy(update={"packs": {**record.packs, **added}}))
     return [pack.manifest for pack in packs]
 
@@ -152,7 +148,11 @@ def export(
             _save_base(source.load_base(base), place / BASE)
         described = FolderRecord(base=_portable(record.base, with_base=with_base), packs=packs)
         write_json(place / RECORD, described.model_dump(mode="json"))
-        members = [Member(f"{root}/{each.relative_to(place).as_posix()}", each) for each in _files(place)]
+        members = [
+            Member(f"{root}/{each.relative_to(place).as_posix()}", each)
+            for each in place.rglob("*")
+            if each.is_file()
+        ]
         for key in names:
             members += [
                 Member(f"{root}/{packs[key]}/{each}", path)
@@ -213,14 +213,6 @@ def _pack_folders(source: Path) -> Iterator[list[Path]]:
         yield folders
 
 
-def _kept(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord) -> str | None:
-    """The pack's folder relative to ``out`` if it lies there already."""
-    relative = record.packs.get(pack.name)
-    if relative is None or pack.folder is None or pack.folder.resolve() != (out.path / relative).resolve():
-        return None
-    return relative if _is_whole(pack) else None
-
-
 def _is_whole(pack: LanguagePack) -> bool:
     """Whether what was loaded still lies where it was loaded from."""
     try:
@@ -232,18 +224,23 @@ def _is_whole(pack: LanguagePack) -> bool:
     return True
 
 
-def _written(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base: DualEncoder) -> str:
-    """Write a pack into the folder and return its place there: its own files byte for byte, if they are at hand."""
+def _placed(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base: DualEncoder) -> str:
+    """The pack's folder relative to ``out``: where it lies already, or a new one.
+
+    What was loaded from files that are still the same is copied byte for byte.
+    """
+    whole, relative = _is_whole(pack), record.packs.get(pack.name)
+    if whole and relative and pack.folder and pack.folder.resolve() == (out.path / relative).resolve():
+        return relative
     relative = out.next_folder(pack.name, record)
-    if not _is_whole(pack):
+    if not whole or pack.folder is None:
         facts = pack.manifest
-        write_state(
+        write_pack(
             out.path / relative, pack.state, name=pack.name, method=facts.method, learnt=facts.learnt, base=base,
             settings=facts.settings, data=facts.data, scores=facts.scores, profiles=pack.profiles,
             text_forms=facts.text_forms,
         )  # fmt: skip
         return relative
-    assert pack.folder is not None
     with writing_folder(out.path / relative) as aside:
         for name, path in _present(pack.folder):
             (aside / name).parent.mkdir(exist_ok=True)
@@ -255,10 +252,6 @@ def _written(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base
 def _present(folder: Path) -> list[tuple[str, Path]]:
     """The files of a pack that there are, by name; whatever else lies in its folder is not the pack's."""
     return [(name, folder / name) for name in _FILES if (folder / name).is_file()]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _base_of(
