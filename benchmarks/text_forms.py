@@ -30,7 +30,7 @@ from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
 from glotclip.packs.polyglot import Polyglot
 from glotclip.textforms import form_for
-from glotclip.textforms.folding import _simplified
+from glotclip.textforms.letters import simplified_characters
 
 Change = Callable[[str], str]
 LANGUAGES = "ar fa ru ja tr el th he vi zh sr hi ro ur am ml de ko uk fr".split()  # noqa: SIM905
@@ -114,7 +114,7 @@ def unaccented(text: str) -> str:
 def traditional(text: str) -> str:
     """Write simplified characters as the first traditional one that the table has for each."""
     table: dict[str, str] = {}
-    for one, other in _simplified().items():
+    for one, other in simplified_characters().items():
         table.setdefault(other, chr(one))
     return "".join(table.get(letter, letter) for letter in text)
 

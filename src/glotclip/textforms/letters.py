@@ -198,7 +198,7 @@ def fold(text: str, name: str, primary: str) -> str:
     if text.isascii() or primary not in FOLDS[name]:
         return text
     if name == "simplified":
-        return text.translate(_simplified())
+        return text.translate(simplified_characters())
     if primary in _IOTATED:
         text = _NO_CONSONANT.sub(lambda found: _cased(found[0], _IOTATED[primary]), text)
     return text.translate(_latin(primary))
@@ -215,7 +215,7 @@ def _latin(primary: str) -> dict[int, str]:
 
 
 @cache
-def _simplified() -> dict[int, str]:
+def simplified_characters() -> dict[int, str]:
     """Traditional → simplified character, of two lines of the same length."""
     lines = resources.files("glotclip.textforms").joinpath("simplified.txt").read_text(encoding="utf-8").split("\n")
     return {ord(one): other for one, other in zip(lines[0], lines[1], strict=True)}
