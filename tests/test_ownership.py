@@ -34,6 +34,8 @@ from glotclip.training.extend import Extension
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
 
+pytestmark = pytest.mark.slow
+
 
 def content(folder: Path) -> dict[str, str]:
     """Hash of every file, target of every link, and every folder."""
