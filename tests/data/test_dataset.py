@@ -1,4 +1,4 @@
-"""How data of every kind is opened: pictures elsewhere, a language said for all, options that have no meaning."""
+"""How data of every kind is opened: images elsewhere, a language said for all, options that have no meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glotclip.data.dataset import Reading, open_dataset
+from glotclip.data.dataset import open_dataset
+from glotclip.data.reading import Reading
 from glotclip.errors import ConfigError, DataError, LanguageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ KINDS = [table, json_lines, sidecars, corpus, videos, table_of_videos]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("flat", [False, True])
-def test_pictures_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path: Path) -> None:
+def test_images_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path: Path) -> None:
     if kind is videos and flat:
         pytest.skip("a list of videos says where each lies")
     elsewhere = tmp_path / "elsewhere"
@@ -72,11 +73,11 @@ def test_pictures_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path:
 
 
 @pytest.mark.parametrize("kind", [table, sidecars, corpus])
-def test_a_folder_that_is_named_and_holds_none_of_the_pictures_is_no_secret(
+def test_a_folder_that_is_named_and_holds_none_of_the_images_is_no_secret(
     kind: Any, desk: Desk, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"1 of 1|2 of 2|4 of 4|no picture"):
+    with pytest.raises(DataError, match=r"1 of 1|2 of 2|4 of 4|no image"):
         open_dataset(kind(desk), images=tmp_path / "empty").corpus(["de"])
 
 

@@ -49,7 +49,7 @@ class Encoder:
 def _load(path: Path) -> Floats:
     content = path.read_text()
     if content == "damaged":
-        raise ImageError(f"{path} is not a picture", hint="look at it")
+        raise ImageError(f"{path} is not an image", hint="look at it")
     return np.full((3, 2, 2), float(content), np.float32)
 
 
@@ -90,7 +90,7 @@ def test_nothing_asked_gives_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "f").exists()
 
 
-def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(7)]
     for number, path in enumerate(paths):
         path.write_text("damaged" if number == 2 else str(number))
@@ -102,7 +102,7 @@ def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> No
     assert (found.rows < 0).tolist() == [False, False, True, False, True, False, False, False, True]
     assert [float(found.array[row][0]) for row in found.rows if row >= 0] == [0, 1, 3, 4, 5, 6]
     assert [(Path(bad.where).name, bad.line) for bad in found.skipped] == [("2.jpg", None), ("none.jpg", None)]
-    assert "is not a picture" in found.skipped[0].reason
+    assert "is not an image" in found.skipped[0].reason
     assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
     with pytest.raises(DataError, match="3 inputs have no features"):
         found.take()
@@ -117,7 +117,7 @@ def test_impossible_paths_are_listed(tmp_path: Path) -> None:
     assert [bad.where for bad in found.skipped] == [str(path) for path in paths]
 
 
-def test_a_changed_picture_is_encoded_again(tmp_path: Path) -> None:
+def test_a_changed_image_is_encoded_again(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_text("1")
     os.utime(path, ns=(1, 1))
@@ -377,7 +377,7 @@ def test_what_was_moved_renamed_copied_or_linked_is_not_encoded_again(tmp_path: 
     assert len(again.array) == 3
 
 
-def test_equal_pictures_are_read_and_encoded_once(tmp_path: Path) -> None:
+def test_equal_images_are_read_and_encoded_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(40)]
     for number, path in enumerate(paths):
         path.write_text("damaged" if number % 4 == 3 else str(number % 4))
@@ -392,10 +392,10 @@ def test_equal_pictures_are_read_and_encoded_once(tmp_path: Path) -> None:
     assert sorted(encode.seen) == [0, 1, 2] and len(read) == 4
     assert [int(row) >= 0 for row in found.rows] == [number % 4 != 3 for number in range(40)]
     assert [bad.where for bad in found.skipped] == [str(path) for path in paths[3::4]]
-    assert all("is not a picture" in bad.reason for bad in found.skipped)
+    assert all("is not an image" in bad.reason for bad in found.skipped)
 
 
-def test_an_equal_picture_answers_where_the_first_vanished(tmp_path: Path) -> None:
+def test_an_equal_image_answers_where_the_first_vanished(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     for path in paths:
         path.write_text("7")

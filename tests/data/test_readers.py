@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glotclip.data import readers
-from glotclip.data.columns import FIELDS, SYNONYMS, field_of
-from glotclip.data.schema import Row
+from glotclip.data.schema import Row, check_share
+from glotclip.data.tables import SYNONYMS, field_of
 from glotclip.errors import DataError, LanguageError
 
 
@@ -86,7 +86,7 @@ def test_bad_rows_are_listed_with_line_and_reason(tmp_path: Path) -> None:
         assert reason in bad.reason
         assert bad.where == str(path)
     with pytest.raises(DataError, match="6 of 9"):
-        readers.check_share(corpus)
+        check_share(corpus)
 
 
 def test_bad_json_lines_are_listed(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_bad_json_lines_are_listed(tmp_path: Path) -> None:
 
 def test_a_missing_column_names_what_is_there_and_what_was_meant(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        readers.read(_write(tmp_path / "c.csv", "picture,Captoin,Langauge\na,b,c\n"))
-    assert "no column 'text', 'lang'; found: picture, Captoin, Langauge" in caught.value.message
+        readers.read(_write(tmp_path / "c.csv", "image,Captoin,Langauge\na,b,c\n"))
+    assert "no column 'text', 'lang'; found: image, Captoin, Langauge" in caught.value.message
     assert "did you mean 'Captoin' for 'text'?" in caught.value.hint
     assert "did you mean 'Langauge' for 'lang'?" in caught.value.hint
     assert "--default-lang" in caught.value.hint
@@ -141,7 +141,7 @@ def test_an_open_quotation_mark_does_not_swallow_the_rest_unsaid(tmp_path: Path)
         readers.read(_write(tmp_path / "c.csv", 'text,lang\na,de\n"b,de\nc,de\nd,de\n'))
 
 
-def test_english_is_found_in_the_rows_of_the_same_picture(tmp_path: Path) -> None:
+def test_english_is_found_in_the_rows_of_the_same_image(tmp_path: Path) -> None:
     path = _write(tmp_path / "c.csv", "text,lang,group\nein Hund,de,1\na dog,en,1\nune chatte,fr,2\n")
     assert [row.english for row in readers.read(path).rows] == ["a dog", None, None]
 
@@ -162,16 +162,16 @@ def test_translations_become_rows_once(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "1.jpg").write_bytes(b"x")
+def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"x")
     path = _write(tmp_path / "c.csv", "image,text,lang\n1.jpg,ein Hund,de\n")
     assert len(readers.read(path).skipped) == 1
-    assert readers.read(path, images=tmp_path / "pictures").rows[0].image == tmp_path / "pictures" / "1.jpg"
+    assert readers.read(path, images=tmp_path / "images").rows[0].image == tmp_path / "images" / "1.jpg"
 
 
 def test_synonyms_name_one_field_each() -> None:
-    names = [name for field in FIELDS for name in SYNONYMS[field]]
+    names = [name for field in tuple(SYNONYMS) for name in SYNONYMS[field]]
     assert len(names) == len(set(names))
     assert field_of(" File-Name ") == "image"
     assert field_of("colour") is None

@@ -56,7 +56,7 @@ def test_machine_texts_are_cleaned_and_belong_to_other_languages_than_english() 
         (Row("a", "de", to_english="b\x00"), "U+0000"),
         (Row("a", "de", from_english="b\ufffd"), "U+FFFD"),
         (Row("a", "de", split="holdout"), "unknown split 'holdout'"),
-        (Row("a", "de", image=Path("none.jpg")), "picture none.jpg does not exist"),
+        (Row("a", "de", image=Path("none.jpg")), "image none.jpg does not exist"),
         (Row("a", "de", video=Path("none.mp4")), "video none.mp4 does not exist"),
         (Row("a", "de", image=Path("n" * 5000)), "impossible name"),
     ],
@@ -107,7 +107,7 @@ def test_selecting_and_grouping() -> None:
         corpus.select(split="everything")
 
 
-def test_english_comes_from_the_same_picture_in_turn() -> None:
+def test_english_comes_from_the_same_image_in_turn() -> None:
     rows = (
         Row("one", "en", group="1"),
         Row("two", "en", group="1"),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from glotclip.data.frame_readers import webp_gaps
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from glotclip.data.animation import webp_gaps
 from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample, sample_frames
 from glotclip.errors import ConfigError, VideoError
 
@@ -124,7 +124,7 @@ def test_rotation_is_undone(tmp_path: Path, film: Film, degrees: int) -> None:
         pixels[:, :32] = 255  # the left half is white
         container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
-    # The matrix in the track's header: a phone held upright stores the picture lying, and how to turn it clockwise.
+    # The matrix in the track's header: a phone held upright stores the image lying, and how to turn it clockwise.
     a, b = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
     matrix = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
     content = path.read_bytes()
@@ -147,7 +147,7 @@ def test_what_is_no_video_says_so(tmp_path: Path, film: Film) -> None:
     with pytest.raises(VideoError, match="not a video"):
         sample_frames(tmp_path / "text.mp4")
     (tmp_path / "empty.webp").touch()
-    with pytest.raises(VideoError, match="is not a picture"):
+    with pytest.raises(VideoError, match="is not an image"):
         sample_frames(tmp_path / "empty.webp")
     with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -168,7 +168,7 @@ def test_a_name_is_never_a_protocol(tmp_path: Path, film: Film, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif", ".png"])
-def test_animated_pictures_are_videos(tmp_path: Path, suffix: str) -> None:
+def test_animated_images_are_videos(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGBA", (64, 64), (shade, shade, shade, 255)) for shade in (0, 50, 100, 150, 200)]
     gaps = [100, 100, 100, 100, 600]
     path = tmp_path / f"a{suffix}"
@@ -182,7 +182,7 @@ def test_animated_pictures_are_videos(tmp_path: Path, suffix: str) -> None:
         assert found.frames[0].mode == "RGBA"  # the base's preprocessing says what lies behind
 
 
-def test_a_still_picture_is_a_video_of_one_frame(tmp_path: Path) -> None:
+def test_a_still_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), (90, 90, 90)).save(tmp_path / "a.webp", lossless=True)
     assert webp_gaps(tmp_path / "a.webp") == []
     assert shades(sample_frames(tmp_path / "a.webp")) == [9]
@@ -195,7 +195,7 @@ def test_frames_are_converted_one_by_one(tmp_path: Path, film: Film) -> None:
 
 
 def test_impossible_sampling_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown way"):
+    with pytest.raises(ConfigError, match="unknown mode"):
         Sampling(mode="random")  # type: ignore[arg-type]
     for wrong in (Sampling, lambda **_: Sampling(fps=0), lambda **_: Sampling(fps=float("nan"))):
         with pytest.raises(ConfigError, match="cannot pick"):

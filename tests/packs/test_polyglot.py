@@ -172,7 +172,7 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(VideoError, match="not a video"):
         polyglot.encode_video([tmp_path / "text.mp4"])
-    with pytest.raises(ConfigError, match="unknown way"):
+    with pytest.raises(ConfigError, match="unknown mode"):
         polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]
 
 

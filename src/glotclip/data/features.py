@@ -5,7 +5,7 @@ content (:mod:`glotclip.data.digests`): what was moved, renamed or copied is not
 whatever its name and times say. Versions that knew them by path called the folders ``images`` and ``videos``; those
 are left alone, and may be deleted.
 
-Shapes: n rows in the store, E embedding, H and W picture size in pixels, k frames of a video.
+Shapes: n rows in the store, E embedding, H and W image size in pixels, k frames of a video.
 """
 
 from __future__ import annotations
@@ -86,17 +86,17 @@ class FeatureCache:
         workers: int = 2,
         progress: Progress | None = None,
     ) -> Features:
-        """Return the features of pictures, encoding those that are new.
+        """Return the features of images, encoding those that are new.
 
-        A picture is known by its content.
+        An image is known by its content.
 
         Args:
-            paths: the pictures; equal ones are encoded once.
-            load: path → pixels float32 (3, H, W), one size for all; :class:`ImageError` skips the picture.
+            paths: the images; equal ones are encoded once.
+            load: path → pixels float32 (3, H, W), one size for all; :class:`ImageError` skips the image.
             encode: pixels (b, 3, H, W), b ≤ ``chunk`` → features (b, E).
             chunk: how many are encoded together and written together.
             workers: threads that load the next chunk while this one is encoded.
-            progress: called with (done, total) over the pictures that had to be read.
+            progress: called with (done, total) over the images that had to be read.
         """
 
         def read(path: Path) -> _Read:
@@ -105,7 +105,7 @@ class FeatureCache:
         def encode_chunk(new: list[_Read]) -> Floats:
             return encode(np.stack([each.frames[0] for each in new]))
 
-        kind = _Kind("images-by-content", "picture", read, encode_chunk)
+        kind = _Kind("images-by-content", "image", read, encode_chunk)
         return self._media(kind, paths, chunk=chunk, workers=workers, progress=progress)
 
     def videos(
@@ -213,7 +213,7 @@ class FeatureCache:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read of one file: pixels (3, H, W) of its frames, one for a picture, and what was odd."""
+    """What was read of one file: pixels (3, H, W) of its frames, one for an image, and what was odd."""
 
     frames: tuple[Floats, ...]
     notes: tuple[str, ...] = ()

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing
+from glotclip.data.reading import MAX_SKIPPED
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError, DataError, LanguageError
 from glotclip.languages import normalise, resolve
@@ -27,17 +27,17 @@ _SPLIT_ALIASES |= {"testing": "test", "eval": "test"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One caption: a text in a language, with the picture or video it describes, if there is one.
+    """One caption: a text in a language, with the image or video it describes, if there is one.
 
     Attributes:
         text: the caption, without surrounding white space.
         lang: BCP-47 code of ``text``.
-        image: the picture it describes.
+        image: the image it describes.
         video: the video it describes.
         english: the same caption in English; ``None`` where unknown and for English rows.
         translations: the same caption in further languages, by code.
         split: one of :data:`SPLITS`.
-        group: names the picture or concept; rows of one group are positives of each other.
+        group: names the image or concept; rows of one group are positives of each other.
         to_english: ``text``, machine-translated into English; ``None`` where there is none and for English rows.
         from_english: the English counterpart, machine-translated into ``lang``; likewise.
     """
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def key(self) -> str | None:
-        """What this row is a positive of: its group, else its picture or video, else nothing."""
+        """What this row is a positive of: its group, else its image or video, else nothing."""
         if self.group is not None:
             return self.group
         medium = self.image or self.video
@@ -103,7 +103,7 @@ class Corpus:
 
     @property
     def groups(self) -> dict[str, list[int]]:
-        """Row indices by :attr:`Row.key`; rows without group, picture and video are in none."""
+        """Row indices by :attr:`Row.key`; rows without group, image and video are in none."""
         groups: dict[str, list[int]] = {}
         for index, row in enumerate(self.rows):
             if row.key is not None:
@@ -133,7 +133,7 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """One query of a benchmark: a text, and the index of the picture it describes."""
+    """One query of a benchmark: a text, and the index of the image it describes."""
 
     text: str
     image: int
@@ -143,6 +143,14 @@ class Caption:
 def known_language(code: str) -> str:
     """Normalise a code, remembering the answer: a file repeats its few codes on every line."""
     return normalise(code)
+
+
+def language_or_none(code: str) -> str | None:
+    """Normalise a code found in a file's name; ``None`` where it is no language: a copy, a backup, something else."""
+    try:
+        return known_language(code)
+    except LanguageError:
+        return None
 
 
 def known_split(split: str) -> str:
@@ -182,7 +190,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
 
     Args:
         row: the row as it was read.
-        root: the folder that relative picture and video paths start from; ``None``: the working folder.
+        root: the folder that relative image and video paths start from; ``None``: the working folder.
 
     Raises:
         DataError: what is wrong with the row, in one sentence.
@@ -198,7 +206,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
     return Row(
         text=clean_text(row.text),
         lang=lang,
-        image=_existing(row.image, root, "picture"),
+        image=_existing(row.image, root, "image"),
         video=_existing(row.video, root, "video"),
         english=None if lang == "en" else english,
         translations=translations,
@@ -221,7 +229,7 @@ def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
     raise DataError(
         f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
         hint="correct the rows listed"
-        + (", or name the folder where the pictures lie (--images DIR)" if elsewhere else "")
+        + (", or name the folder where the images lie (--images DIR)" if elsewhere else "")
         + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
     )
 

@@ -1,4 +1,4 @@
-"""A dataset as a strategy looks at it: which text is the caption, which text it is aligned with, how many pictures.
+"""A dataset as a strategy looks at it: which text is the caption, which text it is aligned with, how many images.
 
 The choice is made here, once, on the rows. Training, validation and test all read the viewed rows, so they can never
 disagree about which text is meant (a fault of PECT's released scripts).
@@ -29,8 +29,8 @@ class View:
     Attributes:
         text: "caption", the captions themselves, or "to-english", their machine translations into English.
         target_text: "english", the English counterpart, or "from-english", its machine translation into the language.
-        shots: train on the rows of so many pictures only; None: all.
-        shots_seed: fixes which. The first k of k + 1 shots are the same pictures, in every language.
+        shots: train on the rows of so many images only; None: all.
+        shots_seed: fixes which. The first k of k + 1 shots are the same images, in every language.
     """
 
     text: Literal["caption", "to-english"] = "caption"
@@ -156,7 +156,7 @@ class ViewedDataset(Dataset):
 
 
 def validation(dataset: Dataset, langs: Sequence[str]) -> Benchmark | None:
-    """A benchmark of a dataset's rows of split "validation" that have a picture, or None without such."""
+    """A benchmark of a dataset's rows of split "validation" that have an image, or None without such."""
     corpus = dataset.corpus(langs)
     rows = [row for row in corpus.select(split="validation").rows if row.lang in langs]
     if not any(row.image is not None or row.video is not None for row in rows):
@@ -170,7 +170,7 @@ def has_training(corpus: Corpus) -> bool:
 
 
 def divide(corpus: Corpus, seed: int = 42) -> Corpus:
-    """Divide a mere test set by pictures: a tenth to train on, a tenth to validate, the rest to test.
+    """Divide a mere test set by images: a tenth to train on, a tenth to validate, the rest to test.
 
     The test rows are the same for every number of shots, so that scores can be compared (PECT's are not: it tests on
     whatever its shots leave).
@@ -184,14 +184,14 @@ def divide(corpus: Corpus, seed: int = 42) -> Corpus:
 
 
 def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
-    """Keep, of the training rows, those of ``shots`` pictures; all other splits stay whole.
+    """Keep, of the training rows, those of ``shots`` images; all other splits stay whole.
 
     Raises:
-        DataError: if there are not so many pictures (or texts, where rows have none).
+        DataError: if there are not so many images (or texts, where rows have none).
     """
     keys = sorted({_key(row) for row in rows if row.split == "train"})
     if len(keys) < shots:
-        raise DataError(f"{shots} shots asked for, but there are {len(keys)} training pictures", hint="ask for fewer")
+        raise DataError(f"{shots} shots asked for, but there are {len(keys)} training images", hint="ask for fewer")
     chosen = {keys[place] for place in np.random.default_rng(seed).permutation(len(keys))[:shots]}
     return [row for row in rows if row.split != "train" or _key(row) in chosen]
 
