@@ -73,7 +73,9 @@ def cell(name: str, seed: int) -> dict[str, Any]:
     settings = {"steps": STEPS, "seed": seed, **CANDIDATES.get(name, {})}
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = api.extend("emoji-clip", LANGUAGES, data="emoji-cldr", method=method, out=folder, settings=settings, benchmark=False)
+        run = api.extend(
+            "emoji-clip", LANGUAGES, data="emoji-cldr", method=method, out=folder, settings=settings, benchmark=False
+        )
         seconds = time.monotonic() - began
         model = run.load()
         encoder = Remembering(PolyglotEncoder(model))

@@ -25,7 +25,7 @@ def test_check_of_the_embedded_dataset(here: Here) -> None:
 def test_check_of_a_file(world: World, here: Here) -> None:
     value = here.json("data", "check", world.captions)
     assert value["languages"]["de"] == {"train": 9, "test": 3}
-    assert value["bad"] == []
+    assert value["skipped"] == []
 
 
 def test_check_of_a_bad_file_lists_the_rows_and_fails(world: World, here: Here, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_what_is_recognised_reads(desk: Desk) -> None:
 
 def test_a_bad_text_is_listed_with_its_line(desk: Desk) -> None:
     desk.lines("train.en.gz", ["a dog", " ", "a\x00cat"])
-    assert [(bad.line, bad.reason) for bad in Multi30K(desk.root).read().skipped] == [
+    assert [(item.line, item.reason) for item in Multi30K(desk.root).read().skipped] == [
         (2, "the text is empty"),
         (3, "the text holds the character U+0000"),
     ]

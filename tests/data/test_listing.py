@@ -53,13 +53,13 @@ def reasons(found: Listing) -> dict[str, str]:
 
 
 def test_every_kind_of_file_goes_where_it_belongs(tmp_path: Path) -> None:
-    content = image()
+    png = image()
     put(
-        tmp_path, a_png=content, b_JPG=content, c_AvIf=content, d_jp2=content, e_jfif=content, f_tif=content, g_ico=content,
-        h_psd=content, bare=content, text=b"no image", a_txt=b"a", film_MP4=b"x", film_mkv=b"x", notes_pdf=b"x",
-        vector_eps=b"x", vector_svg=b"x", empty_png=b"", empty=b"", deep__er__z_webp=content,
+        tmp_path, a_png=png, b_JPG=png, c_AvIf=png, d_jp2=png, e_jfif=png, f_tif=png, g_ico=png,
+        h_psd=png, bare=png, text=b"no image", a_txt=b"a", film_MP4=b"x", film_mkv=b"x", notes_pdf=b"x",
+        vector_eps=b"x", vector_svg=b"x", empty_png=b"", empty=b"", deep__er__z_webp=png,
     )  # fmt: skip
-    (tmp_path / ".hidden.png").write_bytes(content)
+    (tmp_path / ".hidden.png").write_bytes(png)
     (tmp_path / ".thumbnails").mkdir()
     found = list_folder(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in found.images] == [
@@ -321,8 +321,8 @@ def test_any_folder_is_accounted_for_and_left_as_it_was(
         # What search does with the images: each has a feature, or is named with a reason.
         features = FeatureCache("f", Path("/proc/none")).images(found.images, load, lambda pixels: pixels[:, :, 0, 0])
         unread = {str(path) for path, row in zip(found.images, features.rows, strict=True) if row < 0}
-        assert unread == {bad.where for bad in features.skipped}
-        assert all(bad.reason for bad in features.skipped)
+        assert unread == {item.where for item in features.skipped}
+        assert all(item.reason for item in features.skipped)
         _read_captions(root, found)
     assert state(root) == before
 
@@ -334,7 +334,7 @@ def _read_captions(root: Path, found: Listing) -> None:
     except GlotclipError:
         assert not found.texts
         return
-    listed = {bad.where for bad in (*corpus.skipped, *corpus.unused)}
+    listed = {item.where for item in (*corpus.skipped, *corpus.unused)}
     used = {str(row.image) for row in corpus.rows}
     for path in found.images:
         assert str(path) in used | listed or any(str(path.with_suffix("")) in where for where in listed)

@@ -26,7 +26,7 @@ def test_names_say_language_and_kind(desk: Desk) -> None:
     desk.lines("README.md", ["text"])
     desk.lines("prepare.sh", ["is not in Serbo-Croatian"])
     texts = parallel_files.from_files(desk.root)
-    assert [(text.where, text.part, text.lang, text.kind) for text in texts] == [
+    assert [(text.where, text.split, text.lang, text.kind) for text in texts] == [
         ("human/train.en.gz", "train", "en", HUMAN),
         ("human/train.de.gz", "train", "de", HUMAN),
         ("from_english/train.de.gz", "train", "de", FROM_ENGLISH),
@@ -49,7 +49,7 @@ def test_xtd10_as_released_shows_its_fault(desk: Desk) -> None:
     for code, lang in (("it", "it"), ("ko", "it"), ("jp", "ja")):
         desk.lines(f"translated_from_en/{code}.txt", [f"{line}!" for line in desk.captions(lang)])
     texts = parallel_files.from_files(desk.root)
-    assert {text.part for text in texts} == {"test_1kcaptions"}
+    assert {text.split for text in texts} == {"test_1kcaptions"}
     faults = {(found.kind, found.where) for found in parallel.check(texts, language=False) if found.fault}
     assert faults == {
         (Kind.SAME_TEXT, "translated_from_en/ko.txt"),
@@ -62,7 +62,7 @@ def test_any_corpus_gives_its_texts(desk: Desk) -> None:
         for lang in ("en", "de"):
             desk.lines(f"train.{number}.{lang}", [f"{number} {text}" for text in desk.captions(lang)])
     texts = list(Multi30KTask2(desk.root).parallel_texts(limit=9))
-    assert [(text.where, text.part, text.lang, len(text.lines)) for text in texts] == [
+    assert [(text.where, text.split, text.lang, len(text.lines)) for text in texts] == [
         ("multi30k-task2 train en", "train", "en", 9),
         ("multi30k-task2 train de", "train", "de", 9),
     ]

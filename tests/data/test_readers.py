@@ -73,7 +73,7 @@ def test_bad_rows_are_listed_with_line_and_reason(tmp_path: Path) -> None:
     )
     corpus = readers.read(path)
     assert [row.text for row in corpus.rows] == ["gut", "zwei Zeilen", "auch gut"]
-    assert [bad.line for bad in corpus.skipped] == [5, 7, 8, 9, 10, 11]
+    assert [item.line for item in corpus.skipped] == [5, 7, 8, 9, 10, 11]
     reasons = [
         "empty",
         "unknown language",
@@ -82,9 +82,9 @@ def test_bad_rows_are_listed_with_line_and_reason(tmp_path: Path) -> None:
         "not valid CSV",
         "does not say its language",
     ]
-    for bad, reason in zip(corpus.skipped, reasons, strict=True):
-        assert reason in bad.reason
-        assert bad.where == str(path)
+    for item, reason in zip(corpus.skipped, reasons, strict=True):
+        assert reason in item.reason
+        assert item.where == str(path)
     with pytest.raises(DataError, match="6 of 9"):
         check_share(corpus)
 
@@ -94,7 +94,7 @@ def test_bad_json_lines_are_listed(tmp_path: Path) -> None:
     lines += ['{"text": "a", "lang": "de", "translations": ["b"]}', "[" * 100_000]
     corpus = readers.read(_write(tmp_path / "c.jsonl", "\n".join(lines)))
     assert [(row.text, row.group) for row in corpus.rows] == [("gut", "7")]
-    assert [bad.line for bad in corpus.skipped] == [2, 3, 4, 5, 6, 7]
+    assert [item.line for item in corpus.skipped] == [2, 3, 4, 5, 6, 7]
 
 
 def test_a_missing_column_names_what_is_there_and_what_was_meant(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from glotclip.data.schema import (
     clean_text,
     describe,
     fill_english,
-    write_bad_rows,
+    write_skipped,
 )
 from glotclip.errors import DataError, LanguageError
 
@@ -134,7 +134,7 @@ def test_the_share_of_bad_rows_is_limited() -> None:
 
 def test_bad_rows_are_listed_in_a_file(tmp_path: Path) -> None:
     corpus = Corpus("c", (), (SkippedItem("f.csv", 3, "has a\ttab"), SkippedItem("g.txt", None, "alone")))
-    write_bad_rows(corpus, tmp_path / "bad.tsv")
+    write_skipped(corpus, tmp_path / "bad.tsv")
     lines = (tmp_path / "bad.tsv").read_text().splitlines()
     assert lines == ["where\tline\treason", "f.csv\t3\thas a tab", "g.txt\t\talone"]
     assert describe(corpus.skipped[1]) == "g.txt: alone"

@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
     (tmp_path / "b.de.txt").write_bytes(b"T\xfcr")
     corpus = readers.read(tmp_path)
     assert [row.text for row in corpus.rows] == ["gut"]
-    listed = {(Path(bad.where).name, bad.line) for bad in corpus.skipped}
+    listed = {(Path(item.where).name, item.line) for item in corpus.skipped}
     assert listed == {("a.de.txt", 2), ("a.klingon.txt", 1), ("readme.txt", None), ("b.de.txt", None)}
 
 

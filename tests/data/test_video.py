@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from glotclip.data.frame_readers import webp_gaps
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from glotclip.data.frame_readers import webp_gaps
 from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample, sample_frames
 from glotclip.errors import ConfigError, VideoError
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, check and get datasets.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_BAD_SHOWN = 20
+_SHOWN = 20
 _LINES_CHECKED = 20_000  # enough to judge a text by; a corpus of 36 languages has 22 million lines
 
 
@@ -154,7 +154,7 @@ def _check_file(
     from glotclip.data.dataset import PathDataset, recognised
     from glotclip.data.likely_mistakes import likely_mistakes
     from glotclip.data.listing import summary
-    from glotclip.data.schema import check_share, describe, write_bad_rows
+    from glotclip.data.schema import check_share, describe, write_skipped
 
     kind = recognised(path)
     assert kind is not None and issubclass(kind, PathDataset)  # something takes every path there is
@@ -165,21 +165,21 @@ def _check_file(
     for code, by_split in counts.items():
         console.say(f"  {code}: " + ", ".join(f"{count:,} {split}" for split, count in by_split.items()))
     say_notes(console, notes)
-    for bad in corpus.skipped[:_BAD_SHOWN]:
-        console.say(f"  {describe(bad)}")
-    if len(corpus.skipped) > _BAD_SHOWN:
-        console.say(f"  and {len(corpus.skipped) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    for item in corpus.skipped[:_SHOWN]:
+        console.say(f"  {describe(item)}")
+    if len(corpus.skipped) > _SHOWN:
+        console.say(f"  and {len(corpus.skipped) - _SHOWN:,} more; --bad-rows writes all into a file")
     for line in summary(corpus.unused, path):
         console.say(f"  not used: {line}")
     if bad_rows is not None:
-        write_bad_rows(corpus, bad_rows)
+        write_skipped(corpus, bad_rows)
         console.say(f"wrote {bad_rows}")
     console.result(
         {
             "path": str(path),
             "rows": len(corpus),
             "languages": counts,
-            "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.skipped],
+            "skipped": [{"where": each.where, "line": each.line, "reason": each.reason} for each in corpus.skipped],
             "notes": notes,
             "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }

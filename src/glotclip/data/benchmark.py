@@ -24,7 +24,7 @@ class Benchmark:
         captions: the queries of each language; several may describe one image.
         subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
         protocol: one paragraph that says exactly what is measured, for the result file.
-        bad: what had to be left out.
+        skipped: what had to be left out.
         licence: terms of use of images and texts.
         sampling: which frames stand for a video; ``None``: the gallery is one of images.
         split: which rows of the data these are, where it has splits.
@@ -75,7 +75,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
     """Make a benchmark of a corpus's rows of ``split`` (``None``: all).
 
     The gallery holds one image a group, the first met; an image under two groups is there once. A row
-    without an image of its own counts for its group's image; where there is none it is listed in ``bad``.
+    without an image of its own counts for its group's image; where there is none it is listed in ``skipped``.
     Where no row of the split has an image but some have a video, all this is said of videos.
 
     Args:
@@ -101,10 +101,10 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         elif path not in index_of:
             further.add(path)
     captions: dict[str, list[Caption]] = {}
-    bad = [*corpus.skipped, *corpus.unused]
+    skipped = [*corpus.skipped, *corpus.unused]
     for row in rows:
         if row.key is None or row.key not in group_index:
-            bad.append(SkippedItem(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
+            skipped.append(SkippedItem(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
         else:
             captions.setdefault(row.lang, []).append(Caption(row.text, group_index[row.key]))
     if not index_of:
@@ -124,7 +124,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         tuple(index_of),
         captions,
         protocol=protocol,
-        skipped=tuple(bad),
+        skipped=tuple(skipped),
         licence=corpus.licence,
         sampling=chosen,
         split=split or "",

@@ -50,7 +50,7 @@ def _all_concepts() -> dict[str, str]:
 
 def sign(concept: str) -> str:
     """Return the emoji of a concept id (``1f600`` → 😀)."""
-    return "".join(chr(int(part, 16)) for part in concept.split("-"))
+    return "".join(chr(int(code, 16)) for code in concept.split("-"))
 
 
 def languages(source: Names = "emoji") -> list[str]:

@@ -31,7 +31,7 @@ def code_points(sign: str) -> str:
 
 def plain_id(name: str) -> str:
     """Return what all file names of one emoji share: lower case, no ``fe0f``, no leading zeros."""
-    return "-".join(part.lstrip("0") for part in name.lower().split("-") if part != "fe0f")
+    return "-".join(code.lstrip("0") for code in name.lower().split("-") if code != "fe0f")
 
 
 def find(vendor: str, concepts: Iterable[str]) -> dict[str, Path]:

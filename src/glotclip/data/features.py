@@ -195,7 +195,7 @@ class FeatureCache:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read of one file: pixels (3, H, W) of its frames, one for an image, and notes on what is wrong with it."""
+    """What was read of one file: pixels (3, H, W) of its frames, one for an image, and what is wrong with it."""
 
     frames: tuple[Floats, ...]
     notes: tuple[str, ...] = ()

@@ -52,12 +52,12 @@ _DAMAGE = (
 
 
 class FrameReader(Protocol):
-    """An opened video: when its frames are on display, and a way to get some of them.
+    """An opened video: when its frames are on display, and how to get some of them.
 
     Attributes:
         starts: when each frame comes on display, seconds, strictly ascending, at least one.
         end: when the last one goes.
-        notes: what is odd about the file.
+        notes: what is wrong with the file.
         damaged: whether something could not be decoded so far.
     """
 

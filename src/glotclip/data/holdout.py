@@ -41,7 +41,7 @@ def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
     Args:
         corpus: of which each row is in split "train".
         share: of the clusters with an image or video, 0 to 1; 0 leaves the corpus as it is.
-        root: the folder that paths are named from, so that a copy elsewhere is divided in the same way.
+        root: the folder that paths are named from, so that a copy elsewhere is divided the same.
     """
     if corpus.divided or not check_hold_out(share):
         return corpus

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-# A line is truncated if its length relative to its counterpart's falls below this part of the usual.
+# A line is truncated if its length relative to its counterpart's falls below this share of the usual.
 _SHORT, _LONG_ENOUGH = 0.3, 40
 _END_MARKS = (".", "!", "?", "。", "！", "？", "।", "…", '"')
 # Lengths of translations go together (r = 0.9 on Multi30K), those of neighbours do not.

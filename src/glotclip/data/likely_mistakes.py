@@ -44,10 +44,10 @@ def _of_language(corpus: Corpus, lang: str) -> Iterator[str]:
     for text, count, others in _widest({text: len(keys) for text, keys in shown.items()}, len(rows)):
         yield f"the {lang} text {_quoted(text)} stands under {count:,} different images{others}"
     paired = [row for row in rows if row.english is not None]
-    partners: dict[str, dict[str, str]] = {}
+    by_english: dict[str, dict[str, str]] = {}
     for row in paired:  # several texts of one image may well have one English counterpart
-        partners.setdefault(row.english or "", {}).setdefault(row.key or row.text, row.text.casefold())
-    counts = {english: len(set(texts.values())) for english, texts in partners.items()}
+        by_english.setdefault(row.english or "", {}).setdefault(row.key or row.text, row.text.casefold())
+    counts = {english: len(set(texts.values())) for english, texts in by_english.items()}
     for english, count, others in _widest(counts, len(rows)):
         yield f"{count:,} different {lang} texts have one English counterpart, {_quoted(english)}{others}"
     equal = [row for row in paired if row.text.casefold() == (row.english or "").casefold()]

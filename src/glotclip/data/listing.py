@@ -1,6 +1,6 @@
 """What lies in a folder: every entry is of use, or counted and named with the reason why it is not.
 
-The one way in which glotclip goes through a folder of a user's files. Nothing is opened but folders, and files
+All of glotclip goes through folders of a user's files with this. Nothing is opened but folders, and files
 without a suffix, of which the first bytes are read; pipes, sockets and devices are never opened.
 """
 

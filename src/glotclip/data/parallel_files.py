@@ -49,9 +49,9 @@ def from_files(folder: Path) -> list[Text]:
     texts = []
     for path, kind, stem, lang in named:
         # de.txt in a folder of translations belongs to the only human captions there are.
-        part = next(iter(human)) if kind != HUMAN and stem not in human and len(human) == 1 else stem
-        texts.append(Text(str(path.relative_to(folder)), part, lang, read_lines(path), kind))
-    return sorted(texts, key=lambda text: (text.part, text.kind != HUMAN, text.kind, text.lang != "en", text.lang))
+        split = next(iter(human)) if kind != HUMAN and stem not in human and len(human) == 1 else stem
+        texts.append(Text(str(path.relative_to(folder)), split, lang, read_lines(path), kind))
+    return sorted(texts, key=lambda text: (text.split, text.kind != HUMAN, text.kind, text.lang != "en", text.lang))
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:

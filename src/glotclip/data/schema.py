@@ -117,7 +117,7 @@ class Corpus:
         return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(self.rows))
 
     def select(self, lang: str | None = None, split: str | None = None) -> Corpus:
-        """Keep the rows of a language and a split; the list of bad rows stays whole.
+        """Keep the rows of a language and a split; the list of skipped items stays whole.
 
         Raises:
             LanguageError: if ``lang`` is not a language code.
@@ -218,19 +218,19 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
 
 
 def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
-    """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are bad."""
+    """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are skipped."""
     if not 0 <= limit <= 1:
         raise ConfigError(f"a share of rows is between 0 and 1, not {limit}", hint="e.g. --max-skipped 0.2")
-    bad, total = len(corpus.skipped), len(corpus.skipped) + len(corpus.rows)
-    if corpus.rows and bad <= limit * total:
+    skipped, total = len(corpus.skipped), len(corpus.skipped) + len(corpus.rows)
+    if corpus.rows and skipped <= limit * total:
         return
     first = "; ".join(describe(row) for row in corpus.skipped[:3]) or "it holds no rows"
     elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.skipped)
     raise DataError(
-        f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
+        f"{skipped} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be): {first}",
         hint="correct the rows listed"
         + (", or name the folder where the images lie (--images DIR)" if elsewhere else "")
-        + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
+        + (f", or go on without them (--max-skipped {_above(skipped / total)})" if corpus.rows else ""),
     )
 
 
@@ -239,7 +239,7 @@ def _above(share: float) -> float:
     return math.ceil(share * 100) / 100
 
 
-def write_bad_rows(corpus: Corpus, path: Path) -> None:
+def write_skipped(corpus: Corpus, path: Path) -> None:
     """Write the rows left out as a TSV file: where, line, reason; over no file that glotclip did not make."""
     from glotclip.ownership import write_file
 
@@ -250,10 +250,10 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     write_file(path, utf8("\n".join(lines) + "\n"), option="--bad-rows")
 
 
-def describe(bad: SkippedItem) -> str:
+def describe(item: SkippedItem) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
-    where = shown(bad.where)
-    return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"
+    where = shown(item.where)
+    return f"{where}: {item.reason}" if item.line is None else f"{where}:{item.line}: {item.reason}"
 
 
 def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -280,7 +280,7 @@ def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _clean_or_none(text: str | None) -> str | None:
-    """Clean a companion text; one that is missing does not spoil the row it accompanies."""
+    """Clean a text beside the caption; one that is missing does not spoil the row it accompanies."""
     return None if text is None or is_missing(text) else clean_text(text)
 
 

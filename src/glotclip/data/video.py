@@ -66,7 +66,7 @@ class SampledFrames(Generic[Frame]):
         frames: images, or what ``convert`` made of them; never none.
         times: when each is first on display, seconds after the video's first frame.
         duration: seconds from the first frame to the end of the last, as the frames say.
-        notes: what was odd about the file, in sentences; empty for a sound one.
+        notes: what is wrong with the file, in sentences; empty for a sound one.
     """
 
     frames: tuple[Frame, ...]

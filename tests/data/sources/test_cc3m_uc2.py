@@ -27,7 +27,7 @@ def test_lines_are_matched_by_number(desk: Desk) -> None:
     assert [(row.text, row.english, row.group) for row in corpus.rows] == [
         (f"Bild {number}", f"image {number}", f"{number:08d}") for number in (5, 4, 3, 0)
     ]
-    assert [(bad.line, bad.reason) for bad in corpus.skipped] == [
+    assert [(item.line, item.reason) for item in corpus.skipped] == [
         (6, "the line is not number, address, caption and success or fail"),
         (None, "1 captions are marked as failed by UC2"),
     ]
@@ -39,7 +39,7 @@ def test_captions_of_images_that_are_gone_stay_as_text(desk: Desk) -> None:
     desk.bytes("images/00000003.jpg")
     corpus = CC3M(folder).read(["en"])
     assert [row.image is not None for row in corpus.rows] == [number == 3 for number in range(6)]
-    assert [bad.reason for bad in corpus.skipped] == ["5 images are missing; their captions stay as text"]
+    assert [item.reason for item in corpus.skipped] == ["5 images are missing; their captions stay as text"]
 
 
 def test_a_sample_has_the_same_images_in_all_languages(desk: Desk) -> None:

@@ -35,7 +35,7 @@ def test_captions_split_by_the_lists(desk: Desk) -> None:
     ]
     assert corpus.rows[0].image is not None
     assert corpus.rows[2].image is None
-    assert [(bad.line, bad.reason) for bad in corpus.skipped] == [
+    assert [(item.line, item.reason) for item in corpus.skipped] == [
         (None, "the file is not there"),
         (4, "'COCO_val2014_000000000009#0' is no image of the lists"),
     ]

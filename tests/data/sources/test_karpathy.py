@@ -68,7 +68,7 @@ def test_flickr30k(desk: Desk) -> None:
     corpus = Flickr30K(desk.root).read()
     assert len(corpus) == 10
     assert {row.image for row in corpus.rows} == set((desk.root / "flickr30k-images").iterdir())
-    assert [bad.reason for bad in corpus.skipped] == ["image 2 lacks a filename, a known split or sentences"]
+    assert [item.reason for item in corpus.skipped] == ["image 2 lacks a filename, a known split or sentences"]
 
 
 def test_a_file_of_another_shape(desk: Desk) -> None:

@@ -61,7 +61,7 @@ def test_english_without_triplets_comes_from_its_annotations(desk: Desk) -> None
         ("ein Hund", "de", "test"),
     ]
     assert corpus.rows[0].image == desk.root / "data/MSCOCO/train2014" / TRAIN
-    reasons = [f"{Path(bad.where).name}: {bad.reason}" for bad in corpus.skipped]
+    reasons = [f"{Path(item.where).name}: {item.reason}" for item in corpus.skipped]
     assert "test.json: item 1 lacks an image or captions" in reasons
     assert "coco_vision-en-de.tsv.gz: the file is not there" in reasons
 
@@ -74,6 +74,6 @@ def test_a_translation_may_hold_a_tab(desk: Desk) -> None:
 def test_lines_of_another_shape_are_listed(desk: Desk) -> None:
     folder = _mscoco36(desk)
     desk.lines(f"{TRIPLETS}/coco_vision-en-de.tsv.gz", [f"{TRAIN}\ta dog"])
-    assert [bad.reason for bad in MSCOCO36(folder).read(["de"]).skipped] == [
+    assert [item.reason for item in MSCOCO36(folder).read(["de"]).skipped] == [
         "the line has 2 columns, not image, English and target"
     ]

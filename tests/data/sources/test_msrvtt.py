@@ -65,7 +65,7 @@ def test_clip4clips_pack(tmp_path: Path, film: Film) -> None:
     assert [row.text for row in train][:3] == ["caption 0 of 0", "caption 1 of 0", "caption 0 of 1"]
     assert [row.video is None for row in train] == [False] * 4 + [True] * 2  # video2's captions stay as text
     assert {row.group for row in corpus.rows} == {f"video{number}" for number in (0, 1, 2, 7, 8, 9)}
-    assert sorted(bad.reason for bad in corpus.skipped) == [
+    assert sorted(item.reason for item in corpus.skipped) == [
         "the video video2 is missing",
         "the video video8 is missing",
     ]
@@ -73,7 +73,7 @@ def test_clip4clips_pack(tmp_path: Path, film: Film) -> None:
     assert [path.name for path in benchmark.images] == ["video7.mp4", "video9.mp4"]
     assert [(each.text, each.image) for each in benchmark.captions["en"]] == [("a woman, talking", 0), ("a car", 1)]
     assert "2 of 3 videos of the split are there" in benchmark.protocol and "1K-A" in benchmark.protocol
-    assert [bad.reason for bad in benchmark.skipped] == ["the video video8 is missing"]
+    assert [item.reason for item in benchmark.skipped] == ["the video video8 is missing"]
     assert benchmark.sampling == corpus.sampling == Sampling(12, "fps", 1.0)
     assert "1 frame a second, at most 12" in benchmark.protocol
     with pytest.raises(LanguageError, match="no captions in de"):
@@ -85,7 +85,7 @@ def test_the_shorter_list_of_training_videos(tmp_path: Path) -> None:
     (folder / "MSRVTT_train.9k.csv").unlink()
     found = MsrVtt(folder)
     assert {row.group for row in found.rows().rows if row.split == "train"} == {"video1", "video2"}
-    assert [bad.reason for bad in found.rows().skipped] == ["none of 5 videos is there; captions stay as text"]
+    assert [item.reason for item in found.rows().skipped] == ["none of 5 videos is there; captions stay as text"]
     assert found.pool("test") == "0 of 3 videos"
     assert found.benchmark_of(["en"], "test") is None
 

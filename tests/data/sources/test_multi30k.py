@@ -40,7 +40,7 @@ def test_lines_become_rows(desk: Desk) -> None:
         ("a cow", "en", None, "test", "test-0"),
     }
     assert all(row.image is None for row in corpus.rows)
-    assert [(Path(bad.where).name, bad.reason) for bad in corpus.skipped] == [
+    assert [(Path(item.where).name, item.reason) for item in corpus.skipped] == [
         ("test_2016_flickr.de", "the file is not there")
     ]
 
@@ -64,7 +64,7 @@ def test_images_are_taken_where_they_are(desk: Desk, tmp_path: Path) -> None:
         (images / name).write_bytes(b"x")
     corpus = Multi30K(folder, ReadingOptions(images=images)).read()
     assert {row.image for row in corpus.rows if row.group != "test-0"} == {images / "1.jpg", images / "3.jpg"}
-    assert {bad.line for bad in corpus.skipped if "2.jpg does not exist" in bad.reason} == {2}
+    assert {item.line for item in corpus.skipped if "2.jpg does not exist" in item.reason} == {2}
     assert Multi30K(folder).counts().get("image files") is None
     desk.bytes("flickr30k-images/1.jpg")  # found by itself
     assert {row.image for row in Multi30K(folder).read(["de"]).rows} == {folder / "flickr30k-images" / "1.jpg"}
@@ -100,7 +100,9 @@ def test_machine_translations_that_cannot_be_right_are_left_out(desk: Desk) -> N
     desk.lines("from_english/train.de", desk.captions("de")[:-1])
     desk.lines("from_english/train.fr", desk.captions("fr"))
     corpus = Multi30K(desk.root).read()
-    reasons = sorted(f"{Path(bad.where).parent.name}/{Path(bad.where).name}: {bad.reason}" for bad in corpus.skipped)
+    reasons = sorted(
+        f"{Path(item.where).parent.name}/{Path(item.where).name}: {item.reason}" for item in corpus.skipped
+    )
     assert reasons == [
         "from_english/train.de: it has 7 lines for 8 captions, so it is left out",
         "to_english/train.de.gz: it is the same file as for fr, so it is left out",

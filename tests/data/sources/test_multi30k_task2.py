@@ -34,7 +34,7 @@ def test_a_missing_file_is_listed_and_a_short_one_is_an_error(desk: Desk) -> Non
     assert recognised(desk.root) is Multi30KTask2
     corpus = Multi30KTask2(desk.root).read()
     assert len(corpus) == 8
-    assert [bad.reason for bad in corpus.skipped] == ["caption 4 of split train in en is not there"]
+    assert [item.reason for item in corpus.skipped] == ["caption 4 of split train in en is not there"]
     desk.lines("train.images.txt", ["1.jpg"])
     with pytest.raises(DataError, match="has 2 lines, but there are 1 images"):
         Multi30KTask2(desk.root).read()

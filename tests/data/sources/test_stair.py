@@ -41,12 +41,12 @@ def test_karpathys_splits_where_his_file_is(desk: Desk) -> None:
     desk.json("../coco/dataset_coco.json", {"images": images})
     corpus = Stair(folder).read()
     assert {row.split for row in corpus.rows} == {"train"}
-    assert [bad.reason for bad in corpus.skipped] == ["image 3 is in none of Karpathy's splits"] * 2
+    assert [item.reason for item in corpus.skipped] == ["image 3 is in none of Karpathy's splits"] * 2
 
 
 def test_a_missing_part_and_damaged_annotations_are_listed(desk: Desk) -> None:
     desk.json("stair_captions_v1.2_val.json", {"annotations": [{"id": 7, "caption": "犬"}]})
-    reasons = [bad.reason for bad in Stair(desk.root).read().skipped]
+    reasons = [item.reason for item in Stair(desk.root).read().skipped]
     assert reasons == [
         "stair_captions_v1.2_train.json is not there",
         "annotation 7 lacks an image_id or a caption",

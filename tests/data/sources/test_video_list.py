@@ -39,7 +39,7 @@ def test_a_list_of_ones_own(tmp_path: Path, film: Film) -> None:
     assert by_text["犬"].english == "a dog" and by_text["ein Hund"].english is None
     assert by_text["a cat"].split == "validation" and by_text["a cat"].group == "clips/cat.webm"
     assert by_text["a bird"].video is None
-    reasons = {bad.line: bad.reason for bad in corpus.skipped}
+    reasons = {item.line: item.reason for item in corpus.skipped}
     assert reasons[3] == "the video 3 is missing" and "path" in reasons[4] and "en captions" in reasons[5]
     assert "unknown split" in reasons[6] and "JSON" in reasons[7] and len(corpus.skipped) == 7
     benchmark = dataset.benchmark(["en", "de"])

@@ -25,7 +25,7 @@ def test_the_owners_file(desk: Desk) -> None:
         ("quz 0a 1", "0a", "test"),
         ("quz 0a 2", "0a", "test"),
     ]
-    assert [bad.reason for bad in corpus.skipped] == ["the image 0b.jpg does not exist"] * 2
+    assert [item.reason for item in corpus.skipped] == ["the image 0b.jpg does not exist"] * 2
     counts = XM3600(desk.root).counts()
     assert (counts["test images de"], counts["captions"], counts["missing image files"]) == (2, 8, 1)
 
@@ -39,7 +39,7 @@ def test_cll_clips_annotations(desk: Desk) -> None:
     corpus = XM3600(desk.root).read(["de"])
     assert [row.text for row in corpus.rows] == ["eins", "zwei"]
     assert all(row.english is None and row.image is not None for row in corpus.rows)
-    assert [bad.reason for bad in corpus.skipped] == ["the image lacks its key or de captions"]
+    assert [item.reason for item in corpus.skipped] == ["the image lacks its key or de captions"]
 
 
 def test_another_captions_file_is_not_taken_for_it(desk: Desk) -> None:

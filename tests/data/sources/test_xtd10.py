@@ -63,7 +63,7 @@ def test_korean_that_is_italian_is_left_out(desk: Desk) -> None:
     assert [row.from_english for row in corpus.select("it").rows] == desk.captions("it")
     assert [row.from_english for row in corpus.select("ja").rows] == desk.captions("ja")
     assert all(row.from_english is None for row in corpus.select("ko").rows)
-    assert [(Path(bad.where).name, bad.reason) for bad in corpus.skipped] == [
+    assert [(Path(item.where).name, item.reason) for item in corpus.skipped] == [
         ("ko.txt", "it is the same file as for it, so it is left out")
     ]
 
@@ -72,7 +72,9 @@ def test_without_image_names_captions_still_stay_together(desk: Desk) -> None:
     folder = _owners(desk)
     (folder / "XTD10/test_image_names.txt").unlink()
     corpus = XTD10(folder).read(["en", "de"])
-    assert {bad.reason for bad in corpus.skipped} == {"test_image_names.txt is not there, so captions have no images"}
+    assert {item.reason for item in corpus.skipped} == {
+        "test_image_names.txt is not there, so captions have no images"
+    }
     assert all(len(rows) == 2 for rows in corpus.groups.values())
     desk.lines("XTD10/test_1kcaptions_it.txt", desk.captions("it")[1:])
     with pytest.raises(DataError, match="7 lines, but there are 8 English captions"):

@@ -84,8 +84,8 @@ def split_of_coco(folders: Sequence[Path]) -> dict[int, str] | None:
 
 def coco_path(name: str) -> Path:
     """Return where COCO keeps an image: ``COCO_val2014_…jpg`` lies in ``val2014``; of other names, the name."""
-    parts = Path(name).name.split("_")
-    return Path(parts[1], Path(name).name) if len(parts) == 3 else Path(name)
+    words = Path(name).name.split("_")
+    return Path(words[1], Path(name).name) if len(words) == 3 else Path(name)
 
 
 def _find(folder: Path, name: str) -> Path | None:
