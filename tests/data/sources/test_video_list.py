@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glotclip.data.dataset import open_dataset
-from glotclip.data.sources.caption_files import CaptionFiles
 from glotclip.data.sources.video_list import VideoList
 from glotclip.data.video_corpus import VideoCorpus
 from glotclip.errors import DataError
@@ -56,19 +55,3 @@ def test_a_list_without_anything_usable(tmp_path: Path) -> None:
     for other in ('{"text": "a", "lang": "en"}\n', "", "{\n"):
         path.write_text(other)
         assert not VideoList.recognises(str(path))
-
-
-def test_a_caption_file_with_a_column_of_videos(tmp_path: Path, film: Film) -> None:
-    film(tmp_path / "dog.mp4", [0, 100])
-    (tmp_path / "films.csv").write_text("video,lang,text,split\ndog.mp4,en,a dog,test\ndog.mp4,de,ein Hund,test\n")
-    dataset = open_dataset(tmp_path / "films.csv")
-    assert isinstance(dataset, CaptionFiles)
-    benchmark = dataset.benchmark(["en", "de"])
-    assert benchmark.medium == "video" and [path.name for path in benchmark.images] == ["dog.mp4"]
-
-
-def test_a_column_of_files_may_hold_videos(tmp_path: Path, film: Film) -> None:
-    film(tmp_path / "dog.MP4", [0, 100])
-    (tmp_path / "files.tsv").write_text("file_name\tlang\tcaption\ndog.MP4\ten\ta dog\n")
-    (row,) = open_dataset(tmp_path / "files.tsv").corpus(["en"]).rows
-    assert row.image is None and row.video == tmp_path / "dog.MP4"
