@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glotclip.data.dataset import open_dataset
+from glotclip.data.dataset import PathDataset, open_dataset, register
 from glotclip.data.reading import Reading
+from glotclip.data.schema import Corpus, Row
 from glotclip.errors import ConfigError, DataError, LanguageError
 
 if TYPE_CHECKING:
@@ -134,3 +135,27 @@ def test_a_folder_moved_is_the_same_data(desk: Desk, tmp_path: Path) -> None:
     before = [row.group for row in open_dataset(path).corpus(["de"]).rows]
     shutil.copytree(path, tmp_path / "moved")
     assert [row.group for row in open_dataset(tmp_path / "moved").corpus(["de"]).rows] == before
+
+
+def test_a_new_kind_of_data_needs_its_decorator_alone(tmp_path: Path) -> None:
+    @register
+    class Numbers(PathDataset):
+        """Counts from one to the number in a file that ends so."""
+
+        name = "numbers"
+        no_use_for = ("encoding",)
+        no_use_since = "holds {name}"
+
+        @classmethod
+        def recognises(cls, data: str) -> bool:
+            return data.endswith(".number")
+
+        def read(self) -> Corpus:
+            return Corpus(self.name, tuple(Row(str(n), "de") for n in range(int(self.path.read_text()))))
+
+    (tmp_path / "three.number").write_text("3")
+    dataset = open_dataset(tmp_path / "three.number")
+    assert isinstance(dataset, Numbers) and dataset.languages() == ["de"] and len(dataset.corpus(["de"])) == 3
+    assert dataset.sources == (tmp_path / "three.number",) and dataset.held_out(["de"]) is None
+    with pytest.raises(ConfigError, match=r"--encoding has no meaning for .*three.number, which holds numbers"):
+        open_dataset(tmp_path / "three.number", encoding="utf-16")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from glotclip.data import emoji, emoji_clips, emoji_images
 from glotclip.data.emoji_clips import Motion
-from glotclip.data.video import sample_frames
+from glotclip.data.video import Sampling, sample
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_clips_are_encoded_once(few: list[str], monkeypatch: pytest.MonkeyPatch)
     assert list(made) == few
     content = {path: path.read_bytes() for path in made.values()}
     assert len(set(content.values())) == 3
-    found = sample_frames(made[few[0]], emoji_clips.FRAMES)
+    found = sample(made[few[0]], Sampling(emoji_clips.FRAMES), lambda frame: frame)
     assert len(found.frames) == 16 and found.notes == ()
     assert found.duration == pytest.approx(2)
     drawn = list(emoji_clips.draw(Image.open(emoji_images.find("twemoji", few)[few[0]]), Motion.of(few[0])))

@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from glotclip.data.frame_readers import webp_gaps
-from glotclip.data.video import SampledFrames, sample_frames
+from glotclip.data.video import Mode, SampledFrames, Sampling, sample
 from glotclip.errors import VideoError
 
 if TYPE_CHECKING:
     from tests.conftest import Film
 
 SHADES = [place * 10 for place in range(24)]  # two seconds at 12 frames a second
+
+
+def sample_frames(
+    path: str | Path, n: int = 12, mode: Mode = "uniform", fps: float = 1
+) -> SampledFrames[Image.Image]:
+    return sample(path, Sampling(n, mode, fps), lambda frame: frame)
 
 
 def shades(sampled: SampledFrames[Image.Image]) -> list[int]:

@@ -99,8 +99,7 @@ def test_selecting_and_grouping() -> None:
     assert [row.text for row in corpus.select(lang="DE").rows] == ["ein Hund", "ein Rüde", "allein", "einsam"]
     assert [row.text for row in corpus.select(split="test").rows] == ["une chatte"]
     assert corpus.select(lang="de").skipped == corpus.skipped
-    assert corpus.groups == {"/1.jpg": [0, 1, 2], "cat": [3]}
-    assert corpus.group_ids().tolist() == [0, 0, 0, 1, 2, 3]
+    assert [row.key for row in corpus.rows] == ["/1.jpg", "/1.jpg", "/1.jpg", "cat", None, None]
     with pytest.raises(LanguageError):
         corpus.select(lang="german")
     with pytest.raises(DataError):

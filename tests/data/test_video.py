@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample, sample_frames
+from glotclip.data.video import SampledFrames, Sampling, choose, pool, sample
 from glotclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,10 +26,17 @@ def shades(sampled: SampledFrames[Image.Image]) -> list[int]:
 def test_a_varying_rate_is_weighted_by_time(tmp_path: Path, film: Film) -> None:
     times = [0, 100, 200, 300, 400, 1900]  # the fifth is on display for 1.5 of 2 seconds
     path = film(tmp_path / "a.mkv", [0, 50, 100, 150, 200, 250], times=times)
-    found = sample_frames(path, 5)
+    found = sample(path, Sampling(5), lambda frame: frame)
     assert shades(found)[0] in (5, 10) and shades(found)[1:] == [20, 20, 20, 20]
     assert len(found.frames) == len(found.times) == 5
-    assert shades(sample_frames(path, 12)) == [0, 5, 10, 15, 20, 25]  # fewer frames than places: each once
+    assert shades(sample(path, Sampling(), lambda frame: frame)) == [
+        0,
+        5,
+        10,
+        15,
+        20,
+        25,
+    ]  # fewer frames than places: each once
 
 
 def test_frames_are_converted_one_by_one(tmp_path: Path, film: Film) -> None:

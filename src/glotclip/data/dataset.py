@@ -12,7 +12,6 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar, Unpack
 
@@ -142,6 +141,10 @@ class PathDataset(Dataset):
         """The rows of those languages, and of all others."""
         return served(self.rows(), langs, self.path)
 
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The rows of split "test" that have images or videos, or of "validation" if there are none."""
+        return self.as_divided(held_out_of(self.rows(), langs))
+
     def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
         """What was met while reading, and what looks like a mistake."""
         corpus = serve(self.rows(), langs)
@@ -165,13 +168,12 @@ def register(kind: Kind) -> Kind:
     return kind
 
 
-@cache
-def registered() -> tuple[type[Dataset], ...]:
+def registered() -> list[type[Dataset]]:
     """Return all kinds of data, those that take precedence first."""
     package = importlib.import_module("glotclip.data.sources")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return tuple(sorted(_REGISTRY, key=lambda kind: -kind.precedence))
+    return sorted(_REGISTRY, key=lambda kind: -kind.precedence)
 
 
 def recognised(data: str | Path) -> type[Dataset] | None:

@@ -19,19 +19,6 @@ def of(lines: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.fromiter((len(line) for line in lines), np.int64, len(lines))
 
 
-def truncated(lines: Sequence[str], counterpart: Sequence[str] | None = None) -> list[int]:
-    """Return the indices of lines that are far shorter than their counterparts suggest, or cut at one length.
-
-    Far shorter: below 0.3 of the usual ratio of lengths, for counterparts of 40 characters and more. Cut at one
-    length: three or more different lines, and at least one in a thousand, of exactly the greatest length, without
-    a mark at the end.
-    """
-    found = set(cut(lines))
-    if counterpart is not None and len(lines) == len(counterpart):
-        found |= set(short(of(lines), of(counterpart)))
-    return sorted(found)
-
-
 def short(sizes: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[int]:
     """Return the indices of lines whose length is far below what their counterparts', (N,), suggest."""
     both = (sizes > 0) & (others > 0)

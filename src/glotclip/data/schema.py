@@ -9,9 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from glotclip.data.markers import is_missing
 from glotclip.data.reading import MAX_SKIPPED
 from glotclip.data.video import Sampling
@@ -100,21 +97,6 @@ class Corpus:
     def languages(self) -> list[str]:
         """Language codes in the order of first appearance."""
         return list(dict.fromkeys(row.lang for row in self.rows))
-
-    @property
-    def groups(self) -> dict[str, list[int]]:
-        """Row indices by :attr:`Row.key`; rows without group, image and video are in none."""
-        groups: dict[str, list[int]] = {}
-        for index, row in enumerate(self.rows):
-            if row.key is not None:
-                groups.setdefault(row.key, []).append(index)
-        return groups
-
-    def group_ids(self) -> npt.NDArray[np.int64]:
-        """Return one number a row (len(rows),), equal for positives; a row in no group has its own."""
-        numbers: dict[str | int, int] = {}
-        keys = (index if row.key is None else row.key for index, row in enumerate(self.rows))
-        return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(self.rows))
 
     def select(self, lang: str | None = None, split: str | None = None) -> Corpus:
         """Keep the rows of a language and a split; the list of skipped items stays whole.

@@ -75,29 +75,19 @@ class SampledFrames(Generic[Frame]):
     notes: tuple[str, ...] = ()
 
 
-def sample_frames(
-    path: str | Path, n: int = 12, mode: Mode = "uniform", fps: float = 1.0
-) -> SampledFrames[Image.Image]:
-    """Pick frames of a video as upright RGB (animated images: RGBA) Pillow images of full size.
+def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image], Frame]) -> SampledFrames[Frame]:
+    """Pick frames of a video, each converted at once, so that no large frame is kept.
+
+    A file that is damaged behind its beginning gives the frames that could be decoded, and a note.
 
     Args:
         path: the file.
-        n: how many frames at most; a video with fewer gives each of its frames once.
-        mode: ``uniform`` or ``fps``, see :class:`Sampling`.
-        fps: frames a second in mode ``fps``.
+        sampling: which frames; a video with fewer gives each of its frames once.
+        convert: takes an upright Pillow image of full size, RGB (animated images: RGBA).
 
     Raises:
-        ConfigError: for an impossible sampling.
         VideoError: if the file cannot be opened, has no video stream, or no frame of it can be decoded.
         MissingExtraError: if PyAV is not installed.
-    """
-    return sample(path, Sampling(n, mode, fps), lambda frame: frame)
-
-
-def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image], Frame]) -> SampledFrames[Frame]:
-    """Pick frames as :func:`sample_frames` does, each converted at once, so that no large frame is kept.
-
-    A file that is damaged behind its beginning gives the frames that could be decoded, and a note.
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # opening a pipe would wait for its other end for ever

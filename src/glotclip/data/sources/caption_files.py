@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from glotclip.data import readers
-from glotclip.data.benchmark import Benchmark
-from glotclip.data.dataset import PathDataset, held_out_of, register
+from glotclip.data.dataset import PathDataset, register
 from glotclip.data.holdout import hold_out
 from glotclip.data.reading import HOLD_OUT
 from glotclip.data.schema import Corpus, check_share
@@ -48,7 +46,3 @@ class CaptionFiles(PathDataset):
             return replace(corpus, notes=(*corpus.notes, unused))
         home = self.path if self.path.is_dir() else self.path.parent
         return hold_out(corpus, of.hold_out, of.folder or home)
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """The rows of split "test", or of "validation" if there are none."""
-        return self.as_divided(held_out_of(self.rows(), langs))
