@@ -27,9 +27,16 @@ class EmojiBase(Dataset):
     Args:
         vendor: whose artwork forms the benchmark's gallery; ``auto``: the best that is found.
         names: where names come from, see :mod:`glotclip.data.emoji`.
+
+    Attributes:
+        kind: what the command line calls it.
+        sampling: which frames stand for a clip; ``None`` for images.
+        subsets: the benchmark's subsets, and the split of their concepts.
     """
 
     kind: ClassVar[str]
+    sampling: ClassVar[Sampling | None] = None
+    subsets: ClassVar[Mapping[str, str]] = {"seen": "train", "unseen": "test", "validation": "validation"}
     precedence = 2
     no_use_for = ("images", "default_lang", "encoding", "max_skipped", "hold_out")
     no_use_since = "brings its images, names and splits"
@@ -74,15 +81,15 @@ class EmojiBase(Dataset):
                 first = (place + lang_place) % len(found)
                 file = next((of[concept] for of in found[first:] + found[:first] if concept in of), None)
                 if concept not in named or file is None:
-                    what = (
-                        f"no name in {code}" if concept not in named else f"no image by {', '.join(TRAINING_VENDORS)}"
-                    )
-                    skipped.append(SkippedItem(f"{self.kind} {concept}", None, f"it has {what}"))
+                    what = f"name in {code}" if file else f"image by {', '.join(TRAINING_VENDORS)}"
+                    skipped.append(SkippedItem(f"{self.kind} {concept}", None, f"it has no {what}"))
                     continue
                 name = english[concept].name if concept in english and code != "en" else None
-                rows.append(self._row(named[concept].name, code, file, name, concept))
+                image, video = (None, file) if self.sampling else (file, None)
+                split = emoji.concepts()[concept]
+                rows.append(Row(named[concept].name, code, image, video, name, split=split, group=concept))
         licence = self.licence(TRAINING_VENDORS)
-        return Corpus(self.kind, tuple(rows), tuple(skipped), licence, sampling=self.sampling() or Sampling())
+        return Corpus(self.kind, tuple(rows), tuple(skipped), licence, sampling=self.sampling or Sampling())
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The names of concepts asked of one artist's; the subsets tell seen and unseen concepts apart."""
@@ -99,7 +106,7 @@ class EmojiBase(Dataset):
                 code: [Caption(named[each].name, place) for place, each in enumerate(gallery) if each in named]
                 for code, named in texts.items()
             },
-            subsets={name: splits == split for name, split in self.subsets().items()},
+            subsets={name: splits == split for name, split in self.subsets.items()},
             protocol=self.protocol(vendor, len(gallery)),
             skipped=tuple(
                 SkippedItem(f"{self.kind} {each}", None, f"no image by {vendor}")
@@ -107,7 +114,7 @@ class EmojiBase(Dataset):
                 if each not in found and vendor != emoji_clips.FLUENT
             ),
             licence=self.licence((vendor,)),
-            sampling=self.sampling(),
+            sampling=self.sampling,
         )
 
     @abstractmethod
@@ -122,24 +129,10 @@ class EmojiBase(Dataset):
         """The concepts, in a fixed order."""
         return emoji.concepts()
 
-    def sampling(self) -> Sampling | None:
-        """Which frames stand for a clip; ``None`` for images."""
-        return None
-
-    def subsets(self) -> dict[str, str]:
-        """The benchmark's subsets, and the split of their concepts."""
-        return {"seen": "train", "unseen": "test", "validation": "validation"}
-
     def licence(self, vendors: Iterable[str]) -> str:
         """The terms of the sources used, in one line."""
         terms = (emoji_images.LICENCES.get(vendor, f"{vendor}: see its package") for vendor in vendors)
         return "; ".join([emoji.LICENCES[self.names], *terms])
-
-    def _row(self, text: str, lang: str, file: Path, english: str | None, concept: str) -> Row:
-        split = emoji.concepts()[concept]
-        if self.sampling():
-            return Row(text, lang, video=file, english=english, split=split, group=concept)
-        return Row(text, lang, image=file, english=english, split=split, group=concept)
 
 
 @register
@@ -188,6 +181,8 @@ class EmojiVideoDataset(EmojiBase):
     """
 
     kind = "emoji-video"
+    sampling = emoji_clips.SAMPLING
+    subsets: ClassVar[Mapping[str, str]] = {"seen": "train", "unseen": "test"}
 
     def concepts(self) -> list[str]:
         """The first concepts of an order in which each beginning is a fair sample."""
@@ -212,14 +207,6 @@ class EmojiVideoDataset(EmojiBase):
         vendor = auto if self.vendor == "auto" else self.vendor
         return vendor, emoji_clips.clips(vendor, self.concepts())
 
-    def sampling(self) -> Sampling:
-        """Frames of a clip of two seconds."""
-        return emoji_clips.SAMPLING
-
-    def subsets(self) -> dict[str, str]:
-        """Seen and unseen concepts."""
-        return {"seen": "train", "unseen": "test"}
-
     def protocol(self, vendor: str, size: int) -> str:
         """Gallery, queries and subsets."""
         trained = "also trained on" if vendor in TRAINING_VENDORS else "never trained on"
@@ -227,6 +214,6 @@ class EmojiVideoDataset(EmojiBase):
         if vendor == emoji_clips.FLUENT:
             source = "Microsoft's animated Fluent Emoji, never trained on"
         return (
-            f"gallery: {size} videos of emoji, {source}; a video is the mean of its frames: {self.sampling()}; "
+            f"gallery: {size} videos of emoji, {source}; a video is the mean of its frames: {self.sampling}; "
             "queries: the concepts' names; subsets by the concept's split: seen = train, unseen = test"
         )
