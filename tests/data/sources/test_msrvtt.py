@@ -127,7 +127,7 @@ def test_damaged_lists(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no lists of MSR-VTT"):
         MsrVtt(tmp_path).read()
     (tmp_path / "MSRVTT_data.json").write_text("[]")
-    with pytest.raises(DataError, match='an array "videos"'):
+    with pytest.raises(DataError, match='an array "sentences"'):
         MsrVtt(tmp_path).read()
     (tmp_path / "MSRVTT_data.json").write_text('{"videos": [], "sentences": []}')
     (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text("video,sentence\n1,a\n")

@@ -13,7 +13,7 @@ The first four may lie in ``annotations``. Captions in other languages than Engl
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from glotclip.data.dataset import register
@@ -58,18 +58,17 @@ class MsrVtt(VideoCorpus):
             raise DataError(f"{self.path} holds no lists of MSR-VTT", hint=hint)
         skipped: list[SkippedItem] = []
         tested = _tested(place, skipped)
-        splits = _Splits(place, set(tested))
         texts = _trained(place, skipped) | tested  # the one caption tested with replaces the twenty
         self.about = "Captions other than English are machine translations."
         if tested:
             self.about = f"One caption a video and language. {self.about}"
         if (place / _TEST).exists():
             self.about = f"MSR-VTT 1K-A. {self.about}"
-        return [
-            Clip(name, split, aligned_rows(dict(sorted(by_lang.items(), key=lambda item: item[0] != "en"))), place)
-            for name, by_lang in texts.items()
-            if (split := splits.of(name))
-        ], skipped
+        clips = []
+        for name, split in _splits(place, texts, tested).items():
+            by_lang = dict(sorted(texts[name].items(), key=lambda item: item[0] != "en"))
+            clips.append(Clip(name, split, aligned_rows(by_lang), place))
+        return clips, skipped
 
     def counts(self) -> dict[str, int]:
         """Count videos and sentences, the videos of CLIP4Clip's lists and of each language, and files."""
@@ -85,24 +84,25 @@ class MsrVtt(VideoCorpus):
         return self.count_files(counts)
 
 
-class _Splits:
-    """Which split each video is in: by the lists of 1K-A where they are, else as the owner's JSON says."""
+def _splits(place: Path, names: Iterable[str], tested: Container[str]) -> dict[str, str]:
+    """Return the split of each video: by the lists of 1K-A where they are, else as the owner's JSON says.
 
-    def __init__(self, place: Path, tested: set[str]) -> None:
-        self._of_1k = (place / _TEST).exists()
-        self._tested = {row["video_id"] for row in _table(place / _TEST)} if self._of_1k else tested
-        lists = [place / name for name in _TRAIN if (place / name).exists()]
-        self._train = {row["video_id"] for row in _table(lists[0])} if lists else None
-        videos = read_objects(place / _DATA, "videos") if (place / _DATA).exists() else []
-        self._owner = {str(video.get("video_id")): str(video.get("split")) for video in videos}
-
-    def of(self, name: str) -> str:
-        """Return the split of a video, or "" if it is in none of the lists."""
-        if name in self._tested:
-            return "test"
-        if self._train is not None:
-            return "train" if name in self._train else ""
-        return "train" if self._of_1k else _OWNERS_SPLITS.get(self._owner.get(name, ""), "train")
+    A video that is in none of the lists is left out.
+    """
+    of_1k = (place / _TEST).exists()
+    if of_1k:
+        tested = {row["video_id"] for row in _table(place / _TEST)}
+    lists = [place / name for name in _TRAIN if (place / name).exists()]
+    trained = {row["video_id"] for row in _table(lists[0])} if lists else None
+    videos = read_objects(place / _DATA, "videos") if (place / _DATA).exists() and not of_1k else []
+    owners = {str(video.get("video_id")): _OWNERS_SPLITS.get(str(video.get("split")), "train") for video in videos}
+    found = {}
+    for name in names:
+        if name in tested:
+            found[name] = "test"
+        elif trained is None or name in trained:
+            found[name] = "train" if trained is not None else owners.get(name, "train")
+    return found
 
 
 def _tested(place: Path, skipped: list[SkippedItem]) -> _Captions:
