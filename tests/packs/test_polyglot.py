@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from glotclip.data.features import FeatureCache
-from glotclip.data.video import Sampling, sample_frames
+from glotclip.data.video import Sampling, sample
 from glotclip.errors import ConfigError, FingerprintError, LanguageError, TruncationWarning, VideoError
 from glotclip.languages import LanguageFallbackWarning
 from glotclip.models.windows import windows
@@ -160,7 +160,7 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
     paths = [film(tmp_path / f"{number}.mp4", shades[number:]) for number in range(9)]  # more than one batch
     features = polyglot.encode_video(paths, frames=5, batch_size=7)
     assert features.shape == (9, polyglot.embed_dim) and features.dtype == torch.float32
-    of_frames = polyglot.encode_image(sample_frames(paths[0], 5).frames)
+    of_frames = polyglot.encode_image(sample(paths[0], Sampling(5), lambda frame: frame).frames)
     torch.testing.assert_close(features[0], torch.nn.functional.normalize(of_frames.mean(0), dim=0))
     torch.testing.assert_close(polyglot.encode_video(str(paths[0]), frames=5)[0], features[0])
     assert not torch.allclose(polyglot.encode_video(paths[0], mode="fps")[0], features[0], atol=1e-4)
@@ -172,7 +172,7 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(VideoError, match="not a video"):
         polyglot.encode_video([tmp_path / "text.mp4"])
-    with pytest.raises(ConfigError, match="unknown way"):
+    with pytest.raises(ConfigError, match="unknown mode"):
         polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]
 
 

@@ -10,7 +10,8 @@ from typing import Any, Unpack
 
 from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
 from glotclip.config import read_recipe, settings_from
-from glotclip.data.dataset import Dataset, Reading
+from glotclip.data.dataset import Dataset
+from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
@@ -93,7 +94,7 @@ def finetune(
         base: as :func:`load` takes it.
         log: called after every step with its numbers.
         reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
+            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
 
     Raises:
         StorageError: if ``out`` exists.

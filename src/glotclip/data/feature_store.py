@@ -1,7 +1,7 @@
 """The files that features lie in: append-only, whole after every crash, shared by processes.
 
 In a folder: ``keys.bin`` (32 bytes a row), ``features.bin`` (E float32 a row), ``store.json`` (E), and
-``notes.jsonl`` (what was odd about an input that was used all the same). Row i counts exactly when both binary
+``notes.jsonl`` (what is wrong with an input that was used all the same). Row i counts exactly when both binary
 files hold it whole. Features are flushed to the disk before their keys are written, and what a killed process left
 half-written is cut off before the next append, so a process may die at any moment and another may write at the
 same time.
