@@ -109,7 +109,7 @@ def lesson(title: str, base: DualEncoder, data: Dataset, method: str, settings: 
         )  # fmt: skip
     seconds = statistics.median(np.diff(clock)[WARM_UP:].tolist())
     texts = settings["batch_size"] / seconds
-    partners = 2 if settings.get("side") == "trained" else 1
+    partners = 2 if settings.get("target_encoder") == "trained" else 1
     return {
         "run": f"{title}, {settings['precision']}",
         "trainable weights": f"{lengths['trainable']:,}",
@@ -179,7 +179,7 @@ def served(base: DualEncoder, data: Dataset, rounds: int = 7) -> list[dict[str, 
     """Encoding with LoRA beside the weights, and merged into them, against the base alone."""
     texts = [row.text for row in data.corpus(["en"]).rows if row.lang == "en"][:256]
     tokens = base.tokenizer.encode(texts)
-    part = Lora(base.text.config, ("q", "v"), 8, 16.0)
+    part = Lora(base.text.config, Lora.Config())
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(std=0.02)

@@ -70,7 +70,7 @@ def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path
             benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "side": side},
         )  # fmt: skip
         (part,) = [
-            each for each in api.load(done.folder, base=base).packs["de"].state.parts["de"] if each.kind == "lora"
+            each for each in api.load(done.folder, base=base).packs["de"].state.modules["de"] if each.kind == "lora"
         ]
         return torch.cat([tensor.flatten() for tensor in part.tensors().values()])
 

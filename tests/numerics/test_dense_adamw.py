@@ -59,7 +59,7 @@ class WrittenOutAdam:
 
 
 def whole_table(state: PackState, base_table: torch.Tensor) -> torch.Tensor:
-    part = state.part("lexicon", ALL)
+    part = state.module("lexicon", ALL)
     assert isinstance(part, Lexicon)
     return part.full_table(base_table)
 

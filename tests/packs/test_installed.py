@@ -20,7 +20,8 @@ from glotclip.errors import LanguageError
 from glotclip.methods.coda_prompt import CodaPrompt
 from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lora import Lora
-from glotclip.methods.stack import ModuleStack, PackState, TextModule
+from glotclip.methods.module import TextModule
+from glotclip.methods.stack import ModuleStack, PackState
 from glotclip.models.tokens import Tokens
 from glotclip.packs.installed import MERGED_LANGUAGES, Installed
 from glotclip.packs.pack import LanguagePack, write_pack
@@ -51,13 +52,13 @@ def part_of(base: DualEncoder, code: str, seed: int) -> TextModule:
     text, generator = base.text.config, torch.Generator().manual_seed(seed)
     part: TextModule
     if code == "cs":
-        part = CodaPrompt(text, (0, 1), 3, 2)
+        part = CodaPrompt(text, CodaPrompt.Config(blocks=(0, 1), components=3, length=2))
         part.add_task(generator)
     elif code == "fi":
-        part = DualPrompt(text, (0,), 2, (1,), 2)
+        part = DualPrompt(text, DualPrompt.Config(general_blocks=(0,), general=2, expert_blocks=(1,), expert=2))
         part.add_task(generator)
     else:
-        part = Lora(text, ("q", "v", "up", "down"), 3, 6.0)
+        part = Lora(text, Lora.Config(targets=("q", "v", "up", "down"), rank=3, alpha=6.0))
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(generator=generator)

@@ -50,7 +50,7 @@ def folder(tmp_path: Path, school: School, state: PackState) -> Path:
 
 
 def features(school: School, state: PackState, code: str) -> torch.Tensor:
-    return school.base.encode_tokens(state.tokenizer.encode(TEXTS), state.route(code))
+    return school.base.encode_tokens(state.tokenizer.encode(TEXTS), state.stack(code))
 
 
 def test_the_round_trip_keeps_every_bit(school: School, state: PackState, folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_merges_are_really_used_after_a_reload(school: School, tmp_path: Path, i
 
 def test_new_tokens_that_captions_never_show_keep_their_own_row(school: School, state: PackState) -> None:
     """ "Kreise" falls into merges that "Kreis</w>" swallowed in training; they must not read as another token."""
-    lexicon = state.parts["all"][0]
+    lexicon = state.modules["all"][0]
     table = school.base.text.table
     ids = torch.arange(len(table), state.tokenizer.vocab_size)
     trained = set(state.tokenizer.encode(school.captions["de"].texts).flat.tolist())
@@ -124,7 +124,7 @@ def test_the_card_says_what_the_manifest_knows(school: School, state: PackState,
         assert fact in card
     assert "Not evaluated" in card
     assert manifest.parameters == sum(
-        t.numel() for t in state.parts["all"][0].tensors().values() if t.is_floating_point()
+        t.numel() for t in state.modules["all"][0].tensors().values() if t.is_floating_point()
     )
     one = {"text_to_image": {"r@1": 12.34}, "image_to_text": {"r@1": 56.78}}
     assert "| de | 12.3 | 56.8 |" in model_card(manifest.model_copy(update={"scores": {"de": one}}))

@@ -127,7 +127,7 @@ def test_a_pack_opened_for_another_base_is_refused(make_base: MakeBase, packs: d
 def tensors(state: PackState) -> dict[str, torch.Tensor]:
     return {
         f"{scope}.{name}": tensor.clone()
-        for scope, parts in state.parts.items()
+        for scope, parts in state.modules.items()
         for part in parts
         for name, tensor in part.tensors().items()
     }

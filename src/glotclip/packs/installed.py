@@ -66,7 +66,7 @@ class MergedRoutes:
 
     def of(self, lang: str, route: ModuleStack, text: TextTower) -> TextHooks:
         """The route of ``lang``, merged."""
-        if not route.merges:
+        if not route.mergeable:
             return route
         with self._lock:
             slot = self._slots.pop(lang, None)
