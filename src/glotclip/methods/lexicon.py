@@ -25,6 +25,7 @@ from glotclip.methods.module import ALL, ParameterGroup, TextModule, register_me
 from glotclip.methods.objective import MethodSettings
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 
@@ -132,6 +133,11 @@ class Lexicon(TextModule):
             )
         device = base.text.table.device
         return cls(ids.to(device), rows.float().to(device), size, uses)
+
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """Its weights are rows of the token table, as many as the captions need."""
+        return 0
 
     @classmethod
     def tokenizer_for(cls, config: Any, task: TrainingTask) -> Tokenizer | None:

@@ -13,10 +13,12 @@ from typing import Any
 from pydantic import model_validator
 
 from glotclip import methods as package
+from glotclip.config import settings_from
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.module import REGISTRY, Registration, TextModule
 from glotclip.methods.objective import MethodSettings
 from glotclip.methods.settings import ModuleSettings
+from glotclip.models.text_tower import TextConfig
 
 # Names accepted among the settings, and the several settings each stands for.
 SHORTHANDS: Mapping[str, tuple[str, ...]] = {"teir": ("teir_init", "teir_gradient", "teir_decay")}
@@ -47,6 +49,19 @@ class Method:
     def modules(self, config: MethodSettings) -> list[type[TextModule]]:
         """What it adds to the tower under given settings, in the order in which it acts."""
         return self.registration.module.method_modules(config)
+
+    def config(self, values: Mapping[str, Any] = {}) -> MethodSettings:
+        """Its settings with its defaults, and those of ``values`` that differ."""
+        known = self.settings.model_fields
+        defaults = {name: value for name, value in self.defaults.items() if name in known}
+        return settings_from(
+            self.settings, {**defaults, **self.expanded(values)}, where=f"the settings of {self.name}"
+        )
+
+    def stored_weights(self, text: TextConfig) -> int:
+        """Weights a pack stores for a language with the method's defaults, rows of the token table not counted."""
+        config = self.config()
+        return sum(module.stored_weights(text, config) for module in self.modules(config))
 
     def setting_names(self) -> set[str]:
         """Every name that may appear in a recipe for this method."""

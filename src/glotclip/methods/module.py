@@ -158,6 +158,12 @@ class TextModule(TextHooks):
         """What a run's log tells of the module."""
         return {f"{self.kind}_weights": sum(group.size for group in self.parameter_groups())}
 
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """How many weights a pack stores of it for a language, under settings; rows of a token table not counted."""
+        with torch.device("meta"):
+            return cls(text, config).size
+
     def auxiliary_loss(self) -> torch.Tensor | None:
         """A loss of the module's own on the texts encoded with gradients since it was last asked, or None."""
         return None

@@ -26,6 +26,7 @@ from glotclip.methods import teir
 from glotclip.methods.module import ALL, ParameterGroup, TextModule, check_tensors, draw_linear, register_module
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.models.weights import read_folder
 
@@ -109,6 +110,11 @@ class MultilingualTable(TextModule):
             raise PackError(f"the {cls.kind} module's ids do not fit {size} rows", hint="get the pack again")
         rows, projection, bias = (others[name].float().to(base.device) for name in ("rows", "projection", "bias"))
         return cls(ids.to(base.device), rows, projection, bias, size).requires_grad_(False)
+
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """The projection, where the table is learnt; rows come on top."""
+        return text.width * text.width + text.width
 
     @classmethod
     def tokenizer_for(cls, config: Any, task: TrainingTask) -> Tokenizer | None:

@@ -95,6 +95,12 @@ class Pool(TextModule):
         pool.config = new.config
         return pool
 
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """With the places of one task."""
+        with torch.device("meta"):
+            return cls(text, config, 1).size  # type: ignore[call-arg]
+
     @property
     def tasks(self) -> int:
         """How many tasks have places."""

@@ -99,6 +99,11 @@ class HardPrompt(TextModule):
         check_room(task.base.text.config, len(ids))
         return cls(task.base.text.config, config, torch.tensor(ids))
 
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """None: the words' rows are the base's own."""
+        return 0
+
     def resumed(self, new: TextModule) -> TextModule:
         """The words that the settings name; there is nothing to go on with."""
         return new

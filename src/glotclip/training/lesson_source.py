@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
 from glotclip.methods.stack import ModuleStack
-from glotclip.methods.module import ParameterGroup
 from glotclip.methods.task import TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
