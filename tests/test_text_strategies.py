@@ -67,7 +67,7 @@ def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path
     def weights(side: str) -> torch.Tensor:
         done = api.extend(
             Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / side, cache=tmp_path / "cache",
-            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "side": side},
+            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "target_encoder": side},
         )  # fmt: skip
         (part,) = [
             each for each in api.load(done.folder, base=base).packs["de"].state.modules["de"] if each.kind == "lora"

@@ -56,5 +56,4 @@ def test_the_references_start_is_that_of_linear_layers(base: DualEncoder, make_t
 def test_it_can_be_left_out_for_the_papers_ablation() -> None:
     method = method_named("acquirer")
     for skip, kinds in ((False, ["lexicon", "acquirer"]), (True, ["lexicon"])):
-        settings = method.settings.model_validate({"skip": skip})
-        assert [module.kind for module in method.modules(settings)] == kinds
+        assert [module.kind for module in method.modules(method.config({"skip": skip}))] == kinds

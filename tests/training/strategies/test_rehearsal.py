@@ -101,8 +101,7 @@ def test_samples_take_their_own_languages_modules(school: School, course: Callab
     from glotclip.methods.task import TrainingTask
 
     method = method_named("acquirer")
-    values = {"isolation": "shared", "vocabulary": 0, "bottleneck": 4, "english": "taught", "teir": False}
-    config = method.settings.model_validate(method.expanded(values))
+    config = method.config({"isolation": "shared", "vocabulary": 0, "bottleneck": 4, "teir": False})
     texts = {code: school.captions[code].texts for code in ("de", "fr")}
     first = TrainingTask(school.base, None, {"de": texts["de"]}, covers_base=True)
     state = first.prepare(method.modules(config), config).finish(1.0)
