@@ -156,3 +156,20 @@ def test_a_folder_of_something_else_is_named(
     with pytest.raises(CheckpointError, match=message) as caught:
         make_task(base, ["multilingual"], bert=bert)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_any_text_has_the_features_in_validation_that_the_stored_pack_gives_it(
+    base: DualEncoder, make_task: MakeTask, stir: Callable[..., None], bert: Path, trim: bool
+) -> None:
+    """Also one of tokens that no caption had, whose rows a trimmed table lacks."""
+    state = None
+    for code in ("fr", "de"):
+        task = make_task(base, ["multilingual"], (code,), state, bert=bert, bert_trim=trim)
+        stir(task)
+        state = task.finish(1.0)
+    assert state is not None
+    for text in ("roter Kreis", "cercle", "xyz jj", "日本"):
+        tokens = task.tokenizer.encode([text])
+        trained = base.encode_tokens(tokens, task.stacks["de"])
+        assert torch.equal(trained, base.encode_tokens(tokens, state.stack("de"))), text
