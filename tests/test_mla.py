@@ -109,6 +109,6 @@ def _repeated(captions: Any, times: int) -> Any:
         return replace(features, rows=np.tile(features.rows, times))
 
     return replace(
-        captions, texts=captions.texts * times, target_features=rows(captions.target_features), images=rows(captions.images),
-        groups=np.tile(captions.groups, times),
+        captions, texts=captions.texts * times, target_features=rows(captions.target_features),
+        images=rows(captions.images), groups=np.tile(captions.groups, times),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glotclip.methods.settings import ModuleSettings
     from glotclip.models.dual_encoder import DualEncoder
 
-EXPERTS_IN_THE_LAST = {"shared": True, "general_blocks": (0, 1), "expert_blocks": (1,), "expert": 3}
+EXPERTS_IN_THE_LAST: dict[str, Any] = {"shared": True, "general_blocks": (0, 1), "expert_blocks": (1,), "expert": 3}
 
 
 def prefix_of(module: DualPrompt, features: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -121,7 +121,7 @@ def test_what_teir_damps_can_be_chosen(base: DualEncoder, make_task: MakeTask, d
 
 
 def test_new_rows_without_teir_have_the_deviation_asked_for(base: DualEncoder, make_task: MakeTask) -> None:
-    settings = {"vocabulary": 2000, "teir_init": False, "init_std": 0.3}
+    settings: dict[str, Any] = {"vocabulary": 2000, "teir_init": False, "init_std": 0.3}
     stored = lexicon_of(make_task(base, ["lexicon"], **settings).finish(1.0))
     new = stored.full_table(base.text.table)[len(base.text.table) :]
     assert len(new) > 20
@@ -163,7 +163,7 @@ def test_a_base_without_byte_level_bpe_keeps_its_vocabulary(base: DualEncoder, m
         def __getattr__(self, name: str) -> Any:
             return getattr(base.tokenizer, name)
 
-    foreign = DualEncoder("foreign", base.text, base.vision, Fixed(), base.preprocess, 14.3)  # type: ignore[arg-type]
+    foreign = DualEncoder("foreign", base.text, base.vision, Fixed(), base.preprocess, 14.3)
     with pytest.raises(ConfigError, match="foreign does not use byte-level BPE") as caught:
         make_task(foreign, ["lexicon"], vocabulary=300)
     assert "vocabulary=0" in str(caught.value.hint)

@@ -96,7 +96,9 @@ def test_a_hard_prompt_is_restored_for_its_own_words_only(base: DualEncoder) -> 
         HardPrompt.restore(base, {"ids": torch.zeros(0, dtype=torch.int32)}, {"prompt": " "})
 
 
-@pytest.mark.parametrize(("kind", "settings"), [("soft-prompt", {"length": 22}), ("hard-prompt", {"prompt": "x" * 22})])
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("soft-prompt", {"length": 22}), ("hard-prompt", {"prompt": "x" * 22})]
+)
 def test_a_prompt_must_leave_room_for_a_text(
     base: DualEncoder, make_task: MakeTask, kind: str, settings: dict[str, Any]
 ) -> None:

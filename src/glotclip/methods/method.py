@@ -44,7 +44,7 @@ class Method:
     @property
     def settings(self) -> type[MethodSettings]:
         """The settings that the method accepts."""
-        return _settings_of(self.registration.module)
+        return _settings_of(self.registration.module)  # type: ignore[arg-type]  # a class is hashable
 
     def modules(self, config: MethodSettings) -> list[type[TextModule]]:
         """What it adds to the tower under given settings, in the order in which it acts."""

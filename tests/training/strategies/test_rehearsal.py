@@ -110,9 +110,7 @@ def test_samples_take_their_own_languages_modules(school: School, course: Callab
             parameter.add_(0.3)
     made = course("de", strategy="er")
     rehearsal = made.strategy
-    task = TrainingTask(
-        school.base, state, {"fr": texts["fr"]}, replay_texts=rehearsal.rehearsed(), covers_base=True
-    )
+    task = TrainingTask(school.base, state, {"fr": texts["fr"]}, replay_texts=rehearsal.rehearsed(), covers_base=True)
     lesson = task.prepare(method.modules(config), config)
     german, french = lesson.stacks["de"].text_modules, lesson.stacks["fr"].text_modules
     assert german[0] is french[0]  # the table that trains
