@@ -23,8 +23,8 @@ from glotclip.api.config import ExtendConfig
 from glotclip.cli.main import app
 from glotclip.compare.recipe import Recipe, RunEntry
 from glotclip.config import Settings
-from glotclip.data.columns import SYNONYMS
-from glotclip.data.dataset import Reading
+from glotclip.data.reading import Reading
+from glotclip.data.tables import SYNONYMS
 from glotclip.methods.method import methods
 from glotclip.training.base import BaseSettings
 from glotclip.training.finetune import FinetuneSettings

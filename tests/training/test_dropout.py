@@ -12,7 +12,7 @@ import torch
 
 from glotclip import api
 from glotclip.methods.stack import ModuleStack
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.training.dropout import DropoutHooks, DropoutSeed, dropout_seed, seeded, with_dropout
 from glotclip.training.parallel import World

@@ -12,12 +12,13 @@ from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from glotclip.config import Settings, check_names, parse_assignments, read_recipe, settings_from
-from glotclip.data.defaults import HOLD_OUT, MAX_SKIPPED
+from glotclip.data.reading import HOLD_OUT, MAX_SKIPPED
 from glotclip.languages import normalise_all
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
-    from glotclip.data.dataset import Dataset, Reading
+    from glotclip.data.dataset import Dataset
+    from glotclip.data.reading import Reading
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.packs.folder import Base
     from glotclip.packs.polyglot import Polyglot

@@ -274,7 +274,7 @@ def run_extension(
     evaluations = record.run.evaluations if record.run else {}
     return Extended(
         folder.path,
-        tuple(folder.load(extension.start.base).languages),
+        tuple(Polyglot.open(folder, extension.start.base).languages),
         accuracy_matrix(evaluations),
         evaluations,
         extension.skipped,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glotclip.api.config import Flag, ReadingConfig, RunConfig, config_of, flags
-from glotclip.data.defaults import HOLD_OUT as HOLD_OUT
-from glotclip.data.defaults import MAX_SKIPPED as MAX_SKIPPED
+from glotclip.data.reading import HOLD_OUT as HOLD_OUT
+from glotclip.data.reading import MAX_SKIPPED as MAX_SKIPPED
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.methods.stack import ModuleStack
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 
 
 @dataclass(frozen=True)

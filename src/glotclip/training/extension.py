@@ -13,6 +13,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ import torch
 
 from glotclip import __version__
 from glotclip.config import digest
-from glotclip.data.dataset import Dataset, EmojiDataset
+from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
 from glotclip.methods.stack import PackState
 from glotclip.methods.task import TrainingTask
-from glotclip.packs.folder import MEMORIES, RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.base_source import BaseSource
+from glotclip.packs.folder import MEMORIES, RECORD, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
@@ -64,7 +66,7 @@ class Extension:
     start: Polyglot
     captions: Mapping[str, Captions]
     curriculum: Curriculum
-    dataset: Dataset = field(default_factory=EmojiDataset)
+    dataset: Dataset = field(default_factory=partial(open_dataset, "emoji"))
     skipped: tuple[SkippedItem, ...] = ()
     notes: tuple[str, ...] = ()
     cache: Path | None = None

@@ -1,7 +1,7 @@
 """Fine-tuning a base on English pairs, both towers at once: MLA's FT-En, and the start of its FT-All (§2).
 
 What comes of it is a new base with a fingerprint of its own. Packs that were made for the old one can be moved onto
-it (:func:`glotclip.packs.rebase.rebase`), which is the protocol's "plug the acquirers in unchanged".
+it (:func:`glotclip.packs.exchange.rebase`), which is the protocol's "plug the acquirers in unchanged".
 
 Shapes: B batch.
 """

@@ -15,7 +15,7 @@ from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
 from glotclip.methods.task import TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.training.dropout import seeded, with_dropout
 from glotclip.training.module import Batch, Encoded, LanguageBatch, TrainingModule
 from glotclip.training.settings import ContinualSettings

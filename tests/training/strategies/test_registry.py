@@ -28,7 +28,7 @@ def run(
     curriculum = school.curriculum(
         *((code,) for code in codes or ("de", "fr")), **{**settings, "steps": STEPS, "strategy": strategy, **more}
     )
-    start = Polyglot(school.base) if not PolyglotFolder.is_one(folder) else PolyglotFolder(folder).load(school.base)
+    start = Polyglot(school.base) if not PolyglotFolder.is_one(folder) else Polyglot.open(folder, school.base)
     Extension(PolyglotFolder(folder), start, school.captions, curriculum, callbacks=callbacks or Callbacks()).run()
     return folder
 
