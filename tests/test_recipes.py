@@ -121,9 +121,3 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
         from glotclip.training.base import BaseSettings
 
         assert settings_from(BaseSettings, values, where="the recipe").steps == values["steps"]
-
-
-def test_what_emoji_clip_ships_is_what_training_it_recommends() -> None:
-    from glotclip.training.base import RECOMMENDED
-
-    assert api.load("emoji-clip").base.recommended == RECOMMENDED

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from glotclip.compare.estimate import estimate_runs, scorings
-from glotclip.compare.experiment import Experiment
-from glotclip.compare.recipe import Recipe
 from glotclip.errors import ConfigError
-from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.threads import held_at
 
 if TYPE_CHECKING:
-    from glotclip.models.dual_encoder import DualEncoder
+    from glotclip.compare.experiment import Experiment
 
 COMMON = {
     "steps": 4, "batch_size": 4, "vocabulary": 150, "lr": 0.01, "precision": "fp32", "checkpoint_seconds": 0,
@@ -28,26 +24,6 @@ RUNS: list[dict[str, Any]] = [
     {"name": "shared", "settings": {"isolation": "shared"}},
     {"name": "apart", "group": "own packs", "settings": {"steps": 3}},
 ]
-
-
-@pytest.fixture(scope="module")
-def model(base: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "base"
-    save_base(base, folder)
-    return folder
-
-
-@pytest.fixture
-def experiment(model: Path, drawn: Path, tmp_path: Path) -> Callable[..., Experiment]:
-    """Open the comparison of two runs, unless told otherwise."""
-
-    def opened(*, out: str = "out", progress: Any = None, keep: bool = False, **changed: Any) -> Experiment:
-        values = {"model": str(model), "data": str(drawn), "languages": "de, fr", "runs": RUNS, "common": COMMON}
-        recipe = Recipe.model_validate({"intervals": 20, **values, **changed})
-        more = {} if progress is None else {"progress": progress}
-        return Experiment.open(recipe, tmp_path / out, device="cpu", cache=tmp_path / "cache", keep=keep, **more)
-
-    return opened
 
 
 def trials(folder: Path) -> dict[str, Any]:
@@ -235,17 +211,3 @@ def test_between_the_first_and_the_last_task_only_what_was_learnt_and_the_base_a
     numbers = own.write_report()["runs"][0]["numbers"]
     assert numbers["forgetting"] is not None
     assert numbers["learning accuracy"] == every.write_report()["runs"][0]["numbers"]["learning accuracy"]
-
-
-def test_the_estimate_asks_finished_trials_first(experiment: Callable[..., Experiment]) -> None:
-    two = experiment(seeds=[0, 1])
-    two.run(two.unfinished()[:1])
-    shared, apart = estimate_runs(two, two.unfinished())
-    assert (shared.name, shared.trials, shared.measured) == ("shared", 1, True)
-    assert shared.seconds == trials(two.folder)["shared-0"]["seconds"]
-    assert (apart.trials, apart.measured) == (2, False)
-    assert apart.seconds > 0
-    two.run([two.trials[1]])
-    assert apart.trainable == trials(two.folder)["apart-0"]["training"]["de"]["trainable"]
-    trial = two.trials[0]
-    assert [scorings(trial, 2, True), scorings(trial, 2, False), scorings(trial, 1, True)] == [6, 3, 3]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from glotclip.training.order import PAPER
 
 from glotclip.compare.experiment import Experiment
+from glotclip.compare.order import PAPER
 from glotclip.compare.recipe import Recipe, load_recipe
 from glotclip.data.dataset import recognised
 from glotclip.data.sources.mscoco36 import MSCOCO36

@@ -126,7 +126,7 @@ def test_counts_as_the_paper() -> None:
 def test_draws_are_uniform(base: DualEncoder, name: str) -> None:
     config = DualPrompt.Config(general_blocks=(0,), expert_blocks=(0, 1), expert=40)
     module = DualPrompt(base.text.config, config)
-    draw = torch.cat([learnt.drawn(name, torch.Generator().manual_seed(seed)).flatten() for seed in range(40)])
+    draw = torch.cat([module.drawn(name, torch.Generator().manual_seed(seed)).flatten() for seed in range(40)])
     assert -1 <= draw.min() < -0.95
     assert 0.95 < draw.max() <= 1
     assert abs(float(draw.mean())) < 0.06

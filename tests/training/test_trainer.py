@@ -18,15 +18,13 @@ import pytest
 import torch
 from torch import nn
 
-from glotclip.config import settings_from
-from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
+from glotclip.errors import ConfigError, InterruptedRunError
 from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
 from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
 from glotclip.training.module import Batch, DataLoader, Encoded, LanguageBatch, TrainingModule
-from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 from glotclip.training.trainer import FitResult, Trainer, Validation
 
@@ -89,35 +87,6 @@ def fit(
         every = chosen.validation_steps(steps_per_epoch)
         validation = Validation(validate, every, chosen.patience, chosen.select_ties)
     return Trainer(module, loader, total, chosen, validation=validation, **more).fit()
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        ("constant", [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
-        ("cosine", [0.5, 1, *(0.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8))]),
-    ],
-)
-def test_schedules(schedule: str, expected: list[float]) -> None:
-    chosen = settings(schedule=schedule, warmup=0.2)
-    assert [chosen.lr_factor(step, 10) for step in range(10)] == pytest.approx(expected)
-
-
-def test_steps_of_a_task() -> None:
-    assert settings(steps=7).total_steps(10_000) == 7
-    assert settings(epochs=3, batch_size=128).total_steps(1000) == 21  # the partial eighth batch is dropped
-    assert settings(epochs=3, batch_size=128).total_steps(5) == 3
-
-
-def test_the_gradient_is_clipped_by_its_global_norm() -> None:
-    a, b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
-    optimizer = Optimizer(
-        [ParameterGroup("a", [a]), ParameterGroup("b", [b])], settings(clip_norm=1.0, betas=(0.0, 0.0))
-    )
-    a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
-    assert optimizer.step(1.0) == pytest.approx(5.0)
-    moments = [optimizer.state_dict()[f"{i}.exp_avg"].tolist() for i in range(2)]
-    assert [*moments[0], *moments[1]] == pytest.approx([0.6, 0.0, 0.8], abs=1e-5)
 
 
 def test_accumulated_parts_give_the_whole_batchs_gradient() -> None:
@@ -218,12 +187,6 @@ def test_validating_after_each_epoch() -> None:
     assert seen == [3, 6, 9]
 
 
-@pytest.mark.parametrize("wrong", ["epochs", -1, 0.5, None])
-def test_other_words_for_when_to_validate_are_refused(wrong: Any) -> None:
-    with pytest.raises(ConfigError, match="evaluate_every"):
-        settings_from(TrainSettings, {"evaluate_every": wrong}, where="a test")
-
-
 def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     taught = school.teach(None, "de", isolation="shared", checkpoint_seconds=0, **more)
     return taught.state.modules["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
@@ -293,16 +256,6 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         fit(Line(), numbers, 9, settings(), checkpoint=path, identity="two")
 
 
-@pytest.mark.parametrize("damage", [b"", b"nonsense", None])
-def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(tmp_path: Path, damage: bytes | None) -> None:
-    path = tmp_path / "state.safetensors"
-    checkpoint.save(path, {"a": torch.zeros(100)}, {"step": 1})
-    path.write_bytes(path.read_bytes()[:-50] if damage is None else damage)
-    with pytest.raises(CheckpointError, match="cannot be read") as caught:
-        fit(Line(), numbers, 9, settings(), checkpoint=path)
-    assert "delete it" in caught.value.hint
-
-
 def test_ctrl_c_waits_for_the_end_of_the_step_and_saves(tmp_path: Path) -> None:
     path, steps = tmp_path / "state.safetensors", list[int]()
     handler = signal.getsignal(signal.SIGINT)
@@ -350,14 +303,6 @@ def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> 
     alone, two = losses(1), losses(2)
     assert [alone[step] for step in (4, 5, 6, 7, 8)] != [two[step] for step in (4, 5, 6, 7, 8)], "cannot fail"
     assert {**losses(2, saved=True, stop_at=3), **losses(1, saved=True)} == two
-
-
-def test_a_second_ctrl_c_interrupts_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), deferred():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-        pytest.fail("not interrupted")
 
 
 KILLED = """

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from torch import nn
 
+import glotclip
 from glotclip.config import digest
 from glotclip.data import emoji
 from glotclip.data.emoji import EmojiNames
@@ -36,6 +37,7 @@ from glotclip.models.efficientnet import EfficientNetTower
 from glotclip.models.preprocess import WHITE, on_white
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
+from glotclip.storage import read_json
 from glotclip.training.module import Batch, Encoded, LanguageBatch, TrainingModule
 from glotclip.training.settings import TrainerSettings
 from glotclip.training.trainer import FitResult, Trainer
@@ -43,25 +45,6 @@ from glotclip.training.trainer import FitResult, Trainer
 Progress = Callable[[str, int, int], None]
 View = Literal["plain", "mirrored", "smaller", "turned"]
 VIEWS: tuple[View, ...] = ("plain", "mirrored", "smaller", "turned")
-# A small table learns in few, large steps (benchmarks/ten_languages.py); it has few rows, so languages share many of
-# them, and a row's earlier uses must weigh more than the paper lets them.
-_SHORT = {"steps": 50, "batch_size": 256, "vocabulary": 4000, "teir_damps": "rate", "teir_strength": 20}
-# Modules want a smaller rate than rows; at such rates a temperature that trains runs away (recipes/compare_mla.yaml).
-_MODULES = {
-    **_SHORT, "lr": 2e-3, "embedding_rate": 5, "cross_modal": 1.0, "temperature": 0.07, "learn_temperature": False,
-}  # fmt: skip
-RECOMMENDED: dict[str, dict[str, Any]] = {
-    "lexicon": {**_SHORT, "lr": 1e-2},
-    "acquirer": {**_MODULES, "cross_modal": 0.1, "bottleneck": 96},  # benchmarks/acquirer_defaults.py
-    **dict.fromkeys(
-        (
-            "lora", "adapter", "compacter", "soft-prompt", "hard-prompt", "prefix", "norms", "dual-prompt",
-            "coda-prompt",
-        ),
-        _MODULES,
-    ),
-    "full": _MODULES,
-}  # fmt: skip
 LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
 
 
@@ -214,10 +197,21 @@ def train_emoji_base(
         tokenizer=tokenizer,
         preprocess=tower.preprocess,
         logit_scale=1 / float(module.temperature.detach()),
-        recommended=RECOMMENDED,
+        recommended=recommended(),
         text_form="unicode-1+curly",  # as CLDR writes: woman’s hat
     )
     return encoder.round_to(torch.float16), result  # what is shipped is what was measured
+
+
+def recommended() -> dict[str, dict[str, Any]]:
+    """What the base that is shipped recommends, by method.
+
+    A small table learns in few, large steps (benchmarks/ten_languages.py). It has few rows, so languages share many
+    of them, and a row's earlier uses must weigh more than the paper lets them. Modules want a smaller rate than rows,
+    at which a temperature that trains runs away (recipes/compare_mla.yaml, benchmarks/acquirer_defaults.py).
+    """
+    shipped = Path(glotclip.__file__).parent / "assets" / "emoji-clip" / "glotclip.json"
+    return dict(read_json(shipped)["recommended"])
 
 
 def _english_tokenizer(texts: Sequence[str], settings: BaseSettings) -> ClipTokenizer:
