@@ -62,6 +62,18 @@ class BaseSettings(TrainerSettings):
     views: tuple[View, ...] = Field(VIEWS, description="ways to look at every image")
     feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per image")
 
+    def text_config(self, vocab_size: int) -> TextConfig:
+        """The geometry of the text tower."""
+        return TextConfig(
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            mlp_width=4 * self.width,
+            vocab_size=vocab_size,
+            context_length=self.context_length,
+            embed_dim=self.embed_dim,
+        )
+
 
 class BaseModule(TrainingModule):
     """Trains text tower, head and temperature from scratch."""
@@ -168,17 +180,7 @@ def train_emoji_base(
     trunk = np.concatenate([_trunk_features(tower, paths, view, cache, progress) for view in settings.views])
     texts = [text for each in names.values() for text in (each.name, *each.keywords)]
     tokenizer = _english_tokenizer(texts, settings)
-    text = TextTower(
-        TextConfig(
-            width=settings.width,
-            layers=settings.layers,
-            heads=settings.heads,
-            mlp_width=4 * settings.width,
-            vocab_size=tokenizer.vocab_size,
-            context_length=settings.context_length,
-            embed_dim=settings.embed_dim,
-        )
-    )
+    text = TextTower(settings.text_config(tokenizer.vocab_size))
     variants = len(found) * len(settings.views)
     by_view = np.arange(len(trunk), dtype=np.int64).reshape(len(settings.views), len(concepts), len(found))
     rows = by_view.transpose(1, 0, 2).reshape(len(concepts), variants)

@@ -30,11 +30,10 @@ class Strategy:
     name: ClassVar[str] = "none"
 
     def __init__(self, settings: ContinualSettings) -> None:
-        return
+        del settings  # this one has none
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Raise :class:`ConfigError` if the losses leave the strategy nothing to work with."""
-        return
 
     def replay_texts(self) -> Mapping[str, Sequence[str]]:
         """Texts of earlier tasks that will be seen again, by language."""
@@ -46,7 +45,6 @@ class Strategy:
 
     def on_stage_start(self, task: TrainingTask, stage: int) -> None:
         """Called before the first step of every stage, from 0, in a task that is resumed as well."""
-        return
 
     def mix(self, batches: Sequence[Batch]) -> Sequence[Batch]:
         """Add rows of earlier tasks to a step's micro-batches."""
@@ -58,11 +56,9 @@ class Strategy:
 
     def on_step_end(self, batches: Sequence[Batch], features: Sequence[torch.Tensor]) -> None:
         """Called after a step, with its micro-batches and their features before it, without gradients."""
-        return
 
     def on_validation(self, score: float) -> None:
         """Called with a validation's score; a stage ends with the weights that the settings select."""
-        return
 
     def on_task_end(self, task: TrainingTask, module: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
         """Called when the last stage is trained.
@@ -72,7 +68,6 @@ class Strategy:
             module: of the last stage.
             batches: one more pass over the task's captions; nothing is computed unless they are asked for.
         """
-        return
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What a checkpoint within a task must hold."""
@@ -80,7 +75,6 @@ class Strategy:
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore what :meth:`state_dict` gave."""
-        return
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What is remembered from task to task."""
@@ -88,4 +82,3 @@ class Strategy:
 
     def load_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Restore what :meth:`tensors` gave."""
-        return
