@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from glotclip.methods.module import ALL
 from glotclip.methods.stack import ModuleStack, PackState, merge_hooks, overriding
-from glotclip.models.pathway import BlockHooks, Map, TextHooks
+from glotclip.models.hooks import BlockHooks, Map, TextHooks
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeTask

@@ -18,7 +18,7 @@ from glotclip.errors import ConfigError, PackError
 from glotclip.methods import module as module_file
 from glotclip.methods.method import methods, module_named
 from glotclip.methods.module import REGISTRY, TextModule, register_method
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 from glotclip.packs.pack import read_manifest
 
@@ -105,7 +105,7 @@ def test_it_trains_is_stored_and_comes_back(extend: Extend) -> None:
     assert pack.folder is not None
     manifest = read_manifest(pack.folder)
     assert (manifest.method, manifest.languages) == ("toy-scale", ("de",))
-    assert {(part.scope, part.kind) for part in manifest.parts} == {("all", "lexicon"), ("de", "toy-scale")}
+    assert {(part.scope, part.kind) for part in manifest.modules} == {("all", "lexicon"), ("de", "toy-scale")}
     width, layers = model.base.text.config.width, model.base.text.config.layers
     assert manifest.tensors["de.toy-scale.factors"].shape == (layers, width)
     assert (manifest.settings["first_factor"], manifest.settings["cross_modal"]) == (1.5, 0.0)
