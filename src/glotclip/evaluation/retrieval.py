@@ -21,8 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 from glotclip import __version__
 from glotclip.config import check_names
 from glotclip.errors import DataError, DuplicateWarning, LanguageError
+from glotclip.data.similarity import distinct_rows, unit_rows
 from glotclip.evaluation import metrics
 from glotclip.languages import normalise_all
+from glotclip.scores import DIRECTIONS, REFERENCE
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
@@ -35,8 +37,6 @@ PROTOCOLS: Mapping[str, str] = {
 }
 """How ranks are counted, by name; text → image is the same in all."""
 DEFAULT_PROTOCOL = "karpathy"
-DIRECTIONS = ("text_to_image", "image_to_text")
-REFERENCE = "en"
 
 
 class TextEncoder(Protocol):
@@ -119,9 +119,9 @@ def evaluate(
     readable = np.flatnonzero(rows >= 0)
     if readable.size == 0:
         raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
-    images = metrics.normalised(features[rows[readable]], what=f"images of {benchmark.name}")
+    images = unit_rows(features[rows[readable]], what=f"images of {benchmark.name}")
     languages: dict[str, dict[str, Any]] = {}
-    distinct, same_as = metrics.distinct_rows(images)
+    distinct, same_as = distinct_rows(images)
     duplicates = _duplicates(benchmark.name, same_as)
     for code in codes:
         if progress is not None:
@@ -245,7 +245,7 @@ def _texts(
             f"no image with a caption in {code!r} could be read", hint=f"check the images of {benchmark.name!r}"
         )
     owner = place[[caption.image for caption in captions]]
-    texts = metrics.normalised(
+    texts = unit_rows(
         _array(encoder.encode_text([caption.text for caption in captions], code)), what=f"texts in {code!r}"
     )
     if len(texts) != len(captions):
@@ -260,10 +260,10 @@ def _ranks(
     texts: Any, owner: NDArray[np.int64], images: NDArray[np.floating], readable: NDArray[np.int64], protocol: str
 ) -> list[_Queries]:
     """Rank both directions, in the order of ``DIRECTIONS``."""
-    backwards = metrics.image_to_text_ranks_by_group if protocol == "mla" else metrics.image_to_text_ranks
+    backwards = metrics.image_to_text_ranks(texts, images, owner, by_group=protocol == "mla")
     return [
         _Queries(metrics.text_to_image_ranks(texts, images, owner), readable[owner]),
-        _Queries(backwards(texts, images, owner), readable[np.unique(owner)]),
+        _Queries(backwards, readable[np.unique(owner)]),
     ]
 
 
