@@ -106,9 +106,7 @@ def _scored(model: Polyglot, encoder: retrieval.TextEncoder, gallery: str) -> di
     """Scores of every language on one gallery: R@1 by subset, and what candidates are chosen by."""
     benchmark = emoji.benchmark(LANGUAGES, vendor=gallery)
     features = gallery_features(model, benchmark, None, lambda what, done, total: None)
-    result = retrieval.evaluate(
-        encoder, benchmark, image_features=features.array, image_rows=features.rows, interval=retrieval.Interval(0)
-    )
+    result = retrieval.evaluate(encoder, benchmark, image_features=features.array, image_rows=features.rows, draws=0)
     return {
         code: {subset: _r1(each if subset == "all" else each["subsets"][subset]) for subset in SUBSETS}
         | {CHOICE: each["subsets"]["validation"]["mean_recall"]}

@@ -88,7 +88,7 @@ def test_videos_and_what_is_wrong_with_some(here: Here, extended: Path, film: Fi
         assert "wrong.mkv: its header says 3600.0 s, its frames last 4.0 s" in skipped
         assert "cut.mkv: its header says 4.0 s" in skipped
     out, _ = here("evaluate", extended, "--benchmark", tmp_path / "films.jsonl", "--intervals", "0")
-    assert "left out or damaged: 4 rows, pictures or videos" in out
+    assert "left out or damaged: 4 rows, images or videos" in out
 
 
 def test_a_language_the_benchmark_lacks(world: World, here: Here, extended: Path) -> None:

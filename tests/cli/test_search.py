@@ -30,8 +30,8 @@ def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tm
     assert scores == sorted(scores, reverse=True)
     assert all(Path(hit["path"]).is_file() for hit in value["hits"])
     assert [Path(bad["path"]).name for bad in value["unreadable"]] == ["broken.png"]
-    assert "“roter Kreis” (de) among 12 pictures" in err
-    assert "1 pictures could not be read" in err
+    assert "“roter Kreis” (de) among 12 images" in err
+    assert "1 images could not be read" in err
 
 
 def test_the_language_is_guessed_and_said(world: World, here: Here, extended: Path) -> None:

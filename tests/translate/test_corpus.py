@@ -12,9 +12,9 @@ import pytest
 
 from glotclip.data import readers
 from glotclip.errors import DataError, LanguageError
-from glotclip.translate.cache import Translator
 from glotclip.translate.corpus import check_file, translate_file
 from glotclip.translate.engine import BatchEngine
+from glotclip.translate.translator import Translator
 
 
 class Marking(BatchEngine):

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -180,8 +180,7 @@ class Polyglot:
         self, texts: str | Sequence[str], lang: str | Sequence[str], *, precision: str = "fp32", long: Long = "cut"
     ) -> tuple[torch.Tensor, int]:
         """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
-        if long not in get_args(Long):
-            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
+        check_long(long)
         texts = [texts] if isinstance(texts, str) else list(texts)
         with self._moving.shared():
             now = self._installed
@@ -313,6 +312,13 @@ class Polyglot:
 
     def _install(self, packs: Mapping[str, LanguagePack]) -> None:
         self._installed = Installed(packs, self.base.languages, self._installed)
+
+
+def check_long(long: str) -> Long:
+    """Check what is to become of texts longer than the context, by the name that ``--long`` takes."""
+    if long not in get_args(Long):
+        raise ConfigError(f"unknown way with long texts {long!r}", hint="use cut or mean (--long mean)")
+    return cast(Long, long)
 
 
 def _move(pack: LanguagePack, device: torch.device | str) -> None:

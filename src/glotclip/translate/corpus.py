@@ -22,9 +22,9 @@ from glotclip.data.schema import Row, SkippedItem, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
 from glotclip.storage import to_json
-from glotclip.translate.cache import Progress, Translator
 from glotclip.translate.engine import language_pair
 from glotclip.translate.lines import read_lines
+from glotclip.translate.translator import Progress, Translator
 
 ENGLISH = "en"
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -9,15 +9,18 @@ itself stands in the answer's place, which keeps the lines aligned, and a warnin
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from glotclip.data.digests import DigestIndex
-from glotclip.errors import ConfigError, DataError
+from glotclip.errors import ConfigError, DataError, LanguageError, MissingExtraError
 from glotclip.languages import normalise
+
+Pair = tuple[str, str]
 
 
 class Engine(Protocol):
@@ -82,13 +85,7 @@ class BatchEngine(ABC):
         """
         lines = one_line_each(texts)
         answers = ask(self, lines, *language_pair(source, target)) if lines else []
-        unanswered = answers.count("")
-        if unanswered:
-            warnings.warn(
-                f"{self.name} had no answer to {unanswered} of {len(lines)} texts; they stay as they are",
-                UnansweredWarning,
-                stacklevel=2,
-            )
+        warn_unanswered(self.name, answers.count(""), len(lines))
         return [answer or line for answer, line in zip(answers, lines, strict=True)]
 
 
@@ -106,6 +103,13 @@ def ask(engine: Engine, lines: Sequence[str], source: str, target: str) -> list[
             hint="an engine must give one line for every line; see what it does with a single one",
         )
     return answers
+
+
+def warn_unanswered(name: str, count: int, total: int) -> None:
+    """Warn that an engine had no answer to some texts, if there are any."""
+    if count:
+        said = f"{name} had no answer to {count} of {total} texts; they stay as they are"
+        warnings.warn(said, UnansweredWarning, stacklevel=3)
 
 
 def one_line_each(texts: Sequence[str]) -> list[str]:
@@ -129,13 +133,28 @@ def language_pair(source: str, target: str) -> tuple[str, str]:
     return pair
 
 
+def package_version(name: str, *, extra: str) -> str:
+    """The version of an installed package, which is not imported: that would take seconds.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingExtraError(
+            f"translating with {name} needs the package {name!r}, which is not installed",
+            hint=f"pip install 'glotclip[{extra}]'",
+        ) from error
+
+
 def digest(*facts: object) -> str:
-    """Return twelve hex digits that stand for ``facts``."""
+    """Twelve hex digits that stand for ``facts``."""
     return hashlib.sha256("\n".join(map(str, facts)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def folder_digest(folder: Path, pattern: str = "**/*") -> str:
-    """Return twelve hex digits over names and contents of files; each file is read once and then remembered.
+    """Twelve hex digits over names and contents of files; each file is read once and then remembered.
 
     Raises:
         DataError: if a file cannot be read.
@@ -148,3 +167,39 @@ def folder_digest(folder: Path, pattern: str = "**/*") -> str:
         raise DataError(
             f"{error.filename} cannot be read ({error.strerror})", hint="check its permissions"
         ) from error
+
+
+def route(pairs: Collection[Pair], source: str, target: str, *, engine: str, hint: str) -> list[Pair]:
+    """The shortest chain of ``pairs`` from ``source`` to ``target``; among equals the first in ``pairs``.
+
+    A code with script or region is met by the plain language where it is not there itself: ``pt-BR`` by ``pt``.
+
+    Raises:
+        LanguageError: if there is no chain; it names what can be reached.
+    """
+    start, goal = available(source, [pair[0] for pair in pairs]), available(target, [pair[1] for pair in pairs])
+    chains: dict[str, list[Pair]] = {} if start is None else {start: []}
+    waiting = list(chains)
+    for code in waiting:  # breadth first; grows while it is walked
+        for pair in pairs:
+            if pair[0] == code and pair[1] not in chains:
+                chains[pair[1]] = [*chains[code], pair]
+                waiting.append(pair[1])
+    if goal not in chains or not chains[goal]:
+        reached = ", ".join(waiting[1:])
+        there = f"from {source!r} it reaches {reached}" if waiting else f"it does not know {source!r}"
+        raise LanguageError(f"{engine} does not translate from {source!r} into {target!r}: {there}", hint=hint)
+    return chains[goal]
+
+
+def available(code: str, codes: Sequence[str]) -> str | None:
+    """``code`` as one of ``codes``: itself, shortened from the right, or None."""
+    subtags = code.split("-")
+    shortened = ("-".join(subtags[:length]) for length in range(len(subtags), 0, -1))
+    return next((short for short in shortened if short in codes), None)
+
+
+def through(texts: Sequence[str], translate: Callable[[list[str]], Sequence[str]]) -> list[str]:
+    """Translate those of the texts that are not empty, as one step of a chain."""
+    answers = iter(translate([text for text in texts if text]))
+    return [next(answers) if text else "" for text in texts]
