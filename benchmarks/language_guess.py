@@ -27,6 +27,7 @@ from glotclip import api
 from glotclip.api.common import gallery_features
 from glotclip.data import emoji
 from glotclip.data.dataset import EmojiDataset
+from glotclip.data.similarity import unit_rows
 from glotclip.errors import LanguageError
 from glotclip.evaluation import metrics
 from glotclip.evaluation.retrieval import environment

@@ -34,9 +34,7 @@ class ColourModel(Polyglot):
         self.base = ColourBase()  # type: ignore[assignment]
         self.encoded = 0
 
-    def encode_text(  # type: ignore[override]
-        self, texts: Sequence[str], lang: str | Sequence[str] = "en", **_: object
-    ) -> torch.Tensor:
+    def encode_text(self, texts: Sequence[str], lang: str | Sequence[str] = "en", **_: object) -> torch.Tensor:
         langs = [lang] * len(texts) if isinstance(lang, str) else lang
         colours = [COLOURS[WORDS[code][text]] for text, code in zip(texts, langs, strict=True)]
         return F.normalize(torch.tensor(colours).float(), dim=-1)

@@ -68,7 +68,7 @@ class PolyglotEncoder:
 
 @dataclass(frozen=True)
 class TranslatingEncoder:
-    """Encodes texts of any language as the English that an engine makes of them: the rival of every multilingual model.
+    """Encodes texts as the English that an engine makes of them: the practical rival of every multilingual model.
 
     Attributes:
         engine: translates into English, best behind a cache.
@@ -105,7 +105,7 @@ def gallery_features(
 
 
 def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
-    """An engine, or what a text of :func:`glotclip.translate.translator.open_translator` names, behind the disk cache."""
+    """An engine, or what :func:`glotclip.translate.translator.open_translator` opens, behind the disk cache."""
     return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
 
 

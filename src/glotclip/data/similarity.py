@@ -31,8 +31,9 @@ def as_matrix(features: ArrayLike, what: str) -> Floats:
     wide = array if array.dtype == np.float64 else array.astype(np.float32)
     broken = ~np.isfinite(wide).all(axis=1)
     if broken.any():
+        count, first = int(broken.sum()), int(broken.argmax())
         raise DataError(
-            f"{what}: {int(broken.sum())} of {len(wide)} rows are not finite, the first is row {int(broken.argmax())}",
+            f"{what}: {count} of {len(wide)} rows are not finite, the first is row {first}",
             hint="use precision fp32, or check that the weights are not damaged and the training has not diverged",
         )
     return wide + 0.0

@@ -15,8 +15,8 @@ from glotclip.evaluation import metrics
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.report import AVERAGE, Report, Section, flat, on_gallery
-from glotclip.scores import DIRECTIONS, REFERENCE
 from glotclip.evaluation.tables import Cell, Table
+from glotclip.scores import DIRECTIONS, REFERENCE
 
 FORMAT = 1
 BOTH = "mean"

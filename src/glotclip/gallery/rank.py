@@ -1,6 +1,6 @@
 """A plain exact search: every image of a gallery is compared with the query.
 
-Images are encoded once and kept in the feature cache, so a second query over the same folder costs one matrix product.
+Images are encoded once and kept in the feature cache, so a second query over a folder costs one matrix product.
 
 Shapes: N images, n images that could be read, Q queries, L readings of all queries in their languages, E embedding.
 """
