@@ -146,7 +146,7 @@ def test_the_protocol_is_named_in_the_result() -> None:
 
 
 def test_an_unknown_protocol_is_refused_with_a_guess() -> None:
-    with pytest.raises(ConfigError, match="'karpaty' in protocol") as caught:
+    with pytest.raises(ConfigError, match="unknown protocol 'karpaty'") as caught:
         evaluate(Lookup(ENCODER), benchmark(), image_features=IMAGES, protocol="karpaty")
     assert "did you mean 'karpathy'" in caught.value.hint
 

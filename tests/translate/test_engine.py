@@ -1,4 +1,4 @@
-"""The promise of every engine: as many answers, in order, none empty; and what is no text or no pair."""
+"""What engines share: answers are counted, texts and codes checked, versions told apart, pairs chained."""
 
 from __future__ import annotations
 
@@ -14,75 +14,46 @@ from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError, DataError, LanguageError, MissingExtraError
 from glotclip.translate.engine import (
-    BatchEngine,
     Pair,
-    UnansweredWarning,
     ask,
     available,
     digest,
     folder_digest,
+    language_pair,
+    one_line_each,
     package_version,
     route,
     through,
 )
 
 
-class Upper(BatchEngine):
-    """Answers in capitals, and has none to texts that hold a question mark."""
+class Foreign:
+    """An engine of other people, which knows one text."""
 
-    name = "upper"
+    name = "foreign"
     version = "1"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        return ["" if "?" in text else f"  {text.upper()}\n" for text in texts]
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return ["  one\n two "]
 
 
-class Short(Upper):
-    """Swallows the last text."""
-
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        return super().answers(texts, source, target)[:-1]
-
-
-@given(st.lists(st.text(st.characters(exclude_characters="?")).filter(str.strip)))
-def test_count_and_order_are_kept_and_nothing_is_empty(texts: list[str]) -> None:
-    assert Upper().translate(texts, "en", "de") == [
-        " ".join(" ".join(text.split()).upper().split()) for text in texts
-    ]
-
-
-def test_a_text_without_answer_stays_and_is_counted() -> None:
-    with pytest.warns(UnansweredWarning, match="no answer to 2 of 3 texts"):
-        assert Upper().translate(["a?", "b", "c ?"], "en", "de") == ["a?", "B", "c ?"]
-
-
-def test_another_number_of_answers_is_an_error() -> None:
-    with pytest.raises(DataError, match="1 answers to 2 texts"):
-        Short().translate(["a", "b"], "en", "de")
-
-
-def test_engines_of_other_people_are_held_to_it_too() -> None:
-    class Foreign:
-        name = "foreign"
-        version = "1"
-
-        def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-            return ["one"]
-
-    assert ask(Foreign(), ["eins"], "de", "en") == ["one"]
+def test_an_answer_is_one_line_and_another_number_of_answers_is_an_error() -> None:
+    assert ask(Foreign(), ["eins zwei"], "de", "en") == ["one two"]
     with pytest.raises(DataError, match="foreign gave 1 answers to 2 texts"):
         ask(Foreign(), ["eins", "zwei"], "de", "en")
 
 
 def test_what_cannot_be_translated() -> None:
+    assert one_line_each(["a\n b", "c"]) == ["a b", "c"]
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
-        Upper().translate(["a", " \n"], "en", "de")
+        one_line_each(["a", " \n"])
     with pytest.raises(TypeError, match="not one string"):
-        Upper().translate("abc", "en", "de")
+        one_line_each("abc")
+    assert language_pair("EN", "jp") == ("en", "ja")
     with pytest.raises(LanguageError):
-        Upper().translate(["a"], "en", "german")
+        language_pair("en", "german")
     with pytest.raises(ConfigError, match="both 'ja'"):
-        Upper().translate(["a"], "jp", "ja")
+        language_pair("jp", "ja")
 
 
 def test_digests_tell_facts_apart() -> None:

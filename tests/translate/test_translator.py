@@ -41,7 +41,7 @@ class Counting(BatchEngine):
     def version(self) -> str:
         return self._version
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         if self.breaks_at is not None and len(self.asked) >= self.breaks_at:
             raise DataError("broken", hint="repair it")
         self.asked += texts
@@ -49,6 +49,15 @@ class Counting(BatchEngine):
 
 
 @settings(max_examples=15)  # every example makes files
+@given(st.lists(st.text(st.characters(exclude_characters="?")).filter(str.strip)))
+def test_count_and_order_are_kept_and_nothing_is_empty(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    translator = Translator(Counting(), tmp_path_factory.mktemp("cache"))
+    assert translator.translate(texts, "en", "jp") == [f"{' '.join(text.split())}+ja" for text in texts]
+
+
+@settings(max_examples=15)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1), max_size=5))
 def test_every_text_is_asked_once_and_answered_in_its_place(
     tmp_path_factory: pytest.TempPathFactory, calls: list[list[str]]
@@ -92,7 +101,7 @@ from glotclip.translate.engine import BatchEngine
 
 class Engine(BatchEngine):
     name, version, chunk, calls = "engine", "1", 5, 0
-    def answers(self, texts, source, target):
+    def translate(self, texts, source, target):
         self.calls += 1
         if sys.argv[2] == "dies" and self.calls == 4:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -216,10 +225,10 @@ class Knowing(Counting):
         super().__init__()
         self.name, self.pairs = name, pairs
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         if (source, target) not in self.pairs:
             raise LanguageError(f"{self.name} does not know {source}-{target}", hint=f"ask {self.name} for less")
-        return [f"{self.name}:{text}" for text in super().answers(texts, source, target)]
+        return [f"{self.name}:{text}" for text in super().translate(texts, source, target)]
 
 
 def test_the_first_that_is_meant_for_a_pair_and_knows_it_translates_it(tmp_path: Path) -> None:

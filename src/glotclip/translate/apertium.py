@@ -70,7 +70,7 @@ class ApertiumEngine(BatchEngine):
         chain = route(list(self.modes), source, target, engine="apertium", hint=f"install a pair: {_INSTALL}")
         return [self.modes[pair] for pair in chain]
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Send the texts through every mode of the route."""
         answers = list(texts)
         for mode in self.route(source, target):

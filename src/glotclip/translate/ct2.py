@@ -68,7 +68,7 @@ class CTranslate2Engine(BatchEngine):
         """Stands for the library, the folder's files and the search."""
         return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}x{PATIENCE:g}"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate with the model, or with each of the chain of packages."""
         if not self._packages:
             return self._model(self.folder).translate(texts, source, target, self.beam_size)

@@ -1,16 +1,15 @@
-"""What a translation engine is, and what every engine here keeps to.
+"""What a translation engine is, and what engines share: the version of what they run, and chains of pairs.
 
-**The promise**: as many answers as texts, in their order, none of them empty. An engine that gives another number of
-answers than it was asked for has failed, and raises. A single text that it has no answer to is no failure: the text
-itself stands in the answer's place, which keeps the lines aligned, and a warning says how many there were.
-:class:`~glotclip.translate.cache.Translator` counts them instead, and stops where they are many.
+**The promise** of a :class:`~glotclip.translate.translator.Translator`, which stands before every engine: as many
+answers as texts, in their order, none of them empty. An engine that gives another number of answers than it was asked
+for has failed, and that raises. A single text that it has no answer to is no failure: the text itself stands in the
+answer's place, which keeps the lines aligned, and the count is told.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -37,7 +36,16 @@ class Engine(Protocol):
         ...
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate from language ``source`` into ``target``: one answer a text, in order, none empty."""
+        """Translate from language ``source`` into ``target``: one answer a text, in order, empty where there is none.
+
+        Args:
+            texts: what to translate, without line breaks; none is empty.
+            source: BCP-47 code of the texts' language, normalised.
+            target: BCP-47 code of the language to translate into, normalised.
+
+        Raises:
+            LanguageError: if the engine does not translate between these languages.
+        """
         ...
 
 
@@ -46,10 +54,10 @@ class UnansweredWarning(UserWarning):
 
 
 class BatchEngine(ABC):
-    """Base of the engines of this package: a subclass says :meth:`answers`, this class keeps the promise.
+    """Base of the engines of this package; see :class:`Engine`.
 
     Attributes:
-        name: see :class:`Engine`.
+        name: what kind of engine this is.
         chunk: how many texts to ask for at once, so that progress is seen and little is lost by a kill.
         cacheable: False where an answer costs no more than looking it up in the cache.
     """
@@ -64,29 +72,8 @@ class BatchEngine(ABC):
         """See :class:`Engine`. Must be cheap: a run answered by the cache asks for it too."""
 
     @abstractmethod
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate texts of one line each; an empty string where there is no answer.
-
-        Args:
-            texts: what to translate, without line breaks; none is empty.
-            source: BCP-47 code of the texts' language, normalised.
-            target: BCP-47 code of the language to translate into, normalised.
-
-        Raises:
-            LanguageError: if the engine does not translate between these languages.
-        """
-
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate; see :class:`Engine` and the promise above.
-
-        Raises:
-            DataError: if a text is empty, or the engine gave another number of answers.
-            LanguageError: if a code is malformed or the engine does not translate between the two.
-        """
-        lines = one_line_each(texts)
-        answers = ask(self, lines, *language_pair(source, target)) if lines else []
-        warn_unanswered(self.name, answers.count(""), len(lines))
-        return [answer or line for answer, line in zip(answers, lines, strict=True)]
+        """See :class:`Engine`."""
 
 
 def ask(engine: Engine, lines: Sequence[str], source: str, target: str) -> list[str]:
@@ -95,21 +82,13 @@ def ask(engine: Engine, lines: Sequence[str], source: str, target: str) -> list[
     Raises:
         DataError: if the engine gave another number of answers.
     """
-    give = engine.answers if isinstance(engine, BatchEngine) else engine.translate
-    answers = [" ".join(answer.split()) for answer in give(lines, source, target)]
+    answers = [" ".join(answer.split()) for answer in engine.translate(lines, source, target)]
     if len(answers) != len(lines):
         raise DataError(
             f"{engine.name} gave {len(answers)} answers to {len(lines)} texts",
             hint="an engine must give one line for every line; see what it does with a single one",
         )
     return answers
-
-
-def warn_unanswered(name: str, count: int, total: int) -> None:
-    """Warn that an engine had no answer to some texts, if there are any."""
-    if count:
-        said = f"{name} had no answer to {count} of {total} texts; they stay as they are"
-        warnings.warn(said, UnansweredWarning, stacklevel=3)
 
 
 def one_line_each(texts: Sequence[str]) -> list[str]:

@@ -56,15 +56,15 @@ class TransformersEngine(BatchEngine):
         """Stands for the library, the folder's files and the search."""
         return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate in batches of texts of about the same length; one thread at a time.
 
         The tokenizer keeps the source language, and the way it pads, between two calls.
         """
         with self._lock:
-            return self._answers(texts, source, target)
+            return self._translated(texts, source, target)
 
-    def _answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def _translated(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         import torch
 
         before, forced = self._begin(source, target)

@@ -7,6 +7,7 @@ line share the languages: ``de=ctranslate2:opus-de or fi,sv=ctranslate2:nllb or 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from glotclip.translate.ct2 import CTranslate2Engine
 from glotclip.translate.engine import (
     BatchEngine,
     Engine,
+    UnansweredWarning,
     ask,
     available,
     digest,
     language_pair,
     one_line_each,
-    warn_unanswered,
 )
 from glotclip.translate.hf import TransformersEngine
 from glotclip.translate.lines import CommandEngine, FileEngine
@@ -91,9 +92,11 @@ class Translator:
         return tuple(getattr(self.engine, "files", ()))
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translate; see :class:`~glotclip.translate.engine.Engine`. Unanswered texts are counted in a warning."""
+        """Translate; see :meth:`run`. Unanswered texts are counted in a warning."""
         result = self.run(texts, source, target)
-        warn_unanswered(self.name, len(result.unanswered), len(texts))
+        if count := len(result.unanswered):
+            said = f"{self.name} had no answer to {count} of {len(texts)} texts; they stay as they are"
+            warnings.warn(said, UnansweredWarning, stacklevel=2)
         return result.texts
 
     def run(self, texts: Sequence[str], source: str, target: str, *, progress: Progress | None = None) -> Translation:
