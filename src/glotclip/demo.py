@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ Measure = Callable[[AccuracyMatrix], float | None]
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to learn the languages: a folder's name, a title for tables, and its settings."""
+    """A strategy to learn the languages: a folder's name, a title for tables, and its settings."""
 
     key: str
     title: str
@@ -55,7 +54,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """The best pictures for one query, and the emoji each shows."""
+    """The best images for one query, and the emoji each shows."""
 
     lang: str
     query: str
@@ -137,7 +136,7 @@ def comparison(runs: Mapping[str, api.Extended]) -> Table:
     first = next(iter(matrices.values()))[0]
     taught = first.taught
     measures: dict[str, tuple[Measure, Measure]] = {  # right after learning, and at the end
-        **{code: (methodcaller("learned", code), partial(_at_the_end, code)) for code in (*first.known, *taught)},
+        **{code: (methodcaller("learned", code), methodcaller("final", code)) for code in (*first.known, *taught)},
         "average of the learnt": (
             methodcaller("learning_accuracy", only=taught),
             methodcaller("average", only=taught),
@@ -214,10 +213,6 @@ def _matrix(run: api.Extended, subset: str) -> AccuracyMatrix:
     if matrix is None:
         raise DataError(f"{run.folder} was not evaluated", hint="remove it and repeat the command")
     return matrix
-
-
-def _at_the_end(code: str, matrix: AccuracyMatrix) -> float | None:
-    return matrix.rows[-1].get(code)
 
 
 def _undefined(matrix: AccuracyMatrix) -> None:

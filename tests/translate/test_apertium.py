@@ -46,10 +46,10 @@ def test_captions_stay_apart(fake_apertium: FakeApertium) -> None:
 
 
 def test_a_pivot_where_there_is_no_direct_pair(fake_apertium: FakeApertium) -> None:
-    assert ApertiumEngine().route("en", "fr") == ["eng-cat", "cat-fra"]
+    assert ApertiumEngine().modes_between("en", "fr") == ["eng-cat", "cat-fra"]
     assert ApertiumEngine().translate(["x"], "en", "fr") == ["x+cat+fra"]
     assert ApertiumEngine().translate(["x"], "en", "pt-BR") == ["x+por_BR"]
-    assert ApertiumEngine().route("es", "fr") == ["spa-eng", "eng-cat", "cat-fra"]
+    assert ApertiumEngine().modes_between("es", "fr") == ["spa-eng", "eng-cat", "cat-fra"]
 
 
 def test_a_lost_boundary_is_found_by_halving(fake_apertium: FakeApertium) -> None:

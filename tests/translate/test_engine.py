@@ -22,7 +22,7 @@ from glotclip.translate.engine import (
     language_pair,
     one_line_each,
     package_version,
-    route,
+    pivots,
     through,
 )
 
@@ -122,9 +122,9 @@ def test_the_shortest_chain_is_found_if_there_is_one(pairs: list[Pair]) -> None:
     wanted = shortest(pairs, "en", "fr")
     if wanted is None:
         with pytest.raises(LanguageError):
-            route(pairs, "en", "fr", engine="x", hint="y")
+            pivots(pairs, "en", "fr", engine="x", hint="y")
         return
-    chain = route(pairs, "en", "fr", engine="x", hint="y")
+    chain = pivots(pairs, "en", "fr", engine="x", hint="y")
     assert len(chain) == wanted
     assert all(pair in pairs for pair in chain)
     assert chain[0][0] == "en"
@@ -133,14 +133,14 @@ def test_the_shortest_chain_is_found_if_there_is_one(pairs: list[Pair]) -> None:
 
 
 def test_a_region_is_met_by_the_plain_language_but_not_the_other_way_round() -> None:
-    assert route([("en", "pt")], "en-GB", "pt-BR", engine="x", hint="y") == [("en", "pt")]
+    assert pivots([("en", "pt")], "en-GB", "pt-BR", engine="x", hint="y") == [("en", "pt")]
     assert available("zh-Hant-TW", ["zh", "zh-Hant"]) == "zh-Hant"
     with pytest.raises(LanguageError, match="from 'en' it reaches pt-BR"):
-        route([("en", "pt-BR")], "en", "pt", engine="x", hint="y")
+        pivots([("en", "pt-BR")], "en", "pt", engine="x", hint="y")
 
 
 def test_what_is_not_there_is_said() -> None:
     with pytest.raises(LanguageError, match="from 'en' it reaches es, ca"):
-        route([("en", "es"), ("es", "ca"), ("fr", "it")], "en", "it", engine="apertium", hint="install it")
+        pivots([("en", "es"), ("es", "ca"), ("fr", "it")], "en", "it", engine="apertium", hint="install it")
     with pytest.raises(LanguageError, match="does not know 'de'"):
-        route([("en", "es")], "de", "es", engine="apertium", hint="install it")
+        pivots([("en", "es")], "de", "es", engine="apertium", hint="install it")

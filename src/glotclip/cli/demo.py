@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo-out"),
-    quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language: shows the way.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """See an English CLIP learn ten languages, one after another, with and without forgetting."""

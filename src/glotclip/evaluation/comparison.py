@@ -154,10 +154,15 @@ def _by_run(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 
 # --- the report --------------------------------------------------------------------------------------------------
 
+HEADLINE = (
+    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learnt 95 %", "learning accuracy", "forgetting",
+    f"{REFERENCE} before", f"{REFERENCE} after",
+)  # fmt: skip
+DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
 SCORES_NOTE = (
     "R@1 in percent, mean of both directions unless a column says text to image (T→I) or image to text (I→T); mean ± "
     "standard deviation over seeds. Average: over all languages at the end, the base's own included; learnt: over "
-    "those that were taught. 95 %: bootstrap over pictures, averaged over languages and seeds, rather too wide "
+    "those that were taught. 95 %: bootstrap over images, averaged over languages and seeds, rather too wide "
     "than too narrow. Learning accuracy: each language right after it was learnt. Forgetting: best earlier score "
     "minus the last. A dash: not measured."
 )
@@ -192,17 +197,26 @@ def report(
     """
     if not cells:
         return Report(title, (), "No cell is finished yet.")
-    found = results(cells)["runs"]
-    first = cells[0]
-    gallery = galleries(cells)
+    found, first = results(cells)["runs"], cells[0]
+    # Cells made before the gallery was kept do not say it.
+    gallery = " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
     matrices = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
     protocols = " / ".join(dict.fromkeys(cell["protocol"] for cell in cells))
     summary = f"{first['model']} learning from {first['data']}. {protocols}"
     if missing:
         summary += f" Not finished: {', '.join(missing)}."
+    named = dict.fromkeys(name for cell in cells for name in subsets(cell))
+    columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
+    apart = [_named(name, side) for side in SIDES for name in DISPARITY]
     sections = [
-        Section("Scores", tuple(_score_tables(found, cells))),
-        Section("Costs", (_table(found, COSTS, note=COST_NOTE, digits=2),)),
+        Section(
+            "Scores",
+            (
+                _table(found, columns, title=on_gallery("Scores", gallery), note=SCORES_NOTE),
+                _table(found, apart, title=on_gallery("Disparity between languages", gallery), note=DISPARITY_NOTE),
+            ),
+        ),
+        Section("Costs", (_table(found, list(_costs(first)), note=COST_NOTE, digits=2),)),
         Section("In the paper's form", (_paper(found),), f"{on_gallery('Scores', gallery)}. {PAPER_NOTE}"),
         Section("Languages", tuple(_maps(matrices)), f"{on_gallery('Scores', gallery)}."),
     ]
@@ -211,36 +225,6 @@ def report(
         sections.insert(3, Section("After each task", curves, said))
     facts = Section("Made with", (Table(("name", "value"), tuple(_facts(cells, settings or {}))),))
     return Report(title, (*sections, facts), summary)
-
-
-def galleries(cells: Sequence[Mapping[str, Any]]) -> str:
-    """What the scores of cells are on; cells made before this was kept do not say."""
-    return " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
-
-
-COSTS = (
-    "trainable weights",
-    "share of the tower",
-    "packs, MB",
-    "MB a language",
-    "seconds of training",
-    "seconds in all",
-)
-HEADLINE = (
-    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learnt 95 %", "learning accuracy", "forgetting",
-    f"{REFERENCE} before", f"{REFERENCE} after",
-)  # fmt: skip
-DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
-
-
-def _score_tables(found: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[Table]:
-    named = list(dict.fromkeys(name for cell in cells for name in subsets(cell)))
-    columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
-    apart = [_named(name, side) for side in SIDES for name in DISPARITY]
-    return [
-        _table(found, columns, title=on_gallery("Scores", galleries(cells)), note=SCORES_NOTE),
-        _table(found, apart, title=on_gallery("Disparity between languages", galleries(cells)), note=DISPARITY_NOTE),
-    ]
 
 
 def _table(
@@ -317,17 +301,12 @@ def _maps(runs: Mapping[str, Sequence[AccuracyMatrix]]) -> list[HeatMap]:
     """Final R@1 of every language under every run, and how much of it was lost since it was learnt."""
     codes = tuple(dict.fromkeys(code for own in runs.values() for each in own for code in each.rows[-1]))
 
-    def lost(each: AccuracyMatrix, code: str) -> float | None:
-        before = each.rows[0].get(code) if code not in each.taught else each.learned(code)
-        after = each.rows[-1].get(code)
-        return None if before is None or after is None else before - after
-
     def rows(value: Callable[[AccuracyMatrix, str], float | None]) -> tuple[tuple[float | None, ...], ...]:
         return tuple(tuple(_mean(value(each, code) for each in own) for code in codes) for own in runs.values())
 
-    final = rows(lambda each, code: each.rows[-1].get(code))
+    final = rows(AccuracyMatrix.final)
     maps = [HeatMap("Final R@1 of each language", tuple(runs), codes, final, head="run")]
-    forgotten = rows(lost)
+    forgotten = rows(AccuracyMatrix.lost)
     if any(value is not None for row in forgotten for value in row):
         note = "R@1 right after learning minus R@1 at the end, in points."
         maps.append(HeatMap("Lost since it was learnt", tuple(runs), codes, forgotten, note, head="run"))

@@ -142,6 +142,15 @@ class AccuracyMatrix:
         """R[s_j, j]: the score right after the language was learnt; None if it was not measured."""
         return self.rows[self.known_since(language)].get(language)
 
+    def final(self, language: str) -> float | None:
+        """The score after the last task; None if it was not measured."""
+        return self.rows[-1].get(language)
+
+    def lost(self, language: str) -> float | None:
+        """How much of a language was lost since it was learnt; None where a score was not measured."""
+        before, after = self.learned(language), self.final(language)
+        return None if before is None or after is None else before - after
+
     def average(self, i: int | None = None, *, only: Collection[str] | None = None) -> float | None:
         """AR_i = 1/|K_i| · Σ_{j ∈ K_i} R[i, j] (CLL-CLIP; ACC of Lopez-Paz & Ranzato 2017)."""
         i = self._task(i)

@@ -152,10 +152,7 @@ def _summary_row(name: str, matrix: AccuracyMatrix, known: Sequence[str]) -> dic
     row: dict[str, Cell] = {"run": name}
     row |= {key.replace("_", " "): summary[key] for key in summary if not key.startswith("forgetting_")}
     for language in known:
-        row |= {
-            f"{language} before": matrix.rows[0].get(language),
-            f"{language} after": matrix.rows[-1].get(language),
-        }
+        row |= {f"{language} before": matrix.rows[0].get(language), f"{language} after": matrix.final(language)}
     return row
 
 
@@ -165,12 +162,12 @@ def _languages(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> Table:
     for name, matrix in matrices.items():
         prefix = f"{name}: " if len(matrices) > 1 else ""
         for language in (*matrix.known, *matrix.taught):
-            learnt, last = matrix.learned(language), matrix.rows[-1].get(language)
+            lost = matrix.lost(language)
             records.setdefault(language, {"language": language}).update(
                 {
-                    f"{prefix}learnt": learnt,
-                    f"{prefix}at the end": last,
-                    f"{prefix}change": None if learnt is None or last is None else last - learnt,
+                    f"{prefix}learnt": matrix.learned(language),
+                    f"{prefix}at the end": matrix.final(language),
+                    f"{prefix}change": None if lost is None else -lost,
                 }
             )
     return Table.of(list(records.values()), title=on_gallery("Each language", gallery))

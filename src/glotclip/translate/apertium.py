@@ -17,7 +17,7 @@ from pathlib import Path
 
 from glotclip.errors import LanguageError, MissingExtraError
 from glotclip.languages import normalise
-from glotclip.translate.engine import BatchEngine, Pair, folder_digest, route, through
+from glotclip.translate.engine import BatchEngine, Pair, folder_digest, pivots, through
 from glotclip.translate.lines import run_program
 
 #: Unknown to the source dictionary, to the bilingual one, to the generator. ``-u`` hides most of them.
@@ -65,15 +65,15 @@ class ApertiumEngine(BatchEngine):
                 continue  # eng-cat_iec2017 and its like: spelling reforms that BCP-47 does not name
         return modes
 
-    def route(self, source: str, target: str) -> list[str]:
+    def modes_between(self, source: str, target: str) -> list[str]:
         """Return the modes that lead from one language to another, one after the other."""
-        chain = route(list(self.modes), source, target, engine="apertium", hint=f"install a pair: {_INSTALL}")
+        chain = pivots(list(self.modes), source, target, engine="apertium", hint=f"install a pair: {_INSTALL}")
         return [self.modes[pair] for pair in chain]
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Send the texts through every mode of the route."""
+        """Send the texts through every mode that leads there."""
         answers = list(texts)
-        for mode in self.route(source, target):
+        for mode in self.modes_between(source, target):
             answers = through(answers, partial(self._translate, mode))
         return answers
 

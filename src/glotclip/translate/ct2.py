@@ -21,7 +21,7 @@ from glotclip.errors import CheckpointError, DataError, require
 from glotclip.languages import normalise
 from glotclip.storage import read_json
 from glotclip.translate.codes import language_tokens
-from glotclip.translate.engine import BatchEngine, Pair, folder_digest, package_version, route, through
+from glotclip.translate.engine import BatchEngine, Pair, folder_digest, package_version, pivots, through
 
 BEAM_SIZE = 4
 #: How many times the beam's number of answers must be complete before the search ends (arXiv 2204.05424). At 1, a few
@@ -74,7 +74,7 @@ class CTranslate2Engine(BatchEngine):
             return self._model(self.folder).translate(texts, source, target, self.beam_size)
         hint = "unpack an Argos package of that pair into the folder"
         answers = list(texts)
-        for pair in route(list(self._packages), source, target, engine=str(self.folder), hint=hint):
+        for pair in pivots(list(self._packages), source, target, engine=str(self.folder), hint=hint):
             model = self._model(self._packages[pair])
             step = partial(model.translate, source=pair[0], target=pair[1], beam_size=self.beam_size)
             answers = through(answers, step)

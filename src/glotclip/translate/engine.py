@@ -148,7 +148,7 @@ def folder_digest(folder: Path, pattern: str = "**/*") -> str:
         ) from error
 
 
-def route(pairs: Collection[Pair], source: str, target: str, *, engine: str, hint: str) -> list[Pair]:
+def pivots(pairs: Collection[Pair], source: str, target: str, *, engine: str, hint: str) -> list[Pair]:
     """The shortest chain of ``pairs`` from ``source`` to ``target``; among equals the first in ``pairs``.
 
     A code with script or region is met by the plain language where it is not there itself: ``pt-BR`` by ``pt``.
