@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glotclip.config import check_names
-
 DIRECTIONS = ("text_to_image", "image_to_text")
 REFERENCE = "en"
 """The language that others are compared with."""
@@ -30,4 +28,6 @@ def headline(scores: Mapping[str, Any], directions: Sequence[str] = DIRECTIONS) 
 
 def check_protocol(name: str) -> None:
     """Raise :class:`ConfigError` with "did you mean" unless there is a protocol of this name."""
+    from glotclip.config import check_names  # brings pydantic, which `--help` need not wait for
+
     check_names([name], PROTOCOLS, kind="protocol")

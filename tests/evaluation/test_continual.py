@@ -119,6 +119,9 @@ def test_when_a_language_was_learnt() -> None:
     assert matrix.taught == ("de", "ru", "th", "fr")
     assert (matrix.known_since("en"), matrix.known_since("th")) == (0, 2)
     assert (matrix.learned("en"), matrix.learned("th")) == (40.0, 10.0)
+    assert (matrix.final("th"), matrix.lost("th"), matrix.lost("en")) == (9.0, 1.0, 3.0)
+    assert AccuracyMatrix.begin({"en": 40.0, "hi": 5.0}).after("de", {"hi": 4.0}).lost("hi") == 1.0  # never taught
+    assert (matrix.final("xx"), matrix.lost("xx")) == (None, None)
 
 
 def test_recorded_evaluations_become_a_matrix() -> None:

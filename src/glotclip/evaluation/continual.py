@@ -147,8 +147,12 @@ class AccuracyMatrix:
         return self.rows[-1].get(language)
 
     def lost(self, language: str) -> float | None:
-        """How much of a language was lost since it was learnt; None where a score was not measured."""
-        before, after = self.learned(language), self.final(language)
+        """How much of a language was lost since it was learnt, or since the start if no task taught it.
+
+        None where a score was not measured.
+        """
+        before = self.learned(language) if language in self.taught else self.rows[0].get(language)
+        after = self.final(language)
         return None if before is None or after is None else before - after
 
     def average(self, i: int | None = None, *, only: Collection[str] | None = None) -> float | None:

@@ -317,7 +317,8 @@ class Polyglot:
 def check_long(long: str) -> Long:
     """Check what is to become of texts longer than the context, by the name that ``--long`` takes."""
     if long not in get_args(Long):
-        raise ConfigError(f"unknown way with long texts {long!r}", hint="use cut or mean (--long mean)")
+        known = ", ".join(get_args(Long))
+        raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {known} (--long mean)")
     return cast(Long, long)
 
 
