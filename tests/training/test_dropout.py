@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glotclip import api
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
 from glotclip.training.lesson_source import TaskDataLoader, TaskModule
@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on_with_the_same_masks(school: School, tmp_path: Path
         taught = school.teach(
             None, "de", isolation="shared", checkpoint_seconds=0, steps=6, fitting=fitting, **settings
         )
-        return taught.state.parts["all"][0].tensors()["rows"].clone()
+        return taught.state.modules["all"][0].tensors()["rows"].clone()
 
     whole = rows(dropout=0.3)
     calls, fitting = iter(range(1, 100)), {"resume_from": tmp_path / "state.safetensors", "identity": "x"}

@@ -19,8 +19,8 @@ from torch import nn
 
 from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
 from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
@@ -206,7 +206,7 @@ def test_other_words_for_when_to_validate_are_refused(wrong: Any) -> None:
 
 def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     taught = school.teach(None, "de", isolation="shared", checkpoint_seconds=0, **more)
-    return taught.state.parts["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
+    return taught.state.modules["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -19,7 +19,8 @@ from glotclip.api.common import (
     translate_with,
     translator_of,
 )
-from glotclip.data.dataset import Dataset, Reading, open_dataset
+from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
 from glotclip.data.serving import servers
 from glotclip.data.view import Translate, View, ViewedDataset, validation
@@ -75,7 +76,7 @@ def evaluate(
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
         protocol: how image → text is ranked (:data:`glotclip.scores.PROTOCOLS`).
-        reading: how data of one's own is read; see :class:`glotclip.data.dataset.Reading`.
+        reading: how data of one's own is read; see :class:`glotclip.data.reading.Reading`.
 
     Returns:
         The result of :func:`glotclip.evaluation.retrieval.evaluate`, and ``truncated`` (by language, how many texts

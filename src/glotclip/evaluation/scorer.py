@@ -12,7 +12,7 @@ from glotclip.fingerprint import fingerprint
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.data.features import Features
-    from glotclip.methods.stack import TextModule
+    from glotclip.methods.module import TextModule
     from glotclip.packs.polyglot import Polyglot
 
 
@@ -95,5 +95,5 @@ def encoder_identity(polyglot: Polyglot, code: str, digests: dict[int, str]) -> 
         return digests[id(module)]
 
     state = pack.state
-    modules = [module for scope in ("all", code) for module in state.parts.get(scope, ())]
+    modules = [module for scope in ("all", code) for module in state.modules.get(scope, ())]
     return (pack.text_form(code).name, state.tokenizer.identity, *map(digest, modules))
