@@ -87,7 +87,7 @@ def test_unreadable_images_are_listed_and_the_rest_searched(album: Path, tmp_pat
     found = rank(ColourModel(), images_in(album), ["green"], ["en"], top=9, cache=tmp_path / "cache")
     assert found.searched == 4
     assert [Path(item.where).name for item in found.skipped] == ["broken.png"]
-    assert "not a picture" in found.skipped[0].reason
+    assert "not an image" in found.skipped[0].reason
     assert found.hits[0][0].path.name == "green.png"
     assert len(found.hits[0]) == 4
 
