@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
     from tests.conftest import Film
@@ -104,6 +106,7 @@ def test_a_benchmark_that_is_not_there(here: Here, extended: Path) -> None:
     assert "did you mean 'emoji'" in here.error("evaluate", extended, "--benchmark", "emojy")
 
 
+@pytest.mark.slow
 def test_texts_that_are_cut_are_counted_once_for_all_languages(
     world: World, here: Here, extended: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
 
+@pytest.mark.slow
 def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -105,6 +106,7 @@ def test_a_query_of_nothing_seen_is_refused(world: World, here: Here, extended: 
     assert "the query is empty" in complaint
 
 
+@pytest.mark.slow
 def test_what_reads_alike_finds_alike_and_a_long_query_is_said(world: World, here: Here, extended: Path) -> None:
     asked = ("search", extended, "--images", world.pictures, "--lang", "de", "--json")
     plain, odd = (

@@ -210,6 +210,7 @@ def test_without_a_cache_all_is_translated_in_memory_and_that_is_said_once(
         other.close()
 
 
+@pytest.mark.slow
 def test_no_heavy_package_is_loaded_for_cached_answers(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from glotclip.translate import corpus, translator;"
@@ -273,6 +274,7 @@ def test_versions_of_all_make_the_version_of_several(tmp_path: Path) -> None:
 # --- how engines are named ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_form_opens(fake_apertium: FakeApertium, models: Models, tmp_path: Path) -> None:
     (tmp_path / "lines").write_text("a\n", encoding="utf-8")
     (tmp_path / "model.bin").touch()
