@@ -11,7 +11,6 @@ import torch
 
 import glotclip
 from glotclip import api
-from glotclip.api.evaluating import selection_score
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.method import method_named
 from glotclip.models.checkpoints import save_base
@@ -253,15 +252,3 @@ def test_a_recipe_of_another_method(base: DualEncoder, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("method: acquirer\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="for method 'acquirer'"):
         resolved(base, tmp_path / "r.yaml", {})
-
-
-SELECTION = {
-    "text_to_image": {"r@1": 10.0, "r@5": 40.0, "r@10": 70.0},
-    "image_to_text": {"r@1": 20.0, "r@5": 50.0, "r@10": 80.0},
-    "mean_recall": 45.0,
-}
-
-
-@pytest.mark.parametrize(("select_by", "expected"), [("mean_recall", 45.0), ("mean_r1", 15.0)])
-def test_the_score_a_checkpoint_is_chosen_by(select_by: str, expected: float) -> None:
-    assert selection_score(SELECTION, select_by) == expected

@@ -79,6 +79,7 @@ def few_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_emoji")
+@pytest.mark.slow
 def test_the_whole_way(tmp_path: Path) -> None:
     base = tiny_base(tmp_path / "base")
     shown = demo.run(tmp_path / "out", model=base, settings={"steps": 2, "batch_size": 16, "vocabulary": 300})

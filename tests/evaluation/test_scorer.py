@@ -22,6 +22,10 @@ QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "vocabulary": 150, "lr": 0
 LANGUAGES = ("de", "fr", "hi")
 
 
+def scorer_of(plan: api.ExtendPlan, benchmark: bool = True) -> Scorer | None:
+    return api.evaluator(plan.polyglot, plan.dataset, plan.curriculum, benchmark, cache=plan.cache)
+
+
 @dataclass
 class Counting:
     """An encoder that notes which languages it was asked for."""
@@ -46,7 +50,7 @@ def taught(base: DualEncoder, drawn: Path, tmp_path: Path, settings: dict[str, A
         tmp_path / "base", LANGUAGES, data=drawn, out=tmp_path / "out", cache=tmp_path / "cache",
         settings={**QUICK, **settings}, method=settings.get("method", "lexicon"),
     )  # fmt: skip
-    inner = api.evaluator(plan)
+    inner = scorer_of(plan)
     assert inner is not None
     counting = Counting()
     scorer = Scorer(inner.benchmark, inner.features, counting.of, draws=draws, final=LANGUAGES)
@@ -91,9 +95,9 @@ def test_intervals_come_with_the_final_scores(base: DualEncoder, drawn: Path, tm
 def test_what_is_given_out_may_be_changed(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
     plan = api.plan_extension(tmp_path / "base", ["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache")
-    scorer = api.evaluator(plan)
+    scorer = scorer_of(plan)
     assert scorer is not None
     first = scorer(plan.polyglot, ["en"])
     held = first["en"].pop("text_to_image")
     assert scorer(plan.polyglot, ["en"])["en"]["text_to_image"] == held
-    assert api.evaluator(plan, False) is None
+    assert scorer_of(plan, False) is None

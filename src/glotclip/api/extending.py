@@ -258,7 +258,7 @@ def extend(
         joint: learn all languages in one task instead of one after another (needs a shared table).
         further: let languages that are installed go on learning from where they are.
         companions: translation engine that makes the machine translations which ``text`` and ``partner`` ask for and
-            the data lacks; see :func:`glotclip.translate.specs.open_translator`.
+            the data lacks; see :func:`glotclip.translate.translator.open_translator`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         base: as :func:`load` takes it.
         benchmark: what every language is evaluated on after every task. True: the data's own held-out rows;
@@ -306,10 +306,11 @@ def run_extension(
         ConfigError: for a gate without anything to measure.
     """
     hooks = hooks or Hooks()
+    asked_of = (plan.polyglot, plan.dataset, plan.curriculum)
     if plan.curriculum.train.evaluate_every and hooks.validate is None:
-        hooks = replace(hooks, validate=validator(plan, progress))
+        hooks = replace(hooks, validate=validator(*asked_of, cache=plan.cache, progress=progress))
     if benchmark is not False and hooks.evaluate is None:
-        hooks = replace(hooks, evaluate=evaluator(plan, benchmark, progress))
+        hooks = replace(hooks, evaluate=evaluator(*asked_of, benchmark, cache=plan.cache, progress=progress))
     gate = None if max_forgetting is None else Gate(max_forgetting)
     if gate is not None and hooks.evaluate is None:
         why = "evaluation is switched off" if benchmark is False else f"{plan.dataset.name} has no held-out pictures"

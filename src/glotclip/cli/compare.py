@@ -155,16 +155,14 @@ def _reached(study: Study, each: Cell) -> str:
 
 def _conclude(study: Study, console: Console) -> None:
     from glotclip.evaluation import comparison
-    from glotclip.evaluation.tables import Table
 
     value = study.write_report()
     done = study.results()
     say_notes(console, [note for each in done for note in each.get("notes", ())])
     page = comparison.report(done, title=study.recipe.title)
     console.say()
-    for part in (part for section in page.sections[:2] for part in section.parts):
-        if isinstance(part, Table):
-            console.table(part)
+    for table in (table for section in page.sections[:2] for table in section.tables):
+        console.table(table)
     console.say(f"report: {study.folder / 'report.md'}, {study.folder / 'report.html'}")
     console.result(value)
     if study.failures:

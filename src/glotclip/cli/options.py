@@ -1,4 +1,4 @@
-"""Options that several commands share: how data of one's own is read."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ HoldOut = Annotated[
         help="Of the pictures of data that does not say its splits, hold so many out for testing; 0 trains on all.",
     ),
 ]
+
+Model = Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+LongTexts = Annotated[
+    str,
+    typer.Option("--long", metavar="cut|mean", help="Texts longer than the context: cut them, or average windows."),
+]
+TranslatorOption = Annotated[
+    str | None,
+    typer.Option("--translator", metavar="ENGINE", help="Translates texts of languages learnt with text=to-english."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def say_notes(console: Console, notes: Sequence[str]) -> None:

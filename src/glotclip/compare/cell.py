@@ -23,12 +23,13 @@ from glotclip.compare.recipe import Cell, digest
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.digests import DigestIndex
 from glotclip.errors import DataError, StorageError
-from glotclip.evaluation.retrieval import DIRECTIONS, environment
+from glotclip.evaluation.retrieval import environment
 from glotclip.languages import normalise_all
 from glotclip.methods.task import TrainingTask
 from glotclip.ownership import discard, strangers
 from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
+from glotclip.scores import DIRECTIONS
 from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.threads import held_at
 from glotclip.training.extend import Hooks
@@ -168,7 +169,10 @@ class Bench:
         """Teach and score a cell in its prepared folder, and write its result."""
         work = self.work(cell)
         plan = self.plan(cell)
-        scorer = api.evaluator(plan, cell.recipe.benchmark or True, self.progress, intervals=cell.recipe.intervals)
+        scorer = api.evaluator(
+            plan.polyglot, plan.dataset, plan.curriculum, cell.recipe.benchmark or True,
+            cache=plan.cache, progress=self.progress, intervals=cell.recipe.intervals,
+        )  # fmt: skip
         if scorer is None:
             raise DataError(
                 f"{cell.recipe.data} has no held-out pictures to compare runs on",

@@ -83,7 +83,10 @@ def scorings(cell: Cell, tasks: int, shared: bool) -> int:
 
 def _scoring(bench: Bench, cell: Cell, plan: api.ExtendPlan) -> float:
     """Seconds to score one language; measured once more after a first time that pays for caches."""
-    scorer = api.evaluator(plan, cell.recipe.benchmark or True, bench.progress)
+    scorer = api.evaluator(
+        plan.polyglot, plan.dataset, plan.curriculum, cell.recipe.benchmark or True,
+        cache=plan.cache, progress=bench.progress,
+    )  # fmt: skip
     start = bench.polyglot
     codes = [code for code in start.languages if scorer is not None and code in scorer.benchmark.captions][:1]
     if scorer is None or not codes:
