@@ -208,7 +208,7 @@ class TaskModule(Learner):
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
         parts = [part for route in task.stacks.values() for part in route.parts if isinstance(part, TextModule)]
-        self._own = overriding(list(dict.fromkeys(parts)), "own_loss")
+        self._own = overriding(list(dict.fromkeys(parts)), "auxiliary_loss")
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""
