@@ -58,6 +58,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 SHARED = {"isolation": "shared"}
 
 
+@pytest.mark.slow
 def test_one_after_another_with_scores_at_start_and_after_each(extend: Any, drawn: Path) -> None:
     made = extend("de,fr")
     assert made.languages == ("en", "de", "fr")

@@ -29,8 +29,8 @@ PECT: dict[str, Any] = {
     "lr": 1e-4, "schedule": "cosine", "warmup": 0, "weight_decay": 0, "betas": (0.9, 0.999), "eps": 1e-8,
     "clip_norm": 0, "clip_per_tensor": 0, "adam_bias_correction": True, "steps": 500, "batch_size": 5, "shots": 50,
     "evaluate_every": 5, "select_by": "mean_r1", "select_ties": "last", "dropout": 0.1, "precision": "fp32",
-    "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "target_encoder": "trained", "alignment": "mse",
-    "targets": ("q", "v"), "rank": 8, "alpha": 16, "norms": True, "embedding": "base",
+    "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "target_encoder": "trained",
+    "alignment": "mse", "targets": ("q", "v"), "rank": 8, "alpha": 16, "norms": True, "embedding": "base",
 }  # fmt: skip
 MLA: dict[str, Any] = {
     "lr": 1e-4, "schedule": "cosine", "schedule_span": "run", "warmup": 0.1, "warmup_from_zero": True,

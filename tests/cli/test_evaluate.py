@@ -7,9 +7,13 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
     from tests.conftest import Film
+
+pytestmark = pytest.mark.slow
 
 
 def test_scores_stand_where_the_documents_say(world: World, here: Here, extended: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from glotclip.packs.language_profile import read_profiles
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(extended: Path, tmp_path: Path) -> Path:

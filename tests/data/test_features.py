@@ -247,6 +247,7 @@ def _check_whole(root: Path, encoder: Encoder) -> int:
     return len(found.array)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_resumes(tmp_path: Path) -> None:
     interrupted = 0
     sizes = [0]
@@ -411,6 +412,7 @@ def test_an_equal_picture_answers_where_the_first_vanished(tmp_path: Path) -> No
     assert [bad.where for bad in found.skipped] == [str(paths[0])]
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(
     steps=st.lists(

@@ -64,6 +64,7 @@ def test_without_gradients_each_text_gets_the_nearest_keys(base: DualEncoder, ma
         torch.testing.assert_close(value[row], torch.cat([part.general[1, 1], part.of("prompt")[task][0, 1]]))
 
 
+@pytest.mark.slow
 def test_a_lesson_learns_prompts_and_keys(school: School, make_lesson: MakeLesson) -> None:
     from glotclip.methods.objective import ObjectiveSettings
     from glotclip.training.lesson_source import TaskDataLoader, TaskModule

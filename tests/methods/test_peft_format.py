@@ -154,6 +154,7 @@ def drawn(text: TextConfig, targets: tuple[Target, ...] = ("q", "v"), rank: int 
     return draw(Lora(text, targets, rank, 5.0)).requires_grad_(False)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", SOME)
 def test_what_we_write_peft_reads(subject: Subject, targets: tuple[Target, ...], tmp_path: Path) -> None:
     import copy

@@ -13,6 +13,8 @@ from glotclip.models.naflex_tower import NaflexTower
 from glotclip.models.text_tower import TextTower
 from glotclip.models.vision_tower import VisionTransformer
 
+pytestmark = pytest.mark.slow
+
 GEOMETRIES: dict[str, Any] = {
     "ViT-B/32": ("clip", (512, 2048, 8, 12), (768, 3072, 12, 12, 32), 512),
     "ViT-L/14": ("clip", (768, 3072, 12, 12), (1024, 4096, 16, 24, 14), 768),

@@ -96,6 +96,7 @@ def calls() -> list[Call]:
     return single + mixed
 
 
+@pytest.mark.slow
 def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[str, LanguagePack]) -> None:
     """Every answer is the single-threaded one bit for bit, or an error that names a language that comes and goes."""
     polyglot, asked = Polyglot(base, list(packs.values())), calls()

@@ -209,6 +209,7 @@ def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     return taught.state.parts["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("teir", [True, False])
 def test_resuming_at_every_step_changes_no_bit(school: School, tmp_path: Path, precision: str, teir: bool) -> None:
@@ -354,6 +355,7 @@ print(learner.weight.detach().numpy().tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_again_gives_the_same_bits(tmp_path: Path) -> None:
     def start(path: Path, pace: str) -> subprocess.Popen[str]:
         here = Path(__file__).parent

@@ -65,6 +65,7 @@ def argos(folder: Path, model: Path, pieces: Path, source: str, target: str, **m
     return folder
 
 
+@pytest.mark.slow
 def test_a_converted_marian_model_answers_as_the_original(models: Models, marian: Path) -> None:
     """Also where it was never taught; greedily, since the two beam searches end by different rules."""
     texts = [*reversed(models.english), "a red square circle", "green a", "bar"]
