@@ -20,7 +20,7 @@ from torch import nn
 
 from glotclip.config import read_recipe
 from glotclip.methods.objective import ObjectiveSettings
-from glotclip.methods.task import ParameterGroup
+from glotclip.methods.module import ParameterGroup
 from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of

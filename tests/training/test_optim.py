@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glotclip.methods.task import ParameterGroup
+from glotclip.methods.module import ParameterGroup
 from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 

@@ -21,7 +21,7 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import normalise_all
 from glotclip.methods.method import Method, method_named
-from glotclip.methods.settings import MethodSettings
+from glotclip.methods.objective import MethodSettings
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.packs.folder import Base, PolyglotFolder

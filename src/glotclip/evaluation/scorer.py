@@ -12,7 +12,7 @@ from glotclip.fingerprint import fingerprint
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.data.features import Features
-    from glotclip.methods.stack import TextModule
+    from glotclip.methods.module import TextModule
     from glotclip.packs.polyglot import Polyglot
 
 
@@ -96,5 +96,5 @@ def way_of(polyglot: Polyglot, code: str, digests: dict[int, str] | None = None)
     return (
         pack.text_form(code).name,
         state.tokenizer.identity,
-        *(digest(part) for scope in ("all", code) for part in state.parts.get(scope, ())),
+        *(digest(part) for scope in ("all", code) for part in state.modules.get(scope, ())),
     )

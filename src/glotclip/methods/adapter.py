@@ -5,86 +5,56 @@ Shapes: S tokens, W width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, cast
 
-import torch
+from pydantic import Field
 from torch import nn
 
-from glotclip.methods.module import Activation, Bottleneck, ModuleIngredient, ModulePart, activation_named
-from glotclip.methods.task import Context
+from glotclip.config import Settings
+from glotclip.methods.bottleneck import Activation, Bottleneck
+from glotclip.methods.module import TextModule, register_method
+from glotclip.methods.pect import PECT
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
-SITES = ("attention", "mlp")
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
 
 
-class Site(Bottleneck):
-    """``x + W_up f(W_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
+@register_method("adapter", "two bottlenecks inside every block (PECT)", defaults=PECT)
+class Adapter(TextModule):
+    """``x + W_up f(W_down x + b_down) + b_up`` on what attention and MLP are about to add to the residual stream."""
 
-    def __init__(self, width: int, size: int, activation: Activation) -> None:
-        super().__init__(width, size)
-        self.activation = activation_named(activation)
+    class Config(Settings):
+        """Bottlenecks at the end of attention and of the MLP."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(S, W) → (S, W)."""
-        return x + self.decode(self.activation(self.encode(x)))
+        bottleneck: int = Field(24, ge=1, description="width of the bottlenecks; the paper: 24")
+        adapter_std: float = Field(0.01, ge=0, description="standard deviation of the weights at the start")
+        activation: Activation = Field("gelu_tanh", description="between the two maps; PECT: gelu_tanh")
 
+    stored_settings = ("bottleneck", "activation")
 
-class Adapter(ModulePart):
-    """Two bottlenecks a block.
-
-    Args:
-        text: geometry of the tower.
-        bottleneck: width of the bottlenecks.
-        activation: f; a pack that does not say was made with GELU.
-    """
-
-    kind: ClassVar[str] = "adapter"
-
-    def __init__(self, text: TextConfig, bottleneck: int, activation: Activation = "gelu_tanh") -> None:
-        super().__init__()
-        self.bottleneck, self.activation = bottleneck, activation
+    def __init__(self, text: TextConfig, config: Config) -> None:
+        super().__init__(text, config)
         self.blocks = nn.ModuleList(
-            nn.ModuleDict({site: Site(text.width, bottleneck, activation) for site in SITES})
+            nn.ModuleDict(
+                {
+                    place: Bottleneck(text.width, config.bottleneck, config.activation, residual=True)
+                    for place in ("attention", "mlp")
+                }
+            )
             for _ in range(text.layers)
         )
 
+    def init_weights(self, task: TrainingTask) -> None:
+        """Matrices normal with a small deviation, which is nearly the base; biases zero."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=self.config.adapter_std, generator=task.generator)
+            else:
+                nn.init.zeros_(parameter)
+
     def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s two bottlenecks."""
-        block = self.blocks[k]
-        assert isinstance(block, nn.ModuleDict)
+        block = cast(nn.ModuleDict, self.blocks[k])
         return BlockHooks(after_attention=block["attention"], after_mlp=block["mlp"])
-
-    def description(self) -> dict[str, Any]:
-        """The bottlenecks' width and their activation."""
-        return {"bottleneck": self.bottleneck, "activation": self.activation}
-
-
-@dataclass(frozen=True)
-class AdapterIngredient(ModuleIngredient):
-    """How a method uses adapters.
-
-    Args:
-        shared: one set for all languages, or one for each (the paper).
-        bottleneck: its width (the paper: 24).
-        std: standard deviation of the weights at the start; biases are zero. Small: nearly the base.
-        activation: between the two maps (PECT's library by its default: GELU's tanh form, ``gelu_new``).
-    """
-
-    kind: ClassVar[str] = Adapter.kind
-    shared: bool = False
-    bottleneck: int = 24
-    std: float = 0.01
-    activation: Activation = "gelu_tanh"
-
-    def fresh(self, context: Context) -> Adapter:
-        """Draw adapters for every block."""
-        part = Adapter(context.base.text.config, self.bottleneck, self.activation)
-        with torch.no_grad():
-            for parameter in part.parameters():
-                if parameter.dim() > 1:
-                    parameter.normal_(std=self.std, generator=context.generator)
-                else:
-                    parameter.zero_()
-        return part

@@ -8,38 +8,37 @@ Shapes: B texts, E embedding, L blocks, M components of a task, C components in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 import torch
+from pydantic import Field
 
-from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
-from glotclip.methods.task import Context
+from glotclip.config import Settings
+from glotclip.methods.module import register_method
+from glotclip.methods.pool import POOL, ChosenPrompts, Pool, blocks_of
 from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 
+@register_method("coda-prompt", "prompts mixed by the text of each task's components (CODA-Prompt)", defaults=POOL)
 class CodaPrompt(Pool):
     """Components with keys and attention vectors: in each block the prompt is Σ cos(q ∘ A_c, K_c) P_c.
 
     Components of all tasks take part; those of earlier tasks do not train.
-
-    Args:
-        text: geometry of the tower.
-        blocks: blocks with prompts.
-        components: M.
-        length: P.
-        tasks: how many tasks have components.
     """
 
-    kind: ClassVar[str] = "coda_prompt"
+    class Config(Settings):
+        """CODA-Prompt: prompts mixed of components, by the text."""
 
-    def __init__(self, text: TextConfig, blocks: Sequence[int], components: int, length: int, tasks: int = 0) -> None:
-        self.blocks = blocks_of(text, blocks, "prompts")
-        L, M, E = len(self.blocks), components, text.embed_dim
-        shapes = {"prompt": (L, M, 2, length, text.width), "key": (L, M, E), "attention": (L, M, E)}
-        super().__init__(shapes, tasks)
+        blocks: tuple[int, ...] = Field((0, 1, 2, 3, 4), description="blocks with prompts, of those the tower has")
+        components: int = Field(5, ge=1, description="components of each task")
+        length: int = Field(1, ge=1, description="keys, and values, of a prompt")
+
+    stored_settings = ("blocks", "components", "length")
+
+    def __init__(self, text: TextConfig, config: Config, tasks: int = 0) -> None:
+        self.blocks = blocks_of(text, config.blocks, "prompts")
+        L, M, E = len(self.blocks), config.components, text.embed_dim
+        shapes = {"prompt": (L, M, 2, config.length, text.width), "key": (L, M, E), "attention": (L, M, E)}
+        super().__init__(text, config, shapes, tasks)
 
     def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The prompts of texts whose features without prompts are these (B, E)."""
@@ -47,7 +46,7 @@ class CodaPrompt(Pool):
         prompts, keys, attention = (torch.cat(list(self.of(name)), dim=1) for name in ("prompt", "key", "attention"))
         weights = cosines(query, attention, keys)  # (L, B, C)
         made = torch.einsum("lbc,lcipw->libpw", weights, prompts)
-        return Chosen({k: (pair[0], pair[1]) for k, pair in zip(self.blocks, made, strict=True)})
+        return ChosenPrompts({k: (pair[0], pair[1]) for k, pair in zip(self.blocks, made, strict=True)})
 
     def drawn(self, name: str, generator: torch.Generator) -> torch.Tensor:
         """Unit vectors, in each block orthogonal to all components before them, a prompt counting as one vector."""
@@ -58,11 +57,6 @@ class CodaPrompt(Pool):
             for place in range(shape[0])
         ]
         return torch.stack(blocks).view(shape)
-
-    def description(self) -> dict[str, Any]:
-        """Blocks, sizes and number of tasks."""
-        shape = self.shapes["prompt"]
-        return {"blocks": list(self.blocks), "components": shape[1], "length": shape[3], "tasks": self.tasks}
 
 
 def cosines(query: torch.Tensor, attention: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
@@ -98,23 +92,3 @@ def orthogonal(earlier: torch.Tensor | None, count: int, size: int, generator: t
 def _flat(shape: tuple[int, ...]) -> tuple[int, int]:
     """Number and length of a block's vectors in a shape (L, M, …)."""
     return shape[1], int(torch.Size(shape[2:]).numel())
-
-
-@dataclass(frozen=True)
-class CodaPromptIngredient(PoolIngredient):
-    """How a method uses CODA-Prompt. Of the blocks named, those that the tower has get prompts.
-
-    Args:
-        blocks: blocks, from 0, with prompts.
-        components: of each task.
-        length: keys, and values, of a prompt.
-    """
-
-    kind: ClassVar[str] = CodaPrompt.kind
-    blocks: tuple[int, ...] = (0, 1, 2, 3, 4)
-    components: int = 5
-    length: int = 1
-
-    def fresh(self, context: Context) -> CodaPrompt:
-        """A pool without components."""
-        return CodaPrompt(context.base.text.config, self.blocks, self.components, self.length)

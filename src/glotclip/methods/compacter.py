@@ -5,21 +5,25 @@ Shapes: S tokens, W width, n terms of the sum, R rank, I and O a map's input and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
+from glotclip.config import Settings
 from glotclip.errors import ConfigError
-from glotclip.methods.adapter import SITES
-from glotclip.methods.module import Activation, ModuleIngredient, ModulePart, activation_named
-from glotclip.methods.task import Context
+from glotclip.methods.bottleneck import ACTIVATIONS, Activation
+from glotclip.methods.module import TextModule, register_method
+from glotclip.methods.pect import PECT
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
-Start = Literal["even", "reference"]
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
+
+STD = 0.01  # of a map's entries at an even start, as the adapter has it
 
 
 class KroneckerLinear(nn.Module):
@@ -83,12 +87,12 @@ class KroneckerLinear(nn.Module):
         self.bias.zero_()
 
 
-class Site(nn.Module):
+class KroneckerBottleneck(nn.Module):
     """``x + H_up f(H_down x + b_down) + b_up``, on what is about to be added to the residual stream."""
 
     def __init__(self, width: int, size: int, terms: int, rank: int, activation: Activation) -> None:
         super().__init__()
-        self.activation = activation_named(activation)
+        self.activation = ACTIVATIONS[activation]
         self.down = KroneckerLinear(width, size, terms, rank)
         self.up = KroneckerLinear(size, width, terms, rank)
 
@@ -98,72 +102,42 @@ class Site(nn.Module):
         return x + added
 
 
-class Compacter(ModulePart):
-    """Two Kronecker bottlenecks a block.
+@register_method("compacter", "two bottlenecks of Kronecker products (PECT)", defaults=PECT)
+class Compacter(TextModule):
+    """Two Kronecker bottlenecks a block."""
 
-    Args:
-        text: geometry of the tower.
-        reduction: W over the bottlenecks' width.
-        terms: n.
-        rank: R.
-        activation: f; a pack that does not say was made with GELU, before there was a choice.
-    """
+    class Config(Settings):
+        """Bottlenecks made of Kronecker products."""
 
-    kind: ClassVar[str] = "compacter"
+        reduction: int = Field(16, ge=1, description="the tower's width over the bottleneck's; the paper: 16")
+        terms: int = Field(4, ge=1, description="Kronecker products in each map; the paper: 4")
+        factor_rank: int = Field(1, ge=1, description="rank of their right factors; the paper: 1")
+        activation: Activation = Field("relu", description="between the two maps; PECT: relu")
+        start: Literal["even", "reference"] = Field(
+            "even",
+            description="'even': the maps' entries deviate by 0.01, as an adapter's; 'reference': drawn as PECT's "
+            "library does, so small that few steps hardly move them",
+        )
 
-    def __init__(
-        self, text: TextConfig, reduction: int, terms: int, rank: int, activation: Activation = "gelu_tanh"
-    ) -> None:
-        super().__init__()
-        if reduction < 1:
-            raise ConfigError(f"a reduction by {reduction}", hint="use 1 or more")
-        self.described = {"reduction": reduction, "terms": terms, "rank": rank, "activation": activation}
-        size = text.width // reduction
+    stored_settings = ("reduction", "terms", "factor_rank", "activation")
+
+    def __init__(self, text: TextConfig, config: Config) -> None:
+        super().__init__(text, config)
+        sizes = (text.width, text.width // config.reduction, config.terms, config.factor_rank)
         self.blocks = nn.ModuleList(
-            nn.ModuleDict({site: Site(text.width, size, terms, rank, activation) for site in SITES})
+            nn.ModuleDict({place: KroneckerBottleneck(*sizes, config.activation) for place in ("attention", "mlp")})
             for _ in range(text.layers)
         )
 
+    def init_weights(self, task: TrainingTask) -> None:
+        """Draw every map as ``start`` says."""
+        for module in self.modules():
+            if isinstance(module, KroneckerLinear) and self.config.start == "reference":
+                module.draw_as_reference(task.generator)
+            elif isinstance(module, KroneckerLinear):
+                module.draw(STD, task.generator)
+
     def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s two bottlenecks."""
-        block = self.blocks[k]
-        assert isinstance(block, nn.ModuleDict)
+        block = cast(nn.ModuleDict, self.blocks[k])
         return BlockHooks(after_attention=block["attention"], after_mlp=block["mlp"])
-
-    def description(self) -> dict[str, Any]:
-        """Reduction, terms, rank and activation."""
-        return dict(self.described)
-
-
-@dataclass(frozen=True)
-class CompacterIngredient(ModuleIngredient):
-    """How a method uses compacters.
-
-    Args:
-        shared: one set for all languages, or one for each (the paper).
-        reduction: the tower's width over the bottleneck's (the paper: 16).
-        terms: Kronecker products in each map (the paper: 4); must divide width and bottleneck.
-        rank: of their right factors (the paper: 1).
-        activation: between the two maps (PECT's library, by the way PECT calls it: ReLU).
-        start: "even", H's entries deviate by ``std``; "reference", drawn as PECT's library draws them.
-        std: standard deviation of the entries of H at an even start, as the adapter has it; biases are zero.
-    """
-
-    kind: ClassVar[str] = Compacter.kind
-    shared: bool = False
-    reduction: int = 16
-    terms: int = 4
-    rank: int = 1
-    activation: Activation = "relu"
-    start: Start = "even"
-    std: float = 0.01
-
-    def fresh(self, context: Context) -> Compacter:
-        """Draw compacters for every block."""
-        part = Compacter(context.base.text.config, self.reduction, self.terms, self.rank, self.activation)
-        for module in part.modules():
-            if isinstance(module, KroneckerLinear) and self.start == "reference":
-                module.draw_as_reference(context.generator)
-            elif isinstance(module, KroneckerLinear):
-                module.draw(self.std, context.generator)
-        return part

@@ -8,54 +8,56 @@ Shapes: B texts, E embedding, L blocks with a task's prompts, N tasks, P keys (a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from glotclip.methods.pool import Chosen, Pool, PoolIngredient, blocks_of
-from glotclip.methods.task import Context
+from glotclip.config import Settings
+from glotclip.methods.module import TextModule, register_method
+from glotclip.methods.pool import POOL, ChosenPrompts, Pool, blocks_of
 from glotclip.models.pathway import TextHooks
 from glotclip.models.text_tower import TextConfig
 
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
 
+
+@register_method("dual-prompt", "prompts chosen by the text, one a task (DualPrompt)", defaults=POOL)
 class DualPrompt(Pool):
     """General prompts and a pool of experts.
 
     While it trains, every text gets the current task's experts, and the task's keys are pulled towards the texts'
     embeddings; without gradients (in validation, and from a pack) each text gets, block by block, the experts whose
     key is nearest to its own embedding.
-
-    Args:
-        text: geometry of the tower.
-        general_blocks: blocks with a prompt that all tasks share.
-        general: its P.
-        expert_blocks: blocks with a prompt of each task.
-        expert: its P.
-        tasks: N.
     """
 
-    kind: ClassVar[str] = "dual_prompt"
+    class Config(Settings):
+        """DualPrompt: prompts for all tasks in some blocks, a prompt of each task in others."""
 
-    def __init__(
-        self,
-        text: TextConfig,
-        general_blocks: Sequence[int],
-        general: int,
-        expert_blocks: Sequence[int],
-        expert: int,
-        tasks: int = 0,
-    ) -> None:
-        self.general_blocks = blocks_of(text, general_blocks, "general prompts")
-        self.expert_blocks = blocks_of(text, expert_blocks, "prompts of a task")
+        general_blocks: tuple[int, ...] = Field((0, 1), description="blocks with a prompt that all tasks share")
+        general: int = Field(1, ge=1, description="keys, and values, of the prompt that all tasks share")
+        expert_blocks: tuple[int, ...] = Field((2, 3, 4), description="blocks with a prompt of each task")
+        expert: int = Field(8, ge=1, description="keys, and values, of each task's prompt")
+        pull: float = Field(1.0, ge=0, description="weight of the loss that pulls a task's keys towards its texts")
+
+    stored_settings = ("general_blocks", "general", "expert_blocks", "expert")
+
+    def __init__(self, text: TextConfig, config: Config, tasks: int = 0) -> None:
+        self.general_blocks = blocks_of(text, config.general_blocks, "general prompts")
+        self.expert_blocks = blocks_of(text, config.expert_blocks, "prompts of a task")
         L = len(self.expert_blocks)
-        super().__init__({"prompt": (L, 2, expert, text.width), "key": (L, text.embed_dim)}, tasks)
-        self.general = nn.Parameter(torch.empty(len(self.general_blocks), 2, general, text.width))
-        self.pull = 1.0
+        shapes = {"prompt": (L, 2, config.expert, text.width), "key": (L, text.embed_dim)}
+        super().__init__(text, config, shapes, tasks)
+        self.general = nn.Parameter(torch.empty(len(self.general_blocks), 2, config.general, text.width))
         self._distances: list[torch.Tensor] = []
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Draw the general prompts, uniform in (−1, 1)."""
+        nn.init.uniform_(self.general, -1, 1, generator=task.generator)
 
     def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The prompts of texts whose features without prompts are these (B, E)."""
@@ -65,7 +67,7 @@ class DualPrompt(Pool):
             nearness = query @ F.normalize(self.of("key")[-1], dim=-1).T  # (B, L)
             self._distances.append(1 - nearness.mean(1))
             own = {k: (pair[0], pair[1]) for k, pair in zip(self.expert_blocks, self.of("prompt")[-1], strict=True)}
-            return Chosen(_both(prefixes, own))
+            return ChosenPrompts(_both(prefixes, own))
         keys = F.normalize(torch.stack(list(self.of("key"))), dim=-1)  # (N, L, E)
         nearest = torch.einsum("be,nle->bln", query, keys).argmax(-1)
         prompts = torch.stack(list(self.of("prompt")))  # (N, L, 2, P, W)
@@ -74,7 +76,7 @@ class DualPrompt(Pool):
             for place, k in enumerate(self.expert_blocks)
         }
         size = len(features)
-        return Chosen(
+        return ChosenPrompts(
             _both({k: (a.expand(size, -1, -1), b.expand(size, -1, -1)) for k, (a, b) in prefixes.items()}, own)
         )
 
@@ -82,28 +84,18 @@ class DualPrompt(Pool):
         """The pull loss: 1 − cos(query, key), mean over texts and blocks."""
         if not self._distances:
             return None
-        loss = self.pull * torch.cat(self._distances).mean()
+        loss: torch.Tensor = self.config.pull * torch.cat(self._distances).mean()
         self._distances.clear()
         return loss
 
-    def stored(self) -> Self:
+    def finished(self, decay: float) -> TextModule:
         """A copy that no longer trains."""
         self._distances.clear()
-        return super().stored()  # type: ignore[return-value]
+        return super().finished(decay)
 
     def drawn(self, name: str, generator: torch.Generator) -> torch.Tensor:
         """Uniform in (−1, 1)."""
         return torch.rand(self.shapes[name], generator=generator) * 2 - 1
-
-    def description(self) -> dict[str, Any]:
-        """Blocks, lengths and number of tasks."""
-        return {
-            "general_blocks": list(self.general_blocks),
-            "general": self.general.shape[2],
-            "expert_blocks": list(self.expert_blocks),
-            "expert": self.shapes["prompt"][2],
-            "tasks": self.tasks,
-        }
 
 
 def _both(
@@ -115,32 +107,3 @@ def _both(
         for k in general.keys() & own.keys()
     }
     return {**general, **own, **joined}
-
-
-@dataclass(frozen=True)
-class DualPromptIngredient(PoolIngredient):
-    """How a method uses DualPrompt. Of the blocks named, those that the tower has get prompts.
-
-    Args:
-        general_blocks: blocks, from 0, with a prompt that all tasks share.
-        general: its keys, and values.
-        expert_blocks: blocks with a prompt of each task.
-        expert: its keys, and values.
-        pull: weight of the loss that pulls a task's keys towards its texts.
-    """
-
-    kind: ClassVar[str] = DualPrompt.kind
-    general_blocks: tuple[int, ...] = (0, 1)
-    general: int = 1
-    expert_blocks: tuple[int, ...] = (2, 3, 4)
-    expert: int = 8
-    pull: float = 1.0
-
-    def fresh(self, context: Context) -> DualPrompt:
-        """Draw the general prompts, uniform in (−1, 1)."""
-        part = DualPrompt(
-            context.base.text.config, self.general_blocks, self.general, self.expert_blocks, self.expert
-        )
-        nn.init.uniform_(part.general, -1, 1, generator=context.generator)
-        part.pull = self.pull
-        return part

@@ -11,24 +11,59 @@ Shapes: B batch, T tokens, W width, V rows of the base's table, K rows of the su
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods import teir
-from glotclip.methods.stack import ALL, PackState, TextModule
-from glotclip.methods.task import Context, Contribution, ParameterGroup, Task
+from glotclip.methods.module import ALL, ParameterGroup, TextModule, register_method
+from glotclip.methods.objective import MethodSettings
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
 
+
+class LexiconConfig(MethodSettings):
+    """CLL-CLIP: rows of the token table, with TEIR's three pieces."""
+
+    vocabulary: int = Field(10_000, ge=0, description="size of the byte-level BPE learnt per task; 0 adds no tokens")
+    splitting: Literal["clip", "marks"] = Field(
+        "marks", description="'marks' keeps combining marks with their letters; 'clip' splits at them, as CLIP does"
+    )
+    teir_init: bool = Field(True, description="draw new rows from the distribution of the table's entries")
+    teir_gradient: bool = Field(
+        True, description="shared only: divide a row's gradient by the number of languages that use it"
+    )
+    teir_decay: bool = Field(True, description="divide a row's weight decay likewise, and spare rows not in use")
+    teir_damps: Literal["gradient", "rate"] = Field(
+        "gradient",
+        description="what teir_gradient divides: 'gradient', the paper's, which Adam undoes down to ε; "
+        "'rate', the row's learning rate, which holds whatever the scale",
+    )
+    teir_strength: float = Field(
+        1.0,
+        gt=0,
+        description="weight s of an earlier use of a row in its factor 1 / (1 + s·(uses − 1)); 1: the paper",
+    )
+    init_std: float = Field(0.02, ge=0, description="standard deviation of new rows without teir_init")
+
+    @property
+    def covers_base(self) -> bool:
+        """One table for all languages, the base's own among them."""
+        return True
+
+
+@register_method("lexicon", "rows of the token table, new and old (CLL-CLIP, TEIR)")
 class Lexicon(TextModule):
     """Rows that replace or extend the base's token table.
 
@@ -39,24 +74,15 @@ class Lexicon(TextModule):
         uses: TEIR's counters n_j (size,), or None where no later language builds on this lexicon.
     """
 
-    kind: ClassVar[str] = "lexicon"
-    replaces_embedding: ClassVar[bool] = True
+    Config = LexiconConfig
+    replaces_embedding = True
     slot: torch.Tensor
     ids: torch.Tensor
 
-    def __init__(
-        self,
-        ids: torch.Tensor,
-        rows: torch.Tensor,
-        size: int,
-        uses: torch.Tensor | None = None,
-        *,
-        closed: bool = False,
-    ) -> None:
-        super().__init__()
-        self.size = size
+    def __init__(self, ids: torch.Tensor, rows: torch.Tensor, size: int, uses: torch.Tensor | None = None) -> None:
+        nn.Module.__init__(self)
+        self.vocab_size = size
         self.uses = uses
-        self.closed = closed  # every id that will be looked up is held here: spares the second lookup
         self.rows = nn.Parameter(rows)
         self.register_buffer("ids", ids)
         slot = torch.full((size,), -1, dtype=torch.int64, device=ids.device)
@@ -66,15 +92,13 @@ class Lexicon(TextModule):
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Look up (B, T) ids among the held rows, and in the base's table (V, W) where a row is not held."""
         slots = self.slot[ids]
-        if self.closed:
-            return F.embedding(slots, self.rows)
-        held = slots >= 0
         own = F.embedding(slots.clamp(min=0), self.rows)
-        return torch.where(held[..., None], own, F.embedding(ids.clamp(max=len(table) - 1), table).to(own.dtype))
+        theirs = F.embedding(ids.clamp(max=len(table) - 1), table).to(own.dtype)
+        return torch.where((slots >= 0)[..., None], own, theirs)
 
     def full_table(self, table: torch.Tensor) -> torch.Tensor:
         """The whole table (size, W) as this lexicon sees it; rows it does not hold are the base's."""
-        full = table.new_zeros((self.size, table.shape[1]))
+        full = table.new_zeros((self.vocab_size, table.shape[1]))
         full[: len(table)] = table
         full[self.ids] = self.rows.detach().to(full.dtype)
         return full
@@ -82,13 +106,11 @@ class Lexicon(TextModule):
     def tensors(self) -> dict[str, torch.Tensor]:
         """Ids, rows and, where kept, the counters."""
         stored = {"ids": self.ids.to(torch.int32), "rows": self.rows.detach()}
-        if self.uses is not None:
-            stored["uses"] = self.uses
-        return stored
+        return stored if self.uses is None else {**stored, "uses": self.uses}
 
     def description(self) -> dict[str, Any]:
         """The size of the whole table."""
-        return {"size": self.size}
+        return {"size": self.vocab_size}
 
     @classmethod
     def restore(
@@ -112,123 +134,132 @@ class Lexicon(TextModule):
         device = base.text.table.device
         return cls(ids.to(device), rows.float().to(device), size, uses)
 
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """Its weights are rows of the token table, as many as the captions need."""
+        return 0
 
-Splitting = Literal["clip", "marks"]
-Damps = Literal["gradient", "rate"]
-
-
-@dataclass(frozen=True)
-class LexiconIngredient:
-    """How a method grows and trains the lexicon.
-
-    Args:
-        shared: whether later languages build on this table (the paper's one table), or it stays one language's.
-        vocabulary: size of the byte-level BPE learnt on each task's captions; 0 adds no tokens.
-        splitting: "clip" is CLIP's word splitting, "marks" keeps combining marks with their letters.
-        teir_init, teir_gradient, teir_decay: TEIR's three pieces.
-        teir_damps: what ``teir_gradient`` damps: the gradient (the paper) or the row's learning rate.
-        teir_strength: how much each earlier use of a row weighs; 1 is the paper's.
-        init_std: standard deviation of new rows without ``teir_init``.
-    """
-
-    shared: bool
-    vocabulary: int
-    splitting: Splitting
-    teir_init: bool
-    teir_gradient: bool
-    teir_decay: bool
-    teir_damps: Damps
-    teir_strength: float
-    init_std: float
-
-    def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
+    @classmethod
+    def tokenizer_for(cls, config: Any, task: TrainingTask) -> Tokenizer | None:
         """The current tokenizer with the task's own byte-level BPE merged in (CLL-CLIP §1.3)."""
-        current = state.tokenizer if state else base.tokenizer
-        if self.vocabulary == 0:
+        current = task.previous_tokenizer
+        if config.vocabulary == 0:
             return current
         if not isinstance(current, ClipTokenizer):
             raise ConfigError(
-                f"{base.name} does not use byte-level BPE, so no tokens can be added to its vocabulary",
+                f"{task.base.name} does not use byte-level BPE, so no tokens can be added to its vocabulary",
                 hint="set vocabulary=0 to train the rows it has",
             )
-        texts = [text for language in task.texts.values() for text in language]
-        return current.extended(learn(texts, self.vocabulary, self.splitting))
+        return current.extended(learn(task.all_texts, config.vocabulary, config.splitting))
 
-    def contribute(self, context: Context) -> Contribution:
+    @classmethod
+    def for_task(cls, config: Any, task: TrainingTask) -> dict[str, TextModule]:
         """Grow the table, and set up the sub-table of rows that can change."""
-        table = context.base.text.table.detach()
-        V = len(table)
-        previous = context.state.part(Lexicon.kind, ALL) if context.state else None
+        previous = task.previous_module(cls.kind, ALL)
         assert previous is None or isinstance(previous, Lexicon)
+        return {ALL: SubTable(config, task, previous)}
+
+
+class SubTable(Lexicon):
+    """The lexicon while it trains: the rows that can change, and what :meth:`finished` needs to write them back.
+
+    Args:
+        config: vocabulary, initialisation and TEIR.
+        task: what is learnt.
+        previous: the pack's lexicon so far.
+    """
+
+    kind = "lexicon"
+
+    def __init__(self, config: LexiconConfig, task: TrainingTask, previous: Lexicon | None) -> None:
+        table = task.base.text.table.detach()
         full = previous.full_table(table) if previous else table
         known = len(full)
-        size = max(context.tokenizer.vocab_size, known)  # a base's table may have rows that its tokenizer never uses
+        size = max(task.tokenizer.vocab_size, known)  # a base's table may have rows that its tokenizer never uses
         draw = (
-            teir.identical_distribution(full, size - known, context.generator)
-            if self.teir_init
-            else teir.fixed_normal(full, size - known, self.init_std, context.generator)
+            teir.identical_distribution(full, size - known, task.generator)
+            if config.teir_init
+            else teir.fixed_normal(full, size - known, config.init_std, task.generator)
         )
         full = torch.cat([full, draw])
-
-        special = torch.tensor(sorted(context.tokenizer.special_ids))
-        present = self._present(context, special)
-        uses = teir.first_uses(V, size)
+        special = torch.tensor(sorted(task.tokenizer.special_ids))
+        present = occurring(task.seen_tokens, special)
+        uses = teir.first_uses(len(table), size)
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses
-        factors = teir.damping(uses, present, special, self.teir_strength)
         rows = [present, special]
-        if not self.teir_decay and Lexicon.kind in context.task.anchored:
+        if not config.teir_decay and self.kind in task.anchored_rows:
             # A penalty and plain decay pull such a row two ways at every step, so decay's product would not do.
-            rows.append(context.task.anchored[Lexicon.kind])
+            rows.append(task.anchored_rows[self.kind])
         trained = torch.unique(torch.cat(rows))
-        undamped = torch.ones(len(trained))
-        damped = factors[trained] if self.teir_gradient else undamped
-        working = Lexicon(trained.to(full.device), full[trained.to(full.device)].clone(), size, closed=True)
-        group = ParameterGroup(
-            "lexicon",
-            [working.rows],
-            gradient_scale=damped if self.teir_damps == "gradient" else undamped,
-            rate_scale=damped if self.teir_damps == "rate" else None,
-            decay_scale=factors[trained] if self.teir_decay else undamped,
-        )
-
-        def finish(decay: float) -> Mapping[str, TextModule]:
-            # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
-            held = torch.cat([trained, torch.arange(known, size)])
-            if previous is not None:
-                held = torch.cat([held, previous.ids.cpu()])
-            if self.shared and not self.teir_decay:  # plain AdamW decays every row of the one table at every step
-                full.mul_(decay)
-                held = torch.arange(size)
-            full[working.ids] = working.rows.detach()
-            held = torch.unique(held).to(full.device)
-            counted = uses.clone()
-            for each in self._users(context, special):
-                counted[each] += 1
-            return {ALL: Lexicon(held, full[held].clone(), size, counted if self.shared else None)}
-
-        facts = {
+        super().__init__(trained.to(full.device), full[trained.to(full.device)].clone(), size)
+        self.lexicon_config, self.full, self.counts = config, full, uses
+        self.damping = teir.damping(uses, present, special, config.teir_strength)[trained]
+        self.held = [trained, torch.arange(known, size), *([] if previous is None else [previous.ids.cpu()])]
+        self.users = _users(task, special)
+        self._facts = {
             "new_tokens": size - known,
             "rows_trained": len(trained),
-            "rows_shared_with_the_base": int((present < V).sum()),
+            "rows_shared_with_the_base": int((present < len(table)).sum()),
         }
-        return Contribution({ALL: working}, [group], finish, facts)
 
-    @staticmethod
-    def _present(context: Context, special: torch.Tensor) -> torch.Tensor:
-        """X_t: ids that occur in what is seen while the task is learnt, without special tokens, ascending."""
-        return _occurring(context.seen, special)
+    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Look up (B, T) ids; every id of the task's own texts is held here, which spares the second lookup."""
+        slots = self.slot[ids]
+        if torch.is_grad_enabled():
+            return F.embedding(slots, self.rows)
+        own = F.embedding(slots.clamp(min=0), self.rows)  # a text to validate on may have any token
+        return torch.where((slots >= 0)[..., None], own, F.embedding(ids, self.full))
 
-    @staticmethod
-    def _users(context: Context, special: torch.Tensor) -> list[torch.Tensor]:
-        """Whom ids count for: the task once, and each rehearsed language again (CLL-CLIP §5, "With TEIR")."""
-        again = {code: tokens for code, tokens in context.rehearsed.items() if code not in context.tokens}
-        own = [tokens for code, tokens in context.rehearsed.items() if code in context.tokens]
-        task = _occurring([*context.tokens.values(), *context.target_texts.values(), *own], special)
-        return [task, *(_occurring([tokens], special) for tokens in again.values())]
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The rows, with TEIR's factors (CLL-CLIP §3.2)."""
+        config, undamped = self.lexicon_config, torch.ones(len(self.damping))
+        # Damping protects what others use. A table of one language's own protects nobody.
+        shared = config.isolation == "shared"
+        damped = self.damping if config.teir_gradient and shared else undamped
+        by_rate = config.teir_damps == "rate"
+        return [
+            ParameterGroup(
+                self.kind,
+                [self.rows],
+                gradient_scale=undamped if by_rate else damped,
+                rate_scale=damped if by_rate else None,
+                decay_scale=self.damping if config.teir_decay and shared else undamped,
+            )
+        ]
+
+    def facts(self) -> dict[str, int]:
+        """New tokens and trained rows."""
+        return self._facts
+
+    def finished(self, decay: float) -> Lexicon:
+        """The lexicon to store: trained rows, new ones, and those that were held before."""
+        shared = self.lexicon_config.isolation == "shared"
+        # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
+        held = torch.unique(torch.cat(self.held))
+        full = self.full
+        if (
+            shared and not self.lexicon_config.teir_decay
+        ):  # plain AdamW decays every row of the one table at every step
+            full.mul_(decay)
+            held = torch.arange(self.vocab_size)
+        full[self.ids] = self.rows.detach()
+        held = held.to(full.device)
+        counted = self.counts.clone()
+        for each in self.users:
+            counted[each] += 1
+        return Lexicon(held, full[held].clone(), self.vocab_size, counted if shared else None)
 
 
-def _occurring(texts: Sequence[Tokens], special: torch.Tensor) -> torch.Tensor:
+def _users(task: TrainingTask, special: torch.Tensor) -> list[torch.Tensor]:
+    """Whom ids count for: the task once, and each replayed language again (CLL-CLIP §5, "With TEIR")."""
+    again = [tokens for code, tokens in task.replay_tokens.items() if code not in task.tokens]
+    own = [tokens for code, tokens in task.replay_tokens.items() if code in task.tokens]
+    learnt = occurring([*task.tokens.values(), *task.target_tokens.values(), *own], special)
+    return [learnt, *(occurring([tokens], special) for tokens in again)]
+
+
+def occurring(texts: Sequence[Tokens], special: torch.Tensor) -> torch.Tensor:
     """Ids that occur in tokenised texts, without special tokens, ascending."""
-    occurring = np.unique(np.concatenate([tokens.flat for tokens in texts]))
-    return torch.from_numpy(np.setdiff1d(occurring, special.numpy()).astype(np.int64))
+    ids = np.unique(np.concatenate([tokens.flat for tokens in texts]))
+    return torch.from_numpy(np.setdiff1d(ids, special.numpy()).astype(np.int64))

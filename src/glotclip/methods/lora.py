@@ -1,6 +1,6 @@
 """LoRA (Hu et al. 2022): a product of two thin matrices beside a linear map of every block.
 
-While training the product is never formed; for serving it can be added into the weights (``Route.merged``).
+While training the product is never formed; for serving it can be added into the weights (``ModuleStack.merged``).
 
 Shapes: S tokens, W width, r rank.
 """
@@ -8,19 +8,21 @@ Shapes: S tokens, W width, r rank.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import torch
+from pydantic import Field, field_validator
 from torch import nn
 from torch.nn import functional as F
 
-from glotclip.errors import ConfigError
-from glotclip.methods.module import ModuleIngredient, ModulePart, draw_linear
-from glotclip.methods.task import Context
+from glotclip.config import Settings
+from glotclip.methods.module import TextModule, draw_linear, register_method
+from glotclip.methods.pect import PECT
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig
+
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
 
 Target = Literal["q", "k", "v", "out", "up", "down"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -52,45 +54,53 @@ class LowRank(nn.Module):
         return (self.b @ self.a) * self.scale
 
 
-class Lora(ModulePart):
-    """Low-rank deltas on chosen linear maps of every block.
+@register_method("lora", "low-rank deltas on linear maps (PECT)", defaults=PECT)
+class Lora(TextModule):
+    """Low-rank deltas on chosen linear maps of every block."""
 
-    Args:
-        text: geometry of the tower.
-        targets: which maps: ``q``, ``k``, ``v``, ``out`` of attention, ``up``, ``down`` of the MLP.
-        rank: r.
-        alpha: the delta is scaled by alpha / r.
-    """
+    class Config(Settings):
+        """LoRA on linear maps of every block."""
 
-    kind: ClassVar[str] = "lora"
+        targets: tuple[Target, ...] = Field(("q", "v"), description="maps with a delta: q, k, v, out, up, down")
+        rank: int = Field(8, ge=1, description="rank of the deltas")
+        alpha: float = Field(
+            16.0,
+            gt=0,
+            lt=math.inf,
+            description="deltas are scaled by alpha / rank (PECT: 16; CLL-CLIP's comparison: 8)",
+        )
 
-    def __init__(self, text: TextConfig, targets: Sequence[str], rank: int, alpha: float) -> None:
-        super().__init__()
-        known = 0 < len(set(targets)) == len(targets) and set(targets) <= set(TARGETS)
-        if rank < 1 or not 0 < alpha < math.inf or not known:
-            raise ConfigError(
-                f"LoRA of rank {rank} and alpha {alpha} on {', '.join(targets) or 'nothing'}",
-                hint=f"use a rank of 1 or more, a positive alpha, and some of {', '.join(TARGETS)}, each once",
-            )
-        self.targets = tuple(target for target in TARGETS if target in targets)
-        self.rank, self.alpha, self.width = rank, float(alpha), text.width
-        inputs = {"down": text.mlp_width}
-        outputs = {"up": text.mlp_width}
+        @field_validator("targets")
+        @classmethod
+        def _each_once(cls, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+            if not targets or len(set(targets)) < len(targets):
+                raise ValueError(f"name some of {', '.join(TARGETS)}, each once")
+            return tuple(target for target in TARGETS if target in targets)
+
+    stored_settings = ("targets", "rank", "alpha")
+
+    def __init__(self, text: TextConfig, config: Config) -> None:
+        super().__init__(text, config)
+        self.width, scale = text.width, config.alpha / config.rank
+        inputs, outputs = {"down": text.mlp_width}, {"up": text.mlp_width}
+
+        def delta(target: str) -> LowRank:
+            return LowRank(inputs.get(target, text.width), outputs.get(target, text.width), config.rank, scale)
+
         self.blocks = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    name: LowRank(inputs.get(name, text.width), outputs.get(name, text.width), rank, alpha / rank)
-                    for name in self.targets
-                }
-            )
-            for _ in range(text.layers)
+            nn.ModuleDict({target: delta(target) for target in config.targets}) for _ in range(text.layers)
         )
 
     def low_rank(self, k: int) -> dict[str, LowRank]:
         """Block ``k``'s deltas by target."""
-        block = self.blocks[k]
-        assert isinstance(block, nn.ModuleDict)
-        return {name: module for name, module in block.items() if isinstance(module, LowRank)}
+        return {name: cast(LowRank, module) for name, module in cast(nn.ModuleDict, self.blocks[k]).items()}
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """A drawn as He et al. have it with slope √5, which is ±1/√in; B zero: the start is the base."""
+        for k in range(len(self.blocks)):
+            for module in self.low_rank(k).values():
+                draw_linear(module.a, None, task.generator)
+                nn.init.zeros_(module.b)
 
     def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s deltas."""
@@ -102,39 +112,8 @@ class Lora(ModulePart):
         dense: dict[str, torch.Tensor] = {
             name: modules[name].matrix() for name in ("out", "up", "down") if name in modules
         }
-        rows = [modules[name].matrix() if name in modules else None for name in "qkv"]
+        rows = [modules[name].matrix() if name in modules else None for name in ("q", "k", "v")]
         if any(row is not None for row in rows):
             empty = next(iter(modules.values())).a.new_zeros(self.width, self.width)
             dense["qkv"] = torch.cat([empty if row is None else row for row in rows])
         return dense
-
-    def description(self) -> dict[str, Any]:
-        """Targets, rank and alpha."""
-        return {"targets": list(self.targets), "rank": self.rank, "alpha": self.alpha}
-
-
-@dataclass(frozen=True)
-class LoraIngredient(ModuleIngredient):
-    """How a method uses LoRA.
-
-    Args:
-        shared: one for all languages, or one for each (both papers).
-        targets: which maps get a delta; the papers: q and v.
-        rank: r (the papers: 8).
-        alpha: the delta is scaled by alpha / rank (PECT: 16, CLL-CLIP's comparison: 8).
-    """
-
-    kind: ClassVar[str] = Lora.kind
-    shared: bool = False
-    targets: tuple[Target, ...] = ("q", "v")
-    rank: int = 8
-    alpha: float = 16.0
-
-    def fresh(self, context: Context) -> Lora:
-        """A drawn as He et al. have it with slope √5, which is ±1/√in; B zero: the start is the base."""
-        part = Lora(context.base.text.config, self.targets, self.rank, self.alpha)
-        for k in range(len(part.blocks)):
-            for module in part.low_rank(k).values():
-                draw_linear(module.a, None, context.generator)
-                nn.init.zeros_(module.b)
-        return part

@@ -1,45 +1,194 @@
-"""What all parts made of small trained modules share: storing, restoring, counting, and how a lesson uses them.
+"""Text modules: the trained additions to the text tower. One module is one class in one file.
 
-A :class:`ModulePart`'s weights are its parameters, in float32. It is built from the tower's geometry and a few sizes
-alone, so that its weights can be counted without a tower, and drawn or filled afterwards.
+A :class:`TextModule` owns its configuration, its initialisation, the hooks through which it acts in the tower, and
+what a pack stores of it. ``@register_method`` gives it a name on the command line; the method of that name trains the
+module, beside an embedding and whatever else :class:`~glotclip.methods.settings.ModuleSettings` puts there.
+
+    @register_method("scale", "a factor for every feature after every block")
+    class Scale(TextModule):
+        class Config(Settings):
+            start: float = Field(1.0, description="the factors before training")
+
+        def __init__(self, text: TextConfig, config: Config) -> None:
+            super().__init__(text, config)
+            self.factors = nn.Parameter(torch.empty(text.layers, text.width))
+
+        def init_weights(self, task: TrainingTask) -> None:
+            nn.init.constant_(self.factors, self.config.start)
+
+        def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
+            return hidden * self.factors[k].to(hidden.dtype)
 """
 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import torch
+from pydantic import ValidationError
 from torch import nn
-from torch.nn import functional as F
 
-from glotclip.config import check_names
+from glotclip.config import Settings
 from glotclip.errors import ConfigError, PackError
-from glotclip.methods.stack import ALL, PackState, TextModule
-from glotclip.methods.task import Context, Contribution, ParameterGroup, Task
-from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.text_tower import TextConfig
-from glotclip.models.tokenizer import Tokenizer
+from glotclip.models.pathway import TextHooks
+
+if TYPE_CHECKING:
+    from glotclip.methods.settings import ModuleSettings
+    from glotclip.methods.task import TrainingTask
+    from glotclip.models.dual_encoder import DualEncoder
+    from glotclip.models.text_tower import TextConfig
+    from glotclip.models.tokenizer import Tokenizer
+
+ALL = "all"  # the scope of what every language of a pack uses
+_DAMAGED = "get the pack again"
 
 
-class ModulePart(TextModule):
-    """A part whose weights are its parameters."""
+@dataclass
+class ParameterGroup:
+    """Weights that the optimiser treats alike.
 
-    replaces: ClassVar[bool] = False  # true where the weights stand in for the tower's own instead of adding to them
+    ``gradient_scale``, ``rate_scale`` and ``decay_scale`` (K,) multiply each row's gradient (after clipping, before
+    Adam's moments), its learning rate and its weight decay; ``None`` means one everywhere.
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    weight_decay: bool = True
+    lr_scale: float = 1.0
+    gradient_scale: torch.Tensor | None = None
+    rate_scale: torch.Tensor | None = None
+    decay_scale: torch.Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """How many weights train."""
+        return sum(parameter.numel() for parameter in self.parameters)
+
+
+class TextModule(TextHooks):
+    """A trained addition to the text tower; its parameters, in float32, are what a pack stores of it.
+
+    A subclass defines its :attr:`Config`, allocates its parameters from the tower's geometry in ``__init__``, sets
+    them in :meth:`init_weights`, and overrides the hooks of :class:`~glotclip.models.pathway.TextHooks` through which
+    it acts. Everything else has a default.
+
+    Args:
+        text: geometry of the tower.
+        config: the module's settings; the settings of its whole method where it is made for a task.
+    """
+
+    kind: ClassVar[str]  # its name in packs; set when it is registered
+    Config: ClassVar[type[Settings]] = Settings
+    stored_settings: ClassVar[tuple[str, ...]] = ()  # without them a pack could not build the module again
+    replaces_weights: ClassVar[bool] = False  # true where it stands in for the tower's own weights
+
+    def __init__(self, text: TextConfig, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    # --- training ----------------------------------------
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Set the parameters before the first task, drawing from ``task.generator``."""
 
     @classmethod
-    def sized(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
-        """Build the part that a description stands for on a tower of this geometry; its weights are not set.
+    def check_settings(cls, config: ModuleSettings) -> None:
+        """Raise ValueError where the settings of the module's method do not go together."""
 
-        What a part describes is what it is built from, by the same names.
+    @classmethod
+    def method_modules(cls, config: Any) -> list[type[TextModule]]:
+        """Every module of this module's method, in the order in which they act."""
+        return [*dict.fromkeys([*(REGISTRY[kind].module for kind in config.beside), cls])]
+
+    @classmethod
+    def tokenizer_for(cls, config: Any, task: TrainingTask) -> Tokenizer | None:
+        """The tokenizer the module wants for a task, or None to leave the choice to others."""
+        return None
+
+    @classmethod
+    def scopes(cls, config: Any, task: TrainingTask) -> tuple[str, ...]:
+        """Whose modules a task trains: one of all languages, or one for each language of the task."""
+        return (ALL,) if config.modules == "shared" else task.languages
+
+    @classmethod
+    def new(cls, config: Any, task: TrainingTask) -> TextModule:
+        """A module with initial weights, on the processor."""
+        module = cls(task.base.text.config, config)
+        with torch.no_grad():
+            module.init_weights(task)
+        return module
+
+    @classmethod
+    def for_task(cls, config: Any, task: TrainingTask) -> dict[str, TextModule]:
+        """The modules that a task trains, by scope: new ones, or those of the pack, which go on training.
 
         Raises:
-            TypeError, ValueError, ConfigError: if the description does not make sense.
+            ConfigError: if the pack has the module in other sizes than the settings ask for.
         """
-        return cls(text, **description)
+        modules = {}
+        for scope in cls.scopes(config, task):
+            module = cls.new(config, task)
+            if (present := task.previous_module(cls.kind, scope)) is not None:
+                module = present.resumed(module)
+            modules[scope] = module.to(task.base.device)
+        return modules
+
+    def resumed(self, new: TextModule) -> TextModule:
+        """A trainable copy of a stored module, for a task for which ``new`` would be made otherwise."""
+        check_same(self.kind, self.description(), new.description())
+        module = copy.deepcopy(self).requires_grad_(True)
+        module.config = new.config
+        return module
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """What trains; vectors and scalars are not decayed."""
+        weights = [weight for weight in self.parameters() if weight.requires_grad]
+        matrices = [weight for weight in weights if weight.dim() > 1]
+        vectors = [weight for weight in weights if weight.dim() < 2]
+        groups = [
+            ParameterGroup(self.kind, matrices),
+            ParameterGroup(f"{self.kind}, vectors", vectors, weight_decay=False),
+        ]
+        return [group for group in groups if group.parameters]
+
+    def facts(self) -> dict[str, int]:
+        """What a run's log tells of the module."""
+        return {f"{self.kind}_weights": sum(group.size for group in self.parameter_groups())}
+
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """How many weights a pack stores of it for a language, under settings; rows of a token table not counted."""
+        with torch.device("meta"):
+            return cls(text, config).size
+
+    def auxiliary_loss(self) -> torch.Tensor | None:
+        """A loss of the module's own on the texts encoded with gradients since it was last asked, or None."""
+        return None
+
+    def finished(self, decay: float) -> TextModule:
+        """The module to store once a task is over: a copy that no longer trains.
+
+        Args:
+            decay: Π(1 − η · weight decay) over the task's steps, for weights that took no part in them.
+        """
+        return copy.deepcopy(self).requires_grad_(False)
+
+    # --- serving and storing ----------------------------------------
+
+    @property
+    def merges(self) -> bool:
+        """Whether the module acts through deltas that :meth:`merged_delta` gives as matrices."""
+        return type(self).merged_delta is not TextModule.merged_delta
+
+    def merged_delta(self, k: int) -> Mapping[str, torch.Tensor]:
+        """What block ``k``'s weights would have to be increased by for the module's deltas to be in them, by name.
+
+        A module that defines this acts through ``BlockHooks.deltas`` alone.
+        """
+        return {}
 
     @property
     def size(self) -> int:
@@ -47,30 +196,50 @@ class ModulePart(TextModule):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """All parameters."""
+        """The weights to store, by name."""
         return {name: parameter.detach() for name, parameter in self.named_parameters()}
+
+    def description(self) -> dict[str, Any]:
+        """What else :meth:`restore` needs, as JSON: sizes and choices that the shapes do not tell."""
+        dumped: dict[str, Any] = self.config.model_dump(mode="json", include=set(self.stored_settings))
+        return dumped
+
+    @classmethod
+    def described(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
+        """Build the module that a description stands for; its weights are not set.
+
+        Raises:
+            TypeError, ValueError, ConfigError: if the description does not make sense.
+        """
+        return cls(text, cls.Config.model_validate(dict(description)))
 
     @classmethod
     def restore(cls, base: DualEncoder, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> Self:
-        """Rebuild the part, checking every name and shape against the base's geometry."""
+        """Rebuild the module from what :meth:`tensors` and :meth:`description` gave.
+
+        Raises:
+            PackError: if a tensor is missing, superfluous, or does not fit ``base``.
+        """
         try:
             with torch.device("meta"):  # whatever sizes a description claims, nothing is allocated for them
-                part = cls.sized(base.text.config, description)
+                module = cls.described(base.text.config, description)
         except (TypeError, ValueError, ConfigError) as error:
+            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
             raise PackError(
-                f"the {cls.kind} part's description does not make sense: {error!r}", hint="get the pack again"
+                f"the {cls.kind} module's description does not make sense: {said}", hint=_DAMAGED
             ) from error
-        check_tensors(cls.kind, {name: p.shape for name, p in part.named_parameters()}, tensors)
-        part.load_state_dict({name: t.float().to(base.device) for name, t in tensors.items()}, assign=True)
-        return part.requires_grad_(False)
+        check_tensors(cls.kind, {name: p.shape for name, p in module.named_parameters()}, tensors)
+        module.load_state_dict({name: t.float().to(base.device) for name, t in tensors.items()}, assign=True)
+        return module.requires_grad_(False)
 
-    def trainable(self) -> Self:
-        """A copy that trains."""
-        return copy.deepcopy(self).requires_grad_(True)
 
-    def stored(self) -> ModulePart:
-        """The form that a pack keeps, once training is over: a copy that no longer trains."""
-        return copy.deepcopy(self).requires_grad_(False)
+def check_same(kind: str, had: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise :class:`ConfigError` unless a pack's module has the sizes that settings ask for."""
+    if had != wanted:
+        raise ConfigError(
+            f"the pack's {kind} has {dict(had)}, the settings ask for {dict(wanted)}",
+            hint="go on with the settings that the pack was made with, or start a new one",
+        )
 
 
 def check_tensors(kind: str, expected: Mapping[str, torch.Size], tensors: Mapping[str, torch.Tensor]) -> None:
@@ -79,104 +248,68 @@ def check_tensors(kind: str, expected: Mapping[str, torch.Size], tensors: Mappin
     extra = sorted(set(tensors) - set(expected))
     if missing or extra:
         said = f"lacks {missing[:4]}" if missing else f"has unknown tensors: {extra[:4]}"
-        raise PackError(f"the {kind} part {said}", hint="get the pack again")
+        raise PackError(f"the {kind} module {said}", hint=_DAMAGED)
     for name, shape in expected.items():
         if tensors[name].shape != shape or not tensors[name].is_floating_point():
             raise PackError(
-                f"the {kind} part's {name} is {tensors[name].dtype} {tuple(tensors[name].shape)}, "
+                f"the {kind} module's {name} is {tensors[name].dtype} {tuple(tensors[name].shape)}, "
                 f"but this base needs weights of shape {tuple(shape)}",
-                hint="get the pack again",
+                hint=_DAMAGED,
             )
 
 
-class ModuleIngredient(ABC):
-    """One kind of module in a method: fresh for each language, or one for all that the next task goes on with.
+# --- registration ----------------------------------------
 
-    Subclasses are dataclasses with a field ``shared`` and define :meth:`fresh`.
+M = TypeVar("M", bound=type[TextModule])
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A registered module, and its method if it is one's own module.
+
+    Attributes:
+        module: the class.
+        summary: one line on what the method does; empty where a module is only used beside others.
+        defaults: settings of the method, the optimiser's included, that differ from the general defaults.
     """
 
-    kind: ClassVar[str]
-    shared: bool
-
-    def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
-        """Modules leave the vocabulary to others."""
-        return None
-
-    @abstractmethod
-    def fresh(self, context: Context) -> ModulePart:
-        """Draw a new part, which trains, on the processor."""
-
-    def contribute(self, context: Context) -> Contribution:
-        """Train the part of scope "all", or one for each language of the task; those present go on training."""
-        parts: dict[str, ModulePart] = {}
-        for scope in (ALL,) if self.shared else context.task.languages:
-            part = self.fresh(context)
-            if context.state and (present := context.state.part(self.kind, scope)):
-                assert isinstance(present, ModulePart)
-                had, wanted = present.description(), part.description()
-                if had != wanted:
-                    raise ConfigError(
-                        f"the pack's {self.kind} has {had}, the settings ask for {wanted}",
-                        hint="go on with the settings that the pack was made with, or start a new one",
-                    )
-                part = present.trainable()
-            parts[scope] = part.to(context.base.device)
-        weights = [parameter for part in parts.values() for parameter in part.parameters()]
-        groups = [
-            ParameterGroup(name, chosen, weight_decay=decays)
-            for name, decays in ((self.kind, True), (f"{self.kind}, vectors", False))
-            if (chosen := [weight for weight in weights if (weight.dim() > 1) is decays])
-        ]
-
-        def finish(decay: float) -> Mapping[str, TextModule]:
-            return {scope: part.stored() for scope, part in parts.items()}
-
-        facts = {f"{self.kind}_weights": sum(part.size for part in parts.values())}
-        return Contribution(parts, groups, finish, facts)
+    module: type[TextModule]
+    summary: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-Activation = Literal["relu", "gelu", "gelu_tanh"]
-_ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),
-}
+REGISTRY: dict[str, Registration] = {}
 
 
-def activation_named(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The function between the two maps of a bottleneck.
-
-    Raises:
-        ConfigError: for a name that there is none of.
-    """
-    check_names([name], _ACTIVATIONS, where="activation")
-    return _ACTIVATIONS[name]
+def register_module(kind: str) -> Callable[[M], M]:
+    """Register a module that other methods use, under the name that packs call it by."""
+    return register_method(kind, "")
 
 
-class Bottleneck(nn.Module):
-    """``W_up f(W_down x + b_down) + b_up``: what acquirers and adapters are made of.
+def register_method(name: str, summary: str, *, defaults: Mapping[str, Any] = {}) -> Callable[[M], M]:
+    """Register a module and the method of the same name that trains it.
 
     Args:
-        width: W.
-        size: width of the bottleneck.
+        name: what packs and the command line call it.
+        summary: one line on what the method does.
+        defaults: settings that differ from the general defaults.
+
+    Raises:
+        ConfigError: if the name is taken by another class.
     """
 
-    def __init__(self, width: int, size: int) -> None:
-        super().__init__()
-        if size < 1:
-            raise ConfigError(f"a bottleneck of {size}", hint="it needs at least one unit")
-        self.down = nn.Parameter(torch.empty(size, width))
-        self.down_bias = nn.Parameter(torch.empty(size))
-        self.up = nn.Parameter(torch.empty(width, size))
-        self.up_bias = nn.Parameter(torch.empty(width))
+    def registered(module: M) -> M:
+        taken = REGISTRY.get(name)
+        if taken is not None and taken.module.__qualname__ != module.__qualname__:
+            raise ConfigError(f"there is a module called {name!r} already", hint="choose another name")
+        module.kind = name
+        REGISTRY[name] = Registration(module, summary, defaults)
+        return module
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """(…, W) → (…, size), in the dtype of ``x``."""
-        return F.linear(x, self.down.to(x.dtype), self.down_bias.to(x.dtype))
+    return registered
 
-    def decode(self, x: torch.Tensor) -> torch.Tensor:
-        """(…, size) → (…, W), in the dtype of ``x``."""
-        return F.linear(x, self.up.to(x.dtype), self.up_bias.to(x.dtype))
+
+# --- initialisation ----------------------------------------
 
 
 @torch.no_grad()
@@ -188,11 +321,10 @@ def draw_linear(weight: torch.Tensor, bias: torch.Tensor | None, generator: torc
         bias.uniform_(-bound, bound, generator=generator)
 
 
-def share(parts: Iterable[ModulePart], tower: int) -> float:
+def trained_share(modules: list[TextModule], tower: int) -> float:
     """Weights that train, as a share of all that the tower has with them (PECT's count).
 
     What is added counts on both sides; what stands in for the tower's own weights is already in ``tower``.
     """
-    counted = list(parts)
-    added = sum(part.size for part in counted if not part.replaces)
-    return sum(part.size for part in counted) / (tower + added)
+    added = sum(module.size for module in modules if not module.replaces_weights)
+    return sum(module.size for module in modules) / (tower + added)

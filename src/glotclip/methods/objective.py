@@ -26,6 +26,7 @@ from torch import nn
 
 from glotclip.config import Settings
 from glotclip.methods.losses import cross_lingual_mse, multi_positive_contrastive
+from glotclip.textforms import Folds, Forms
 
 TEMPERATURE_RANGE = (0.001, 0.5)  # CLL-CLIP §2.3: clamped in place before every use
 
@@ -78,6 +79,47 @@ class ObjectiveSettings(Settings):
     def encodes_targets(self) -> bool:
         """Whether partners are encoded anew in every step."""
         return self.cross_lingual > 0 and self.target_encoder != "frozen"
+
+
+Isolation = Literal["shared", "per-language"]
+
+
+class MethodSettings(ObjectiveSettings):
+    """Settings every method has: who shares weights, and (inherited) which losses pull."""
+
+    isolation: Isolation = Field(
+        "per-language",
+        description="'shared': all languages change the same weights (the papers' setting, forgets); "
+        "'per-language': a language cannot touch any other",
+    )
+    text_form: Forms = Field(
+        "unicode-1",
+        description="the form captions are learnt and queries asked in (docs/text.md); 'none': as they are written",
+    )
+    fold: Folds = Field(
+        "none",
+        description="scripts that are folded into one besides: 'simplified' for Chinese, 'latin' for Serbian, Uzbek, "
+        "Azerbaijani and Turkmen; 'all': either, where it concerns the language",
+    )
+    store: Literal["fp32", "fp16"] = Field("fp32", description="what weights are rounded to in the pack")
+
+    @property
+    def covers_base(self) -> bool:
+        """Whether the base's own languages use a shared pack's modules as well."""
+        return False
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The modules beside the method's own, by name."""
+        return ()
+
+    def lr_scale(self, kind: str) -> float:
+        """The learning rate of a module's weights, as a multiple of ``lr``."""
+        return 1.0
+
+    def freezes(self, kind: str) -> bool:
+        """Whether a shared module stays as it is once a pack's first task is learnt."""
+        return False
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, DataError
 from glotclip.methods.lora import TARGETS, Lora
-from glotclip.methods.stack import TextModule
+from glotclip.methods.module import TextModule
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.weights import read_file
 from glotclip.storage import read_json, write_json, write_tensors, writing_folder
@@ -81,9 +82,10 @@ def read_lora(folder: Path | str, text: TextConfig) -> Lora:
             )
         found.setdefault((int(match["k"]), target), {})[match["side"]] = tensor
     targets = [target for target in TARGETS if any(target == name for _, name in found)]
+    config = {"targets": targets, "rank": rank, "alpha": alpha}
     try:
         with torch.device("meta"):
-            part = Lora(text, targets, rank, alpha)
+            part = Lora(text, settings_from(Lora.Config, config, where=str(folder / CONFIG)))
     except ConfigError as error:
         raise CheckpointError(f"{folder}: {error.message}", hint=error.hint) from error
     tensors = {
@@ -102,42 +104,42 @@ def read_lora(folder: Path | str, text: TextConfig) -> Lora:
     return part.requires_grad_(False)
 
 
-def write_lora(parts: Sequence[TextModule], folder: Path | str, layout: LayoutName, *, model: str = "") -> None:
+def write_lora(modules: Sequence[TextModule], folder: Path | str, layout: LayoutName, *, model: str = "") -> None:
     """Write a language's LoRA as a ``peft`` adapter.
 
     Args:
-        parts: all parts of the language's route: the LoRA must be the only one, else something would be lost.
+        modules: all modules of the language: the LoRA must be the only one, else something would be lost.
         folder: must not exist yet.
         layout: which class of ``transformers`` it is for: "clip-text" (``CLIPTextModel``), "clip" (``CLIPModel``,
             ``SiglipModel``, and ``CLIPTextModel`` before transformers 5) or "xlm-roberta" (``XLMRobertaModel``).
         model: name or folder of the base model, for ``peft`` to find it.
 
     Raises:
-        ConfigError: if the parts are not one LoRA.
+        ConfigError: if the modules are not one LoRA.
     """
-    if len(parts) != 1 or not isinstance(parts[0], Lora):
+    if len(modules) != 1 or not isinstance(modules[0], Lora):
         raise ConfigError(
-            f"only LoRA can be written for peft, not {' with '.join(part.kind for part in parts) or 'nothing'}",
+            f"only LoRA can be written for peft, not {' with '.join(module.kind for module in modules) or 'nothing'}",
             hint="teach the language with LoRA alone",
         )
-    part, (blocks, modules) = parts[0], LAYOUTS[layout]
-    names = "|".join(re.escape(modules[target]) for target in part.targets)
+    lora, (blocks, names) = modules[0], LAYOUTS[layout]
+    pattern = "|".join(re.escape(names[target]) for target in lora.config.targets)
     config = {
         "peft_type": "LORA",
         "task_type": None,
         "base_model_name_or_path": model,
         "inference_mode": True,
-        "r": part.rank,
-        "lora_alpha": part.alpha,
+        "r": lora.config.rank,
+        "lora_alpha": lora.config.alpha,
         "lora_dropout": 0.0,
         "bias": "none",
-        # A pattern, since a list of endings would also hit the picture tower, or other maps called "output.dense".
-        "target_modules": rf"{re.escape(blocks)}\.\d+\.({names})",
+        # A pattern, since a list of endings would also hit the image tower, or other maps called "output.dense".
+        "target_modules": rf"{re.escape(blocks)}\.\d+\.({pattern})",
     }
     tensors = {
-        f"base_model.model.{blocks}.{k}.{modules[target]}.lora_{side}.weight": tensor.detach()
-        for k in range(len(part.blocks))
-        for target, module in part.low_rank(k).items()
+        f"base_model.model.{blocks}.{k}.{names[target]}.lora_{side}.weight": tensor.detach()
+        for k in range(len(lora.blocks))
+        for target, module in lora.low_rank(k).items()
         for side, tensor in (("A", module.a), ("B", module.b))
     }
     with writing_folder(Path(folder)) as aside:

@@ -1,4 +1,4 @@
-"""What DualPrompt and CODA-Prompt have in common: a pool of prompts that grows with every task, and a query.
+"""What DualPrompt and CODA-Prompt have in common: a pool of prompts that grows with every task, chosen by the text.
 
 A prompt here is keys and values before those of a text in some blocks. Which, is up to the text's own embedding
 without any prompt, as the current model has it; so every text is encoded twice. The pool has places for the tasks
@@ -11,25 +11,29 @@ Shapes: B texts, E embedding, L blocks with prompts, P keys (and values) of a pr
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import nn
 
 from glotclip.errors import ConfigError
-from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.stack import ALL, TextModule
-from glotclip.methods.task import Context, Contribution, ParameterGroup
+from glotclip.methods.module import ALL, ParameterGroup, TextModule, check_same
 from glotclip.models.pathway import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig
 
+if TYPE_CHECKING:
+    from glotclip.methods.settings import ModuleSettings
+    from glotclip.methods.task import TrainingTask
+
 MOST_TASKS = 10_000  # more in a description are a damaged one's
+# One pool for all languages, no language code at query time: English goes through it too.
+POOL: Mapping[str, Any] = {"isolation": "shared", "english": "taught"}
 
 
-class Chosen(TextHooks):
+class ChosenPrompts(TextHooks):
     """The prompts of certain texts.
 
     Args:
@@ -45,22 +49,57 @@ class Chosen(TextHooks):
         return BlockHooks(prefix=self.prefixes[k]) if k in self.prefixes else None
 
 
-class Pool(ModulePart):
+class Pool(TextModule):
     """A pool in which every task has places of its own; subclasses choose from it in :meth:`condition_on`.
 
+    Languages learnt jointly are one task.
+
     Args:
+        text: geometry of the tower.
+        config: the module's settings.
         shapes: of a task's tensors, by name.
         tasks: how many tasks have places.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], tasks: int) -> None:
-        super().__init__()
+    def __init__(self, text: TextConfig, config: Any, shapes: Mapping[str, tuple[int, ...]], tasks: int) -> None:
+        super().__init__(text, config)
         if not 0 <= tasks <= MOST_TASKS or any(size < 1 for shape in shapes.values() for size in shape):
             raise ConfigError(f"a pool of sizes {dict(shapes)} for {tasks} tasks", hint="sizes are 1 or more")
         self.shapes = dict(shapes)
         self.places = nn.ModuleDict(
             {name: nn.ParameterList(torch.empty(shape) for _ in range(tasks)) for name, shape in shapes.items()}
         )
+
+    @classmethod
+    def check_settings(cls, config: ModuleSettings) -> None:
+        """A pool is shared: who shares none has nothing to choose from."""
+        if config.isolation != "shared":
+            raise ValueError("a pool of prompts serves all languages of a pack, so it needs isolation=shared")
+
+    @classmethod
+    def scopes(cls, config: Any, task: TrainingTask) -> tuple[str, ...]:
+        """One pool for all languages."""
+        return (ALL,)
+
+    @classmethod
+    def for_task(cls, config: Any, task: TrainingTask) -> dict[str, TextModule]:
+        """Give the task places in the pack's pool, or in a new one; they train, and what all tasks share."""
+        pool = cast(Pool, super().for_task(config, task)[ALL]).cpu()
+        pool.add_task(task.generator)
+        return {ALL: pool.to(task.base.device)}
+
+    def resumed(self, new: TextModule) -> TextModule:
+        """A trainable copy, in which the earlier tasks have their places."""
+        check_same(self.kind, {**self.description(), "tasks": None}, {**new.description(), "tasks": None})
+        pool = copy.deepcopy(self).requires_grad_(True)
+        pool.config = new.config
+        return pool
+
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """With the places of one task."""
+        with torch.device("meta"):
+            return cls(text, config, 1).size  # type: ignore[call-arg]
 
     @property
     def tasks(self) -> int:
@@ -83,43 +122,19 @@ class Pool(ModulePart):
             place = cast(nn.ParameterList, self.places[name])
             place.append(nn.Parameter(self.drawn(name, generator)))
 
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """What trains, all of it decayed."""
+        return [ParameterGroup(self.kind, [weight for weight in self.parameters() if weight.requires_grad])]
 
-@dataclass(frozen=True)
-class PoolIngredient(ModuleIngredient):
-    """How a method uses a pool: one for all languages of a pack. Languages learnt jointly are one task.
+    def description(self) -> dict[str, Any]:
+        """The settings that decide sizes, and how many tasks have places."""
+        return {**super().description(), "tasks": self.tasks}
 
-    Args:
-        shared: must be true: who shares no pool has nothing to choose from.
-    """
-
-    shared: bool = True
-
-    @abstractmethod
-    def fresh(self, context: Context) -> Pool:
-        """Make a pool without tasks, and draw on the processor what all tasks share."""
-
-    def contribute(self, context: Context) -> Contribution:
-        """Give the task places in the pack's pool, or in a fresh one; they train, and what all tasks share."""
-        part = self.fresh(context)
-        present = context.state.part(self.kind, ALL) if context.state else None
-        if present is not None:
-            assert isinstance(present, Pool)
-            had, wanted = ({**pool.description(), "tasks": None} for pool in (present, part))
-            if had != wanted:
-                raise ConfigError(
-                    f"the pack's {self.kind} has {had}, the settings ask for {wanted}",
-                    hint="go on with the settings that the pack was made with, or start a new one",
-                )
-            part = present.trainable().cpu()
-        part.add_task(context.generator)
-        part.to(context.base.device)
-        training = [parameter for parameter in part.parameters() if parameter.requires_grad]
-
-        def finish(decay: float) -> Mapping[str, TextModule]:
-            return {ALL: part.stored()}
-
-        facts = {f"{self.kind}_weights": sum(parameter.numel() for parameter in training)}
-        return Contribution({ALL: part}, [ParameterGroup(self.kind, training)], finish, facts)
+    @classmethod
+    def described(cls, text: TextConfig, description: Mapping[str, Any]) -> Self:
+        """Build the pool that a description stands for; its weights are not set."""
+        config = {name: value for name, value in description.items() if name != "tasks"}
+        return cls(text, cls.Config.model_validate(config), description["tasks"])  # type: ignore[call-arg]
 
 
 def blocks_of(text: TextConfig, wanted: Sequence[int], kind: str) -> tuple[int, ...]:

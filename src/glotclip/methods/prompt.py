@@ -8,90 +8,109 @@ Shapes: P prompt vectors, W width, V rows of the base's table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
+from glotclip.config import Settings
 from glotclip.errors import ConfigError, PackError
-from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.stack import ALL, PackState, TextModule
-from glotclip.methods.task import Context, Contribution, Task
+from glotclip.methods.module import TextModule, register_method
+from glotclip.methods.pect import PECT_WITHOUT_NORMS
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
-from glotclip.models.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from glotclip.methods.settings import ModuleSettings
+    from glotclip.methods.task import TrainingTask
+
+STD = 0.02  # of a soft prompt's vectors at the start (the paper)
 
 
-class SoftPrompt(ModulePart):
-    """Trained vectors before every text.
+@register_method("soft-prompt", "trained vectors before every text (PECT)", defaults=PECT_WITHOUT_NORMS)
+class SoftPrompt(TextModule):
+    """Trained vectors before every text."""
 
-    Args:
-        text: geometry of the tower.
-        length: P.
-    """
+    class Config(Settings):
+        """Trained vectors before every text."""
 
-    kind: ClassVar[str] = "soft_prompt"
+        length: int = Field(4, ge=1, description="number of vectors; not looked at where prompt is given")
+        prompt: str = Field("", description="words whose rows are the start: as many vectors as they have tokens")
 
-    def __init__(self, text: TextConfig, length: int) -> None:
-        super().__init__()
-        check_room(text, length)
-        self.vectors = nn.Parameter(torch.empty(length, text.width))
+    stored_settings = ("length",)
+
+    def __init__(self, text: TextConfig, config: Config) -> None:
+        super().__init__(text, config)
+        check_room(text, config.length)
+        self.vectors = nn.Parameter(torch.empty(config.length, text.width))
+
+    @classmethod
+    def new(cls, config: Any, task: TrainingTask) -> TextModule:
+        """A prompt of as many vectors as the words have tokens, where words are given."""
+        if config.prompt:
+            config = config.model_copy(update={"length": len(word_ids(task.base, config.prompt))})
+        return super().new(config, task)
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Draw the vectors, or take them from the base's table."""
+        if self.config.prompt:
+            ids = torch.tensor(word_ids(task.base, self.config.prompt))
+            self.vectors.copy_(task.base.text.table[ids.to(task.base.device)])
+        else:
+            self.vectors.normal_(std=STD, generator=task.generator)
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor:
         """The vectors (P, W)."""
         return self.vectors
 
-    def description(self) -> dict[str, Any]:
-        """Number of vectors."""
-        return {"length": len(self.vectors)}
 
-
-@dataclass(frozen=True)
-class SoftPromptIngredient(ModuleIngredient):
-    """How a method uses a soft prompt.
-
-    Args:
-        shared: one for all languages, or one for each (the paper).
-        length: number of vectors (the paper: 4); not looked at where ``text`` is given.
-        text: words whose rows of the base's table are the start: as many vectors as they have tokens.
-        std: standard deviation of the vectors at the start, without ``text`` (the paper: 0.02).
-    """
-
-    kind: ClassVar[str] = SoftPrompt.kind
-    shared: bool = False
-    length: int = 4
-    text: str = ""
-    std: float = 0.02
-
-    def fresh(self, context: Context) -> SoftPrompt:
-        """Draw the vectors, or take them from the table."""
-        ids = words_ids(context.base, self.text) if self.text else None
-        part = SoftPrompt(context.base.text.config, self.length if ids is None else len(ids))
-        with torch.no_grad():
-            if ids is None:
-                part.vectors.normal_(std=self.std, generator=context.generator)
-            else:
-                part.vectors.copy_(context.base.text.table[ids.to(context.base.device)])
-        return part
-
-
+@register_method("hard-prompt", "fixed words before every text (PECT)", defaults=PECT_WITHOUT_NORMS)
 class HardPrompt(TextModule):
     """Fixed words before every text. Their rows are the base's own, whatever else a pack has learnt.
 
-    Args:
-        ids: token ids of the words, without special ones (P,).
-        text: the words.
+    Nothing of it trains; the embedding or the norms beside it do.
     """
 
-    kind: ClassVar[str] = "hard_prompt"
+    class Config(Settings):
+        """Fixed words before every text; what trains is the embedding or the norms."""
+
+        # The default is that of the paper's code; which words the paper used is not known.
+        prompt: str = Field("Language: ", description="the words")
+
+    stored_settings = ("prompt",)
     ids: torch.Tensor
 
-    def __init__(self, ids: torch.Tensor, text: str) -> None:
-        super().__init__()
-        self.text = text
+    def __init__(self, text: TextConfig, config: Config, ids: torch.Tensor) -> None:
+        super().__init__(text, config)
         self.register_buffer("ids", ids)
+
+    @classmethod
+    def check_settings(cls, config: ModuleSettings) -> None:
+        """Something has to train."""
+        if config.embedding == "base" and not config.norms:
+            raise ValueError("a hard prompt has nothing to train: use embedding=lexicon or norms=true beside it")
+
+    @classmethod
+    def new(cls, config: Any, task: TrainingTask) -> TextModule:
+        """The words' tokens under the base's tokenizer."""
+        ids = word_ids(task.base, config.prompt)
+        check_room(task.base.text.config, len(ids))
+        return cls(task.base.text.config, config, torch.tensor(ids))
+
+    @classmethod
+    def stored_weights(cls, text: TextConfig, config: Any) -> int:
+        """None: the words' rows are the base's own."""
+        return 0
+
+    def resumed(self, new: TextModule) -> TextModule:
+        """The words that the settings name; there is nothing to go on with."""
+        return new
+
+    def facts(self) -> dict[str, int]:
+        """Nothing trains."""
+        return {}
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor:
         """The words' rows of the base's table (V, W): (P, W)."""
@@ -101,65 +120,35 @@ class HardPrompt(TextModule):
         """The ids."""
         return {"ids": self.ids.to(torch.int32)}
 
-    def description(self) -> dict[str, Any]:
-        """The words."""
-        return {"text": self.text}
-
     @classmethod
     def restore(
         cls, base: DualEncoder, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]
     ) -> HardPrompt:
         """Rebuild the prompt, checking that the ids are the base's for these words."""
         try:
-            ids, text = tensors["ids"].long(), str(description["text"])
+            ids, words = tensors["ids"].long(), str(description["prompt"])
         except KeyError as error:
-            raise PackError(f"the {cls.kind} part lacks {error}", hint="get the pack again") from error
+            raise PackError(f"the {cls.kind} module lacks {error}", hint="get the pack again") from error
         if extra := set(tensors) - {"ids"}:
-            raise PackError(f"the {cls.kind} part has unknown tensors: {sorted(extra)}", hint="get the pack again")
-        if not len(ids) or ids.tolist() != _words(base, text):
-            raise PackError(f"{text!r} has other tokens than the {cls.kind} part holds", hint="get the pack again")
-        return cls(ids.to(base.device), text)
+            raise PackError(f"the {cls.kind} module has unknown tensors: {sorted(extra)}", hint="get the pack again")
+        if not len(ids) or ids.tolist() != _tokens(base, words):
+            raise PackError(f"{words!r} has other tokens than the {cls.kind} module", hint="get the pack again")
+        return cls(base.text.config, cls.Config(prompt=words), ids.to(base.device))
 
 
-@dataclass(frozen=True)
-class HardPromptIngredient:
-    """Words put before every text; nothing trains, so another ingredient must.
+def word_ids(base: DualEncoder, words: str) -> list[int]:
+    """Token ids of a prompt under the base's tokenizer, without special ones.
 
-    Args:
-        shared: the same words for all languages, or each language's own.
-        text: the words (the default is that of the paper's code; which ones the paper used is not known).
-        words: for some languages, words of their own; not where the prompt is shared.
+    Raises:
+        ConfigError: if there are none.
     """
-
-    shared: bool = False
-    text: str = "Language: "
-    words: Mapping[str, str] = field(default_factory=dict)
-
-    def tokenizer(self, base: DualEncoder, state: PackState | None, task: Task) -> Tokenizer | None:
-        """A prompt leaves the vocabulary to others."""
-        return None
-
-    def contribute(self, context: Context) -> Contribution:
-        """Fix the words of scope "all", or of each language of the task."""
-        parts = {}
-        for scope in (ALL,) if self.shared else context.task.languages:
-            text = self.text if scope == ALL else self.words.get(scope, self.text)
-            ids = words_ids(context.base, text)
-            check_room(context.base.text.config, len(ids))
-            parts[scope] = HardPrompt(ids.to(context.base.device), text)
-        return Contribution(parts, [], lambda decay: parts)
+    if ids := _tokens(base, words):
+        return ids
+    raise ConfigError(f"the prompt {words!r} has no tokens", hint="write some words")
 
 
-def words_ids(base: DualEncoder, text: str) -> torch.Tensor:
-    """Token ids (P,) of a prompt under the base's tokenizer, without special ones."""
-    kept = _words(base, text)
-    if not kept:
-        raise ConfigError(f"the prompt {text!r} has no tokens", hint="write some words")
-    return torch.tensor(kept)
-
-
-def _words(base: DualEncoder, text: str) -> list[int]:
-    return [each for each in base.tokenizer.encode([text])[0].tolist() if each not in base.tokenizer.special_ids]
+def _tokens(base: DualEncoder, words: str) -> list[int]:
+    return [each for each in base.tokenizer.encode([words])[0].tolist() if each not in base.tokenizer.special_ids]
 
 
 def check_room(text: TextConfig, length: int) -> None:

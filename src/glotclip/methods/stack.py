@@ -1,218 +1,156 @@
-"""Parts: the trained pieces a pathway is made of, and how a pathway is put together from them.
+"""The modules of one language, acting in order, and the state of a pack that holds them.
 
-A *part* is one kind of added weights (rows of the token table; modules after blocks; …). A part belongs to a
-*scope*: ``"all"`` when every language of a pack uses it, or one language's code. The route of a language is
-the parts of scope ``"all"`` and its own. That is the whole difference between a shared table, a table a
+A module belongs to a *scope*: ``"all"`` when every language of a pack uses it, or one language's code. The stack of a
+language is the modules of scope ``"all"`` and its own. That is the whole difference between a shared table, a table a
 language, and a shared table with modules a language.
+
+Shapes: B texts, T tokens, S packed tokens, W width, E embedding, P prompt or prefix vectors.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from glotclip.models.blocks import Block
-from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import BlockHooks, Map, TextHooks, WrappedHooks
+from glotclip.methods.module import ALL, TextModule
+from glotclip.methods.tuning import own_weights
+from glotclip.models.pathway import BlockHooks, Map, TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 
-ALL = "all"
-
-
-class TextModule(TextHooks):
-    """One kind of added weights. Subclasses override the places in the tower where they act.
-
-    A part that depends on the text overrides :meth:`condition_on` instead, which returns what acts within blocks then; it is
-    given the texts' features without any such part.
-    """
-
-    kind: ClassVar[str]
-    replaces_embedding: ClassVar[bool] = False  # true where the part replaces the lookup in the token table
-
-    def auxiliary_loss(self) -> torch.Tensor | None:
-        """A loss of the part's own on the texts encoded with gradients since it was last asked, or None."""
-        return None
-
-    def merged_delta(self, k: int) -> Mapping[str, torch.Tensor]:
-        """What block ``k``'s weights would have to be increased by for the part's deltas to be in them, by name.
-
-        A part that defines this acts through its ``deltas`` alone.
-        """
-        return {}
-
-    @abstractmethod
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The weights to store, by name."""
-
-    def description(self) -> dict[str, Any]:
-        """What else :meth:`restore` needs, as JSON: sizes and choices that the shapes do not tell."""
-        return {}
-
-    @classmethod
-    @abstractmethod
-    def restore(
-        cls, base: DualEncoder, tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]
-    ) -> TextModule:
-        """Rebuild the part from what :meth:`tensors` and :meth:`description` gave.
-
-        Raises:
-            PackError: if a tensor is missing, superfluous, or does not fit ``base``.
-        """
-
 
 class ModuleStack(TextHooks):
-    """The way of one language through the tower: several parts acting in order.
+    """Several hooks acting in order.
 
-    Only the places that some part overrides are called. Where two parts put a tensor in the same one's stead, the
-    later part's counts.
+    Only the hooks that some module overrides are called. Where two modules put a tensor in the place of the same one,
+    the later module's counts.
+
+    Args:
+        modules: text modules, or other hooks, in the order in which they act.
     """
 
-    def __init__(self, parts: Sequence[TextModule]) -> None:
+    def __init__(self, modules: Sequence[TextHooks]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self._asking = overriding(parts, "condition_on")
-        self._before = ModuleStack([part for part in parts if part not in self._asking]) if self._asking else None
-        self._lookup = next((part for part in parts if part.replaces_embedding), None)
-        self._outside = overriding(parts, "parameter_overrides")
-        self._prompt = overriding(parts, "prompt")
-        self._inside = overriding(parts, "block_hooks")
-        self._after = overriding(parts, "after_block")
+        self.layers = nn.ModuleList(modules)
+        self._conditional = overriding(modules, "condition_on")
+        self._rest = [module for module in modules if module not in self._conditional]
+        self._probe = ModuleStack([module for module in self._rest if module.in_probe]) if self._conditional else None
+        self._embedding = next((module for module in modules if module.replaces_embedding), None)
+        self._overrides = overriding(modules, "parameter_overrides")
+        self._prompts = overriding(modules, "prompt")
+        self._in_blocks = overriding(modules, "block_hooks")
+        self._after_blocks = overriding(modules, "after_block")
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Equal for languages whose stacks hold the very same modules, so that their texts can share a batch."""
+        return tuple(id(module) for module in self.layers)
+
+    @property
+    def text_modules(self) -> list[TextModule]:
+        """The text modules among the hooks."""
+        return [module for module in self.layers if isinstance(module, TextModule)]
 
     def probe(self) -> ModuleStack | None:
-        """The way without the parts that depend on the text; None where there are none."""
-        return self._before
+        """The stack without the modules that depend on the text; None where there are none."""
+        return self._probe
 
     def condition_on(self, features: torch.Tensor) -> TextHooks:
-        """The way for texts of these features (B, E) on the way without those parts."""
-        if self._before is None:
+        """The stack for texts whose raw features under :meth:`probe` are these (B, E)."""
+        if not self._conditional:
             return self
-        return ConditionedStack(self._before, [part.condition_on(features) for part in self._asking])
+        return ModuleStack([*self._rest, *(module.condition_on(features) for module in self._conditional)])
 
     def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """What stands in for the tower's tensors outside its blocks."""
-        return {name: tensor for part in self._outside for name, tensor in part.parameter_overrides().items()}
+        return {name: tensor for module in self._overrides for name, tensor in module.parameter_overrides().items()}
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Look up (B, T) ids, by the part that owns the lookup where there is one."""
-        return super().embed(ids, table) if self._lookup is None else self._lookup.embed(ids, table)
+        """Look up (B, T) ids, by the module that replaces the embedding where there is one."""
+        return super().embed(ids, table) if self._embedding is None else self._embedding.embed(ids, table)
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
-        """Every part's prompt vectors, one after another (P, W)."""
-        prompts = [vectors for part in self._prompt if (vectors := part.prompt(table)) is not None]
+        """Every module's prompt vectors, one after another (P, W)."""
+        prompts = [vectors for module in self._prompts if (vectors := module.prompt(table)) is not None]
         return torch.cat(prompts) if len(prompts) > 1 else next(iter(prompts), None)
 
     def block_hooks(self, k: int) -> BlockHooks | None:
-        """What all parts do within block ``k``."""
-        return merge_hooks([block_hooks for part in self._inside if (block_hooks := part.block_hooks(k)) is not None])
+        """What all modules do within block ``k``."""
+        return merge_hooks([hooks for module in self._in_blocks if (hooks := module.block_hooks(k)) is not None])
 
     def after_block(self, k: int, hidden: torch.Tensor) -> torch.Tensor:
-        """Apply every part that acts after block ``k`` to (B, T, W)."""
-        for part in self._after:
-            hidden = part.after_block(k, hidden)
+        """Apply every module that acts after block ``k`` to (B, T, W)."""
+        for module in self._after_blocks:
+            hidden = module.after_block(k, hidden)
         return hidden
 
     @property
-    def merges(self) -> bool:
-        """Whether :meth:`merged` has anything to do."""
-        foldable = any(isinstance(part, TextModule) and overriding([part], "merged_delta") for part in self.parts)
-        return foldable and not self._asking
+    def mergeable(self) -> list[TextModule]:
+        """The modules whose deltas can be added into weights; none where a module depends on the text."""
+        return [] if self._conditional else [module for module in self.text_modules if module.merges]
 
-    def merged(self, text: TextTower) -> TextHooks:
-        """The same way for serving: deltas that weights can absorb are added into them, once.
+    def merged(self, text: TextTower) -> ModuleStack:
+        """The same stack for serving: deltas that weights can absorb are added into them, once.
 
-        Its features are this route's up to rounding. This route is not changed: it is the way back.
+        Its features are this stack's up to rounding. This stack is not changed.
         """
-        if not self.merges:
+        merging = self.mergeable
+        if not merging:
             return self
-        folding = [part for part in self.parts if isinstance(part, TextModule) and overriding([part], "merged_delta")]
-        rest = ModuleStack([part for part in self.parts if isinstance(part, TextModule) and part not in folding])
-        return MergedStack(rest, folding, text)
+        rest = ModuleStack([module for module in self._rest if module not in merging])
+        return ModuleStack([*rest._rest, MergedWeights(rest, merging, text)])
 
 
-class ConditionedStack(WrappedHooks):
-    """A route for certain texts: what depends on them acts within blocks, beside a rest that does not.
-
-    Args:
-        rest: the way without what depends on the texts.
-        chosen: what acts within blocks for them.
-    """
-
-    def __init__(self, rest: ModuleStack, chosen: Sequence[TextHooks]) -> None:
-        super().__init__(rest)
-        self.chosen = tuple(chosen)
-
-    def block_hooks(self, k: int) -> BlockHooks | None:
-        """What the rest does within block ``k``, and what was chosen."""
-        return merge_hooks([each for path in (self.inner, *self.chosen) if (each := path.block_hooks(k)) is not None])
-
-
-class MergedStack(WrappedHooks):
-    """A route whose foldable parts have become weights (:meth:`Route.merged`).
+class MergedWeights(TextHooks):
+    """Weights of blocks with the deltas of modules added to them.
 
     Args:
-        rest: the parts that remain as they are.
-        folding: the parts to add into the weights.
+        rest: what acts beside them; weights that it replaces are what is added to.
+        merging: the modules to add into the weights.
         text: the tower whose weights they are added to.
     """
 
-    def __init__(self, rest: ModuleStack, folding: Sequence[TextModule], text: TextTower) -> None:
-        super().__init__(rest)
+    def __init__(self, rest: ModuleStack, merging: Sequence[TextModule], text: TextTower) -> None:
+        super().__init__()
         self._weights: list[dict[str, torch.Tensor]] = []
         # Ordinary tensors even where this is called in inference mode: the tower keeps one cast of each of them.
         with torch.inference_mode(False), torch.no_grad():
             for k, block in enumerate(text.blocks):
-                assert isinstance(block, Block)
-                block_hooks = rest.block_hooks(k)
-                before = {**own_weights(block), **(block_hooks.weights if block_hooks else {})}
+                hooks = rest.block_hooks(k)
+                before = {**own_weights(block), **(hooks.weights if hooks else {})}
                 sums: dict[str, torch.Tensor] = {}
-                for part in folding:
-                    for name, delta in part.merged_delta(k).items():
+                for module in merging:
+                    for name, delta in module.merged_delta(k).items():
                         sums[name] = sums.get(name, before[name]) + delta.to(before[name])
                 self._weights.append({name: tensor.detach() for name, tensor in sums.items()})
 
     def block_hooks(self, k: int) -> BlockHooks:
-        """What the rest does within block ``k``, on the merged weights."""
-        merged = BlockHooks(weights=self._weights[k])
-        block_hooks = self.inner.block_hooks(k)
-        return (
-            merged if block_hooks is None else replace(block_hooks, weights={**block_hooks.weights, **merged.weights})
-        )
+        """Block ``k``'s merged weights."""
+        return BlockHooks(weights=self._weights[k])
 
 
-def overriding(parts: Sequence[TextModule], place: str) -> list[TextModule]:
-    """Those of the parts that do something at a place of the tower, by the method's name."""
-    return [part for part in parts if getattr(type(part), place) is not getattr(TextModule, place)]
-
-
-def own_weights(block: Block) -> dict[str, torch.Tensor]:
-    """A block's own weights, by the names that :class:`BlockHooks` uses."""
-    own: dict[str, torch.Tensor] = {}
-    for stem in ("norm1", "qkv", "out", "norm2", "up", "down"):
-        module = getattr(block, stem)
-        own |= {stem: module.weight, f"{stem}_bias": module.bias}
-    return own
+def overriding(modules: Sequence[TextHooks], hook: str) -> list[TextHooks]:
+    """Those of the modules that override a hook, by the method's name."""
+    return [module for module in modules if getattr(type(module), hook) is not getattr(TextHooks, hook)]
 
 
 def merge_hooks(all_: Sequence[BlockHooks]) -> BlockHooks | None:
-    """Combine what several parts do within one block: the later weights, summed deltas, maps one after another."""
+    """Combine what several modules do within one block: the later weights, summed deltas, maps one after another."""
     if len(all_) < 2:
         return next(iter(all_), None)
     deltas: dict[str, list[Map]] = {}
-    for block_hooks in all_:
-        for name, delta in block_hooks.deltas.items():
+    for hooks in all_:
+        for name, delta in hooks.deltas.items():
             deltas.setdefault(name, []).append(delta)
-    prefixes = [block_hooks.prefix for block_hooks in all_ if block_hooks.prefix is not None]
+    prefixes = [hooks.prefix for hooks in all_ if hooks.prefix is not None]
     return BlockHooks(
-        weights={name: tensor for block_hooks in all_ for name, tensor in block_hooks.weights.items()},
+        weights={name: tensor for hooks in all_ for name, tensor in hooks.weights.items()},
         deltas={name: _sum(maps) for name, maps in deltas.items()},
-        after_attention=_chain([block_hooks.after_attention for block_hooks in all_ if block_hooks.after_attention]),
-        after_mlp=_chain([block_hooks.after_mlp for block_hooks in all_ if block_hooks.after_mlp]),
+        after_attention=_chain([hooks.after_attention for hooks in all_ if hooks.after_attention]),
+        after_mlp=_chain([hooks.after_mlp for hooks in all_ if hooks.after_mlp]),
         prefix=(_joined([key for key, _ in prefixes]), _joined([value for _, value in prefixes]))
         if prefixes
         else None,
@@ -227,45 +165,39 @@ def _joined(prefixes: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def _sum(maps: Sequence[Map]) -> Map:
-    if len(maps) == 1:
-        return maps[0]
-
     def summed(x: torch.Tensor) -> torch.Tensor:
         first, *others = (each(x) for each in maps)
         return sum(others, start=first)
 
-    return summed
+    return maps[0] if len(maps) == 1 else summed
 
 
 def _chain(maps: Sequence[Map]) -> Map | None:
-    if len(maps) < 2:
-        return next(iter(maps), None)
-
     def chained(x: torch.Tensor) -> torch.Tensor:
         for each in maps:
             x = each(x)
         return x
 
-    return chained
+    return chained if len(maps) > 1 else next(iter(maps), None)
 
 
 @dataclass(frozen=True)
 class PackState:
-    """A pack in memory: its languages, the tokenizer they use, and its parts by scope.
+    """A pack in memory: its languages, the tokenizer they use, and its modules by scope.
 
-    A language may be listed without a scope of its own: then it uses the parts of scope ``"all"`` only.
+    A language may be listed without a scope of its own: then it uses the modules of scope ``"all"`` only.
     """
 
     languages: tuple[str, ...]
     tokenizer: Tokenizer
-    parts: Mapping[str, tuple[TextModule, ...]]
+    modules: Mapping[str, tuple[TextModule, ...]]
 
-    def route(self, language: str) -> ModuleStack:
-        """The pathway of one of this pack's languages."""
+    def stack(self, language: str) -> ModuleStack:
+        """The modules of one of this pack's languages."""
         if language not in self.languages:
             raise KeyError(language)
-        return ModuleStack((*self.parts.get(ALL, ()), *self.parts.get(language, ())))
+        return ModuleStack((*self.modules.get(ALL, ()), *self.modules.get(language, ())))
 
-    def part(self, kind: str, scope: str) -> TextModule | None:
-        """The part of this kind and scope, if the pack has it."""
-        return next((part for part in self.parts.get(scope, ()) if part.kind == kind), None)
+    def module(self, kind: str, scope: str) -> TextModule | None:
+        """The module of this kind and scope, if the pack has it."""
+        return next((module for module in self.modules.get(scope, ()) if module.kind == kind), None)

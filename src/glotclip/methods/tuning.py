@@ -1,6 +1,6 @@
 """Training the tower's own weights: its blocks' layer norms, or all of it (full fine-tuning, the upper bound).
 
-The base stays as it is: a part holds changed copies, which the tower uses in its own weights' stead.
+The base stays as it is: a module holds changed copies, which the tower uses in place of its own weights.
 
 Shapes: B batch, T tokens, V rows of the table, W width.
 """
@@ -8,87 +8,79 @@ Shapes: B batch, T tokens, V rows of the table, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.methods.module import ModuleIngredient, ModulePart
-from glotclip.methods.stack import own_weights
-from glotclip.methods.task import Context
+from glotclip.methods.module import TextModule, register_method, register_module
+from glotclip.methods.pect import PECT, PECT_WITHOUT_NORMS
 from glotclip.models.blocks import Block
 from glotclip.models.pathway import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
-NORMS = ("norm1", "norm1_bias", "norm2", "norm2_bias")
+if TYPE_CHECKING:
+    from glotclip.methods.task import TrainingTask
+
+_NORMS = ("norm1", "norm1_bias", "norm2", "norm2_bias")
 
 
-class Norms(ModulePart):
-    """The two layer norms of every block.
+@register_method("norms", "layer norms alone", defaults=PECT)
+class Norms(TextModule):
+    """The two layer norms of every block: beside a method's own module (PECT) or alone."""
 
-    Args:
-        text: geometry of the tower.
-    """
+    replaces_weights = True
 
-    kind: ClassVar[str] = "norms"
-    replaces: ClassVar[bool] = True
-
-    def __init__(self, text: TextConfig) -> None:
-        super().__init__()
+    def __init__(self, text: TextConfig, config: Any) -> None:
+        super().__init__(text, config)
         self.blocks = nn.ModuleList(
-            nn.ParameterDict({name: torch.empty(text.width) for name in NORMS}) for _ in range(text.layers)
+            nn.ParameterDict({name: torch.empty(text.width) for name in _NORMS}) for _ in range(text.layers)
         )
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Copy the base's."""
+        _copy_blocks(self.blocks, task.base.text)
 
     def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s norms."""
         return BlockHooks(weights=_held(self.blocks[k]))
 
 
-@dataclass(frozen=True)
-class NormsIngredient(ModuleIngredient):
-    """Train the layer norms of every block, beside a method's modules (PECT) or alone.
+@register_method(
+    "full", "every weight of the text tower: the upper bound, and a whole tower a pack", defaults=PECT_WITHOUT_NORMS
+)
+class FullTower(TextModule):
+    """Every weight of the text tower but the token table, which the lexicon or :class:`FullTable` trains."""
 
-    Args:
-        shared: one set for all languages, or one for each (the paper).
-    """
+    replaces_weights = True
 
-    kind: ClassVar[str] = Norms.kind
-    shared: bool = False
-
-    def fresh(self, context: Context) -> Norms:
-        """Copy the base's."""
-        part = Norms(context.base.text.config)
-        _copy_blocks(part.blocks, context.base.text)
-        return part
-
-
-class Tower(ModulePart):
-    """Every weight of the text tower but the token table.
-
-    Args:
-        text: geometry of the tower.
-    """
-
-    kind: ClassVar[str] = "tower"
-    replaces: ClassVar[bool] = True
-
-    def __init__(self, text: TextConfig) -> None:
-        super().__init__()
+    def __init__(self, text: TextConfig, config: Any) -> None:
+        super().__init__(text, config)
         with torch.device("meta"):
             shapes = TextTower(text)
         self.blocks = nn.ModuleList(
             nn.ParameterDict({name: torch.empty(tensor.shape) for name, tensor in own_weights(block).items()})
             for block in shapes.blocks
-            if isinstance(block, Block)
         )
         # A parameter's name must have no dots.
-        self.around = nn.ParameterDict(
-            {name.replace(".", "_"): torch.empty(tensor.shape) for name, tensor in _around(shapes).items()}
-        )
         self._names = {name: name.replace(".", "_") for name in _around(shapes)}
+        self.around = nn.ParameterDict(
+            {self._names[name]: torch.empty(tensor.shape) for name, tensor in _around(shapes).items()}
+        )
+
+    @classmethod
+    def method_modules(cls, config: Any) -> list[type[TextModule]]:
+        """The tower, and the whole table where no embedding is chosen beside it."""
+        return [*super().method_modules(config), *([FullTable] if config.embedding == "base" else [])]
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Copy the base's."""
+        _copy_blocks(self.blocks, task.base.text)
+        theirs = _around(task.base.text)
+        for name, tensor in self.parameter_overrides().items():
+            tensor.copy_(theirs[name])
 
     def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         """Positions, final norm and projection."""
@@ -99,76 +91,43 @@ class Tower(ModulePart):
         return BlockHooks(weights=_held(self.blocks[k]))
 
 
-@dataclass(frozen=True)
-class TowerIngredient(ModuleIngredient):
-    """Train all of the text tower but its token table; with :class:`TableIngredient` that is full fine-tuning.
+@register_module("table")
+class FullTable(TextModule):
+    """The whole token table of the base."""
 
-    Args:
-        shared: one copy for all languages, or one for each.
-    """
+    replaces_weights = True
+    replaces_embedding = True
 
-    kind: ClassVar[str] = Tower.kind
-    shared: bool = False
-
-    def fresh(self, context: Context) -> Tower:
-        """Copy the base's."""
-        part = Tower(context.base.text.config)
-        _copy_blocks(part.blocks, context.base.text)
-        with torch.no_grad():
-            theirs = _around(context.base.text)
-            for name, tensor in part.parameter_overrides().items():
-                tensor.copy_(theirs[name])
-        return part
-
-
-class Table(ModulePart):
-    """The whole token table of the base.
-
-    Args:
-        text: geometry of the tower.
-    """
-
-    kind: ClassVar[str] = "table"
-    replaces: ClassVar[bool] = True
-    replaces_embedding: ClassVar[bool] = True
-
-    def __init__(self, text: TextConfig) -> None:
-        super().__init__()
+    def __init__(self, text: TextConfig, config: Any) -> None:
+        super().__init__(text, config)
         self.rows = nn.Parameter(torch.empty(text.vocab_size, text.width))
+
+    def init_weights(self, task: TrainingTask) -> None:
+        """Copy the base's.
+
+        Raises:
+            ConfigError: if the task's tokenizer has more tokens than the base.
+        """
+        rows, grown = len(self.rows), task.tokenizer.vocab_size
+        if grown > rows:
+            raise ConfigError(
+                f"the vocabulary has grown to {grown} tokens, the whole table trained here has {rows}",
+                hint="let the lexicon train the rows, or add no tokens (vocabulary=0)",
+            )
+        self.rows.copy_(task.base.text.table)
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Look up (B, T) ids among its own rows instead of ``table`` (V, W)."""
         return F.embedding(ids, self.rows)
 
 
-@dataclass(frozen=True)
-class TableIngredient(ModuleIngredient):
-    """Train every row of the base's token table. Not beside the lexicon, which owns the lookup where it is.
-
-    Args:
-        shared: one table for all languages, or one for each.
-    """
-
-    kind: ClassVar[str] = Table.kind
-    shared: bool = False
-
-    def fresh(self, context: Context) -> Table:
-        """Copy the base's.
-
-        Raises:
-            ConfigError: if the lesson's tokenizer has more tokens than the base.
-        """
-        text = context.base.text
-        if context.tokenizer.vocab_size > text.config.vocab_size:
-            raise ConfigError(
-                f"the vocabulary has grown to {context.tokenizer.vocab_size} tokens, the whole table trained here "
-                f"has {text.config.vocab_size}",
-                hint="let the lexicon train the rows, or add no tokens (vocabulary=0)",
-            )
-        part = Table(text.config)
-        with torch.no_grad():
-            part.rows.copy_(text.table)
-        return part
+def own_weights(block: nn.Module) -> dict[str, torch.Tensor]:
+    """A block's own weights, by the names that :class:`~glotclip.models.pathway.BlockHooks` uses."""
+    own: dict[str, torch.Tensor] = {}
+    for stem in ("norm1", "qkv", "out", "norm2", "up", "down"):
+        module = getattr(cast(Block, block), stem)
+        own |= {stem: module.weight, f"{stem}_bias": module.bias}
+    return own
 
 
 def _around(text: TextTower) -> dict[str, torch.Tensor]:
@@ -179,15 +138,12 @@ def _around(text: TextTower) -> dict[str, torch.Tensor]:
 
 
 def _held(weights: nn.Module) -> dict[str, torch.Tensor]:
-    assert isinstance(weights, nn.ParameterDict)
-    return dict(weights.items())
+    return dict(cast(nn.ParameterDict, weights).items())
 
 
-@torch.no_grad()
 def _copy_blocks(blocks: nn.ModuleList, text: TextTower) -> None:
     """Set each block's held weights to the tower's own."""
     for held, block in zip(blocks, text.blocks, strict=True):
-        assert isinstance(block, Block)
         own = own_weights(block)
         for name, tensor in _held(held).items():
             tensor.copy_(own[name])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -51,6 +52,9 @@ class TextHooks(nn.Module):
     read, the last block computes that alone, so there ``T`` is the number of texts; a tower that reads the mean
     computes all tokens. What acts after a block must therefore act on each position by itself.
     """
+
+    replaces_embedding: ClassVar[bool] = False  # true where :meth:`embed` takes the place of the token table
+    in_probe: ClassVar[bool] = True  # false where it does not act on the features that :meth:`condition_on` is given
 
     def probe(self) -> TextHooks | None:
         """The way whose features decide what this one does, or None where nothing depends on the text.

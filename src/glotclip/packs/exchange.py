@@ -7,7 +7,7 @@ from pathlib import Path
 from glotclip.errors import ConfigError, LanguageError
 from glotclip.languages import check_installed, normalise
 from glotclip.methods.peft_format import LayoutName, read_lora, write_lora
-from glotclip.methods.stack import PackState, TextModule
+from glotclip.methods.stack import PackState
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import check_new
 from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder
@@ -38,8 +38,7 @@ def to_peft(polyglot: Polyglot, lang: str, folder: Path, layout: LayoutName | No
     if pack is None:
         raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(polyglot.packs)}")
     chosen: LayoutName = "xlm-roberta" if polyglot.base.text.config.pooling == "mean" else "clip-text"
-    parts = [part for part in pack.state.route(code).parts if isinstance(part, TextModule)]
-    write_lora(parts, folder, layout or chosen, model=polyglot.source)
+    write_lora(pack.state.stack(code).text_modules, folder, layout or chosen, model=polyglot.source)
     return folder
 
 
@@ -77,7 +76,7 @@ def from_peft(base: DualEncoder, source: str, folder: Path, lang: str, out: Poly
         relative = out.next_folder(code, record)
         manifest = write_pack(
             out.path / relative, state, name=code, method="lora", learnt=(code,), base=base,
-            settings={"targets": list(part.targets), "rank": part.rank, "alpha": part.alpha},
+            settings=part.description(),
             data={code: {"name": f"peft adapter {folder.name}", "licence": "unknown"}}, scores={},
             text_forms={code: DEFAULT},
         )  # fmt: skip

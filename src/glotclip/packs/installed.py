@@ -36,7 +36,7 @@ class Installed:
         self.routes: dict[str, ModuleStack] = {
             code: before.routes[code]
             if before is not None and before.by_language.get(code) is pack
-            else pack.state.route(code)
+            else pack.state.stack(code)
             for code, pack in self.by_language.items()
         }
         self.languages = (*(code for code in own if code not in self.routes), *self.routes)

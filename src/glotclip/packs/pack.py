@@ -18,18 +18,9 @@ from pydantic import ValidationError
 
 from glotclip import __version__
 from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
-from glotclip.methods.acquirer import Acquirer
-from glotclip.methods.adapter import Adapter
-from glotclip.methods.coda_prompt import CodaPrompt
-from glotclip.methods.compacter import Compacter
-from glotclip.methods.dual_prompt import DualPrompt
-from glotclip.methods.lexicon import Lexicon
-from glotclip.methods.lora import Lora
-from glotclip.methods.multilingual import MultilingualTable
-from glotclip.methods.prefix import Prefix
-from glotclip.methods.prompt import HardPrompt, SoftPrompt
-from glotclip.methods.stack import PackState, TextModule
-from glotclip.methods.tuning import Norms, Table, Tower
+from glotclip.methods.method import module_named
+from glotclip.methods.module import TextModule
+from glotclip.methods.stack import PackState
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
@@ -51,13 +42,6 @@ from glotclip.textforms import NONE, TextForm, form_named
 WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
 FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
-PARTS: dict[str, type[TextModule]] = {
-    part.kind: part
-    for part in (
-        Lexicon, MultilingualTable, Acquirer, Adapter, Compacter, Lora, HardPrompt, SoftPrompt, Prefix, Norms, Tower,
-        Table, DualPrompt, CodaPrompt,
-    )
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,7 +176,7 @@ def write_pack(
     half = settings.get("store") == "fp16"
     tensors = {
         f"{scope}.{part.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
-        for scope, parts in state.parts.items()
+        for scope, parts in state.modules.items()
         for part in parts
         for key, tensor in part.tensors().items()
     }
@@ -210,7 +194,7 @@ def write_pack(
             base=BaseReference(name=base.name, fingerprint=base.fingerprint),
             parts=tuple(
                 PartEntry(scope=scope, kind=part.kind, description=part.description())
-                for scope, parts in state.parts.items()
+                for scope, parts in state.modules.items()
                 for part in parts
             ),
             tensors={key: TensorEntry(shape=tuple(t.shape), dtype=_dtype(t)) for key, t in tensors.items()},
@@ -311,15 +295,12 @@ def _parts(
 ) -> dict[str, tuple[TextModule, ...]]:
     parts: dict[str, tuple[TextModule, ...]] = {}
     for entry in manifest.parts:
-        kind = PARTS.get(entry.kind)
-        if kind is None:
-            raise PackError(
-                f"the pack {manifest.name!r} has a part of unknown kind {entry.kind!r}",
-                hint="pip install -U glotclip",
-            )
         prefix = f"{entry.scope}.{entry.kind}."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        parts[entry.scope] = (*parts.get(entry.scope, ()), kind.restore(base, own, entry.description))
+        parts[entry.scope] = (
+            *parts.get(entry.scope, ()),
+            module_named(entry.kind).restore(base, own, entry.description),
+        )
     return parts
 
 

@@ -316,7 +316,7 @@ class Polyglot:
 
 
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
-    for parts in pack.state.parts.values():
+    for parts in pack.state.modules.values():
         for part in parts:
             part.to(device)
 

@@ -25,8 +25,8 @@ from glotclip.data.cldr import EmojiNames
 from glotclip.data.features import FeatureCache
 from glotclip.data.pictures import find
 from glotclip.methods.losses import multi_positive_contrastive
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
 from glotclip.models import bpe
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder

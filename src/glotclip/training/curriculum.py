@@ -8,9 +8,9 @@ from typing import Any
 
 from glotclip.errors import ConfigError
 from glotclip.methods.method import Method
-from glotclip.methods.settings import MethodSettings
+from glotclip.methods.objective import MethodSettings
 from glotclip.methods.stack import PackState
-from glotclip.methods.task import Task, TrainingTask, prepare
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import Precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import NONE, TextForm, folds_any, form_for
@@ -103,10 +103,11 @@ class Curriculum:
         target_texts = {
             code: [text or "" for text in captions[code].target_texts] for code in task if captions[code].target_texts
         }
-        lesson = Task(texts, target_texts, strategy.rehearsed(), strategy.anchored())
-        ingredients = self.method.ingredients(self.method_settings)
-        covers = self.shared and self.method_settings.covers_base
-        return prepare(base, state, lesson, ingredients, seed=self.train.seed, covers_base=covers)
+        made = TrainingTask(
+            base, state, texts, target_texts, strategy.rehearsed(), strategy.anchored(),
+            seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
+        )  # fmt: skip
+        return made.prepare(self.method.modules(self.method_settings), self.method_settings)
 
     def examples(self, task: Sequence[str], captions: Mapping[str, Captions]) -> int:
         """How many captions a task has."""

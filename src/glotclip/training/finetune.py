@@ -23,8 +23,8 @@ from glotclip.data.sampling import EpochSampler
 from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError, ImageError, TruncationWarning
 from glotclip.methods.losses import multi_positive_contrastive
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import TextHooks

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Alignment, ObjectiveSettings, Targets
-from glotclip.methods.stack import ModuleStack, TextModule, overriding
-from glotclip.methods.task import ParameterGroup, TrainingTask
+from glotclip.methods.stack import ModuleStack
+from glotclip.methods.task import TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.pathway import TextHooks
@@ -122,7 +123,7 @@ def _pools(task: TrainingTask, balance: float | None) -> list[list[str]]:
 
 def way(route: ModuleStack) -> tuple[int, ...]:
     """What tells routes apart: equal for languages that take the same way through the tower."""
-    return tuple(id(part) for part in route.parts)
+    return route.key
 
 
 class _Pool:
@@ -207,8 +208,7 @@ class TaskModule(Learner):
         self.base, self.task, self.dtype = base, task, DTYPES[precision]
         self.settings = objective
         self.alignment = Alignment(objective).to(base.device)
-        parts = [part for route in task.stacks.values() for part in route.parts if isinstance(part, TextModule)]
-        self._own = overriding(list(dict.fromkeys(parts)), "auxiliary_loss")
+        self._own = list({id(m): m for stack in task.stacks.values() for m in stack.text_modules}.values())
 
     def groups(self) -> Sequence[ParameterGroup]:
         """The lesson's weights and the temperature, which is never decayed."""

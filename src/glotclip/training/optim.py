@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from glotclip.methods.task import ParameterGroup
+from glotclip.methods.module import ParameterGroup
 from glotclip.training.settings import TrainSettings
 
 

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 import torch
 
+from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
-from glotclip.methods.task import ParameterGroup, TrainingTask
+from glotclip.methods.task import TrainingTask
 from glotclip.training.lesson_source import TaskModule
 from glotclip.training.loop import Batch, Encoded, Learner, Source
 from glotclip.training.settings import TrainSettings
