@@ -189,3 +189,11 @@ def test_the_readmes_commands_need_no_more_than_the_readme_installs(
         env={**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert re.findall(r"CODE (\d+)", done.stdout) == ["0", "0"], done.stderr
+
+
+def test_the_glossary_is_short_and_its_classes_exist() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    glossary = page.partition("## Glossary")[2].partition("\n## ")[0]
+    assert 10 <= len(re.findall(r"^\d+\. \*\*", glossary, re.MULTILINE)) <= 15
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGE).rglob("*.py"))
+    assert [name for name in re.findall(r"`([A-Z]\w+)`", glossary) if f"class {name}" not in source] == []
