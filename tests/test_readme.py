@@ -8,11 +8,13 @@ import runpy
 import shlex
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
+import glotclip
 from glotclip import threads
 
 ROOT = Path(__file__).parent.parent
@@ -83,15 +85,18 @@ def test_the_links_lead_somewhere() -> None:
 
 def test_the_make_targets_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)", re.sub(r"and make\b", "", README))) <= targets
+    named = re.findall(r"(?:`|^    )make ([a-z -]+?)(?:`|  |$)", README, re.MULTILINE)
+    assert {"demo", "docs", "check test"} <= set(named)
+    assert {target for words in named for target in words.split()} <= targets
 
 
 def test_every_environment_variable_is_documented() -> None:
     """Those that the source reads, by name or by the names of `threads`."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
-    read = set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", source)) | set(re.findall(r"GLOTCLIP_[A-Z_]+", source))
+    read = re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", source) + re.findall(r"\bGLOTCLIP_[A-Z_]+", source)
     page = (ROOT / "docs" / "environment.md").read_text(encoding="utf-8")
-    assert [name for name in sorted({*read, *threads.NUMBERS, *threads.WAITING}) if f"`{name}" not in page] == []
+    assert "GLOTCLIP_CACHE" in read
+    assert {name for name in (*read, *threads.NUMBERS, *threads.WAITING) if f"`{name}" not in page} == set()
 
 
 def test_tables_in_the_docs_are_the_committed_results() -> None:
@@ -159,6 +164,7 @@ NOT_INSTALLED = (
 )
 WITHOUT = f"""
 import sys
+import tomllib
 sys.modules.update(dict.fromkeys({NOT_INSTALLED!r}))
 from glotclip.cli.main import run
 for command in sys.argv[1].split(chr(10)):
@@ -197,3 +203,13 @@ def test_the_glossary_is_short_and_its_classes_exist() -> None:
     assert 10 <= len(re.findall(r"^\d+\. \*\*", glossary, re.MULTILINE)) <= 15
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGE).rglob("*.py"))
     assert [name for name in re.findall(r"`([A-Z]\w+)`", glossary) if f"class {name}" not in source] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.search(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    assert released
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {released[1]}\ndate-released: {released[2]}\n" in citation
+    assert version == glotclip.__version__ == released[1]

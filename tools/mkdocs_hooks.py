@@ -1,4 +1,4 @@
-"""What the site has besides docs/: the README as its front page, the changelog, and the committed benchmark tables."""
+"""What the site has besides docs/: the README as its front page, the changelog, and the benchmarks' tables."""
 
 from __future__ import annotations
 
