@@ -57,6 +57,7 @@ except StorageError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tensors", "text"])
 def test_a_disk_without_room(tmp_path: Path, kind: str) -> None:
     """The system's own refusal, by a limit on the size of files; tensors are written by another library."""

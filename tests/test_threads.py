@@ -38,12 +38,14 @@ def in_a_process(**chosen: str) -> dict[str, object]:
     return value
 
 
+@pytest.mark.slow
 def test_the_command_line_chooses_before_torch_is_loaded() -> None:
     found = in_a_process()
     assert found["torch"] == threads.usable_cores()
     assert found["GOMP_SPINCOUNT"] in (str(threads.SPINS_QUIET), str(threads.SPINS_BUSY))
 
 
+@pytest.mark.slow
 def test_what_the_user_has_set_stays() -> None:
     found = in_a_process(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE")
     assert (found["torch"], found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"]) == (1, "ACTIVE", None)
@@ -79,6 +81,7 @@ def test_the_load_is_what_wants_to_run_now(tmp_path: Path, monkeypatch: pytest.M
     assert threads.others_running(tmp_path / "nowhere") == 0.7
 
 
+@pytest.mark.slow
 def test_a_busy_process_is_seen() -> None:
     if not Path("/proc/loadavg").exists():
         pytest.skip("the system does not say what runs now")

@@ -267,6 +267,7 @@ def test_killed_at_any_moment_it_resumes(tmp_path: Path) -> None:
     assert len(encoder.asked) == _COUNT - sizes[-1]
 
 
+@pytest.mark.slow
 def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
     workers = [_start(tmp_path, order) for order in ("forwards", "backwards")]
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0]

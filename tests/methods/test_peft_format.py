@@ -173,6 +173,7 @@ def test_what_we_write_peft_reads(subject: Subject, targets: tuple[Target, ...],
     assert all(torch.equal(tensor, part.tensors()[name]) for name, tensor in again.tensors().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rs", [False, True])
 @pytest.mark.parametrize("targets", SOME[:2])
 def test_what_peft_writes_we_read(subject: Subject, targets: tuple[Target, ...], rs: bool, tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", PLACES)
 def test_each_place_equals_the_plain_tower(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], places: str

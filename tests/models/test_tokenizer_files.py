@@ -80,6 +80,7 @@ def gemma_pair(request: Any, gemma_vocabulary: Any, tmp_path_factory: pytest.Tem
     return read_hugging_face(folder, CONTEXT, usual="SiglipTokenizer"), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(text=TEXTS)
 def test_gemma_bpe(gemma_pair: Reference, text: str) -> None:
@@ -105,6 +106,7 @@ def siglip_pair(
     return read_hugging_face(folder, CONTEXT, usual="SiglipTokenizer"), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_siglip_unigram(siglip_pair: Reference, text: str) -> None:

@@ -113,6 +113,7 @@ def test_a_killed_process_loses_one_chunk_at_most(tmp_path: Path) -> None:
     assert out == "15\n"
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_cache(tmp_path: Path) -> None:
     both = [_start(tmp_path, "lives") for _ in range(2)]
     for process in both:

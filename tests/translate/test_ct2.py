@@ -18,6 +18,8 @@ from glotclip.translate.hf import TransformersEngine
 if TYPE_CHECKING:
     from tests.translate.conftest import Models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def marian(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -62,6 +62,7 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
         TransformersEngine(tmp_path).translate(["a"], "en", "es")
 
 
+@pytest.mark.slow
 def test_threads_that_ask_for_several_languages_do_not_mix_them(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
