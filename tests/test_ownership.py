@@ -189,6 +189,7 @@ def test_every_command_leaves_a_foreign_folder_alone(
         assert content(Path(name)) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=foreign)
 def test_every_function_leaves_a_foreign_folder_alone(shelf: Shelf, school: School, files: dict[str, bytes]) -> None:

@@ -83,6 +83,7 @@ def test_clips_are_encoded_once(few: list[str], monkeypatch: pytest.MonkeyPatch)
     assert motion.clips("twemoji", few) == made
 
 
+@pytest.mark.slow
 def test_the_benchmark_and_the_corpus(few: list[str]) -> None:
     dataset = open_dataset("emoji-video")
     assert isinstance(dataset, EmojiVideoDataset) and {"en", "de"} <= set(dataset.languages())
@@ -100,6 +101,7 @@ def test_the_benchmark_and_the_corpus(few: list[str]) -> None:
     assert by_lang[few[0], "de"].video != by_lang[few[0], "en"].video  # another artist's
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [

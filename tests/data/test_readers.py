@@ -177,6 +177,7 @@ def test_synonyms_name_one_field_each() -> None:
     assert field_of("colour") is None
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_no_content_leads_to_an_unknown_error(content: bytes) -> None:
     import tempfile

@@ -238,6 +238,7 @@ def test_hugging_face_folder(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     assert read.preprocess.size == 32
 
 
+@pytest.mark.slow
 def test_the_old_end_token_setting_does_not_mislead(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     """With eos_token_id 2 transformers pools at the highest id; ours pools at the end whatever the ids are."""
     model = hugging_face_clip(tmp_path, tokenizer, 2)

@@ -132,6 +132,7 @@ def xlmr_pair(spiece: Path, tmp_path_factory: pytest.TempPathFactory) -> Referen
     return ours, theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_xlm_roberta(xlmr_pair: Reference, text: str) -> None:
@@ -149,6 +150,7 @@ def clip_pair(tokenizer: ClipTokenizer, tmp_path_factory: pytest.TempPathFactory
     return read_clip(folder, CONTEXT), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_clip_bpe(clip_pair: tuple[ClipTokenizer, Any], text: str) -> None:
@@ -188,6 +190,7 @@ def test_what_gemma_files_say_of_case_is_done(gemma_vocabulary: Any, tmp_path: P
     assert read_hugging_face(tmp_path, CONTEXT, usual="Siglip2Tokenizer").identity == ours.identity
 
 
+@pytest.mark.slow
 def test_a_tokenizer_is_saved_with_all_its_ways(
     siglip_pair: Reference, gemma_pair: Reference, tmp_path: Path
 ) -> None:

@@ -311,6 +311,7 @@ def split_sums(step: int) -> list[Batch]:
     return [batch_of(torch.stack([values.sum(), values.square().sum()]).expand(4, 2))]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:
     """A machine that is busier, or has other cores, when the same command is given again changes no bit."""
     path = tmp_path / "state.safetensors"

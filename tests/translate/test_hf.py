@@ -16,6 +16,8 @@ from glotclip.translate.hf import TransformersEngine
 if TYPE_CHECKING:
     from tests.translate.conftest import Models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["marian", "m2m", "nllb"])
 def test_captions_of_mixed_lengths_keep_their_order(models: Models, kind: str) -> None:
