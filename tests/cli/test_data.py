@@ -46,7 +46,6 @@ def _multi30k(folder: Path, korean: str = "개가 달린다") -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_check_compares_counts_with_the_owners(here: Here, tmp_path: Path) -> None:
     out, err = here("data", "check", "multi30k", _multi30k(tmp_path), code=1)
     assert "train captions ko: found 5, expected 29,000" in out
