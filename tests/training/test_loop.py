@@ -19,8 +19,8 @@ from torch import nn
 
 from glotclip.config import settings_from
 from glotclip.errors import CheckpointError, ConfigError, InterruptedRunError
-from glotclip.methods.objective import Targets
 from glotclip.methods.module import ParameterGroup
+from glotclip.methods.objective import Targets
 from glotclip.threads import held_at
 from glotclip.training import checkpoint
 from glotclip.training.interrupt import deferred
