@@ -41,12 +41,10 @@ bench-threads: $(STAMP)  ## training alone and beside busy processes, with the t
 	$(BIN)/python benchmarks/threads.py
 
 bench-continual: $(STAMP)  ## 36 languages, every method and strategy (an hour or two; resumable; same needs as results)
-	$(BIN)/glotclip data get cldr
 	$(BIN)/glotclip data get emoji-google
 	$(BIN)/glotclip compare recipes/compare_continual.yaml --out bench-continual-out --processes 2
 
-results: $(STAMP)  ## the figures of docs/results.md (about half an hour; fetches CLDR and google's images with npm)
-	$(BIN)/glotclip data get cldr
+results: $(STAMP)  ## the figures of docs/results.md (about half an hour; fetches google's images with npm)
 	$(BIN)/glotclip data get emoji-google
 	$(BIN)/python benchmarks/ten_languages.py
 

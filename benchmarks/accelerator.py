@@ -28,6 +28,7 @@ from torch.nn.attention import SDPBackend
 
 from glotclip import api
 from glotclip.data import emoji
+from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.errors import GlotclipError
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table, markdown
@@ -88,7 +89,7 @@ def features(device: torch.device, captions: Path) -> list[dict[str, Cell]]:
     """Largest difference and smallest cosine to the processor's features, by tower and precision."""
     model = api.load("emoji-clip", device="cpu")
     names = [text.name for text in emoji.texts("en").values()]
-    images = list(emoji.benchmark(["en"], vendor="twemoji").images)[:256]
+    images = list(EmojiDataset("twemoji").benchmark(["en"]).images)[:256]
     expected = {"emoji-clip, text": model.encode_text(names), "emoji-clip, images": model.encode_image(images)}
     tokens = captions_as_tokens(captions, 1024)
     torch.manual_seed(0)

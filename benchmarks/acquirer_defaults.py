@@ -2,7 +2,7 @@
 
     python benchmarks/acquirer_defaults.py [--limit HOURS] [--out benchmarks/results]
 
-Needs CLDR's names and google's pictures: ``glotclip data get cldr`` and ``glotclip data get emoji-google``. Every
+Needs google's images: ``glotclip data get emoji-google``. Every
 candidate teaches each language alone, for 60 steps, under three seeds, and is scored on two galleries: google's
 pictures, which nothing was trained on, and twemoji's, which is what a score is on where google's are not installed.
 The candidate is chosen by the mean of R@1, R@5 and R@10 over the **validation** concepts alone, whose names are never
@@ -23,7 +23,7 @@ from typing import Any
 
 from glotclip import api
 from glotclip.api.common import PolyglotEncoder, gallery_features
-from glotclip.data import emoji
+from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
@@ -73,7 +73,9 @@ def cell(name: str, seed: int) -> dict[str, Any]:
     settings = {"steps": STEPS, "seed": seed, **CANDIDATES.get(name, {})}
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = api.extend("emoji-clip", LANGUAGES, method=method, out=folder, settings=settings, benchmark=False)
+        run = api.extend(
+            "emoji-clip", LANGUAGES, data="emoji-cldr", method=method, out=folder, settings=settings, benchmark=False
+        )
         seconds = time.monotonic() - began
         model = run.load()
         encoder = Remembering(PolyglotEncoder(model))
@@ -104,7 +106,7 @@ class Remembering:
 
 def _scored(model: Polyglot, encoder: retrieval.TextEncoder, gallery: str) -> dict[str, dict[str, float]]:
     """Scores of every language on one gallery: R@1 by subset, and what candidates are chosen by."""
-    benchmark = emoji.benchmark(LANGUAGES, vendor=gallery)
+    benchmark = EmojiDataset(gallery, "cldr").benchmark(LANGUAGES)
     features = gallery_features(model, benchmark, None, lambda what, done, total: None)
     result = retrieval.evaluate(
         encoder, benchmark, image_features=features.array, image_rows=features.rows, interval=retrieval.Interval(0)

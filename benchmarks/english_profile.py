@@ -2,7 +2,7 @@
 
     python benchmarks/english_profile.py
 
-Needs CLDR's names: ``glotclip data get cldr``. Learnt from names and keywords of the emoji concepts that are taught
+Learnt from names and keywords of the emoji concepts that are taught
 (split train), so that the held-out concepts stay held out. Writes ``src/glotclip/assets/profiles/en.json``; the same
 names give the same bytes.
 """
@@ -20,7 +20,7 @@ TARGET = Path(__file__).parents[1] / "src" / "glotclip" / "assets" / "profiles" 
 def english_texts() -> list[str]:
     """Names and keywords of the concepts that are taught."""
     split = emoji.concepts()
-    named = {concept: names for concept, names in emoji.texts("en").items() if split[concept] == "train"}
+    named = {concept: names for concept, names in emoji.texts("en", "cldr").items() if split[concept] == "train"}
     return [text for names in named.values() for text in (names.name, *names.keywords)]
 
 

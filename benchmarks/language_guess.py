@@ -2,7 +2,7 @@
 
     python benchmarks/language_guess.py [--out benchmarks/results] [--work DIR]
 
-Needs CLDR's names and google's pictures: ``glotclip data get cldr`` and ``glotclip data get emoji-google``. Texts are
+Needs google's images: ``glotclip data get emoji-google``. Texts are
 the names of the emoji concepts. The profile of a language is learnt from the names of split train, as a pack learns
 it; English has the built-in one. Names are guessed that no profile has seen: those of split test, and the taught ones
 by five-fold cross-fitting, each with profiles of the other four folds' names. Weights and margins are chosen on split
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from glotclip import api
 from glotclip.api.common import gallery_features
 from glotclip.data import emoji
-from glotclip.data.dataset import EmojiDataset
+from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.errors import LanguageError
 from glotclip.evaluation import metrics
 from glotclip.evaluation.retrieval import environment
@@ -66,7 +66,7 @@ class Name:
 
 def hundred() -> list[str]:
     """CLDR's languages that name enough of the concepts; of one in several scripts or regions the usual one."""
-    codes = [code for code in emoji.languages() if "-" not in code or code == "zh-Hant"]
+    codes = [code for code in emoji.languages("cldr") if "-" not in code or code == "zh-Hant"]
     return [code for code in codes if len(_names(code)) >= COVERED * len(emoji.concepts())]
 
 
@@ -78,7 +78,7 @@ def names_of(codes: Iterable[str]) -> dict[str, list[Name]]:
 def _names(code: str) -> list[Name]:
     splits, fold = emoji.concepts(), {concept: place % FOLDS for place, concept in enumerate(emoji.concepts())}
     try:
-        named = emoji.texts(code)
+        named = emoji.texts(code, "cldr")
     except LanguageError:  # a locale of CLDR without names of its own
         return []
     return [Name(code, key, each.name, splits[key], fold[key]) for key, each in named.items()]
@@ -113,7 +113,7 @@ def profile(code: str, names: Sequence[Name], without: int) -> Profile:
         return Profile.learn([name.text for name in taught])
     if without < 0:
         return known
-    keywords = {concept: each.keywords for concept, each in emoji.texts(code).items()}
+    keywords = {concept: each.keywords for concept, each in emoji.texts(code, "cldr").items()}
     return Profile.learn([text for name in taught for text in (name.text, *keywords[name.concept])])
 
 
@@ -248,13 +248,13 @@ def choose(sets: Sequence[Sequence[str]]) -> tuple[GuessSettings, list[dict[str,
 def taught(work: Path) -> Polyglot:
     """The base with the thirty languages, taught once."""
     settings = {"steps": STEPS, "isolation": "per-language"}
-    made = api.extend("emoji-clip", THIRTY, data="emoji", out=work / "model", settings=settings, benchmark=False)
+    made = api.extend("emoji-clip", THIRTY, data="emoji-cldr", out=work / "model", settings=settings, benchmark=False)
     return made.load()
 
 
 def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str, Any]:
     """R@1 of text → image with the language given, guessed, and fused, over google's pictures of all concepts."""
-    benchmark = EmojiDataset("google").benchmark(THIRTY)
+    benchmark = EmojiDataset("google", "cldr").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
     assert (gallery.rows >= 0).all()
     images = metrics.normalised(gallery.array[gallery.rows], what="images")
@@ -318,7 +318,7 @@ def mixture_ranks(
 
 def choose_scale(polyglot: Polyglot) -> list[dict[str, Any]]:
     """R@1 of text → image on the names of validation concepts alone, by the factor of the cosines."""
-    benchmark = EmojiDataset("google").benchmark(THIRTY)
+    benchmark = EmojiDataset("google", "cldr").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
     images = metrics.normalised(gallery.array[gallery.rows], what="images")
     concepts = {key: place for place, key in enumerate(emoji.concepts())}

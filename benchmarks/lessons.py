@@ -184,14 +184,14 @@ def served(base: DualEncoder, data: Dataset, rounds: int = 7) -> list[dict[str, 
         for parameter in part.parameters():
             parameter.normal_(std=0.02)
     route = ModuleStack([part.requires_grad_(False)])
-    pathways = {"base": None, "LoRA beside the weights": route, "LoRA merged": route.merged(base.text)}
+    variants = {"base": None, "LoRA beside the weights": route, "LoRA merged": route.merged(base.text)}
     found: list[dict[str, Cell]] = []
     for precision in ("fp32", "bf16"):
-        times: dict[str, list[float]] = {name: [] for name in pathways}
+        times: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(rounds + 1):
-            for name, pathway in pathways.items():
+            for name, hooks in variants.items():
                 began = time.perf_counter()
-                base.encode_tokens(tokens, pathway, precision=precision)
+                base.encode_tokens(tokens, hooks, precision=precision)
                 times[name].append(time.perf_counter() - began)
         alone = statistics.median(times["base"][1:])
         for name, values in times.items():

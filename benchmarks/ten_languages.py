@@ -2,7 +2,7 @@
 
     python benchmarks/ten_languages.py [--seeds 3] [--out benchmarks/results]
 
-Needs CLDR's names and google's pictures: ``glotclip data get cldr`` and ``glotclip data get emoji-google``. Every
+Needs google's images: ``glotclip data get emoji-google``. Every
 model is evaluated on the pictures of an artist that none was trained on, over all 1,644 concepts, after every
 language. Resumable: a finished or interrupted run is not repeated. About two minutes a run on two cores.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from glotclip import api
-from glotclip.data.dataset import EmojiDataset
+from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "glotclip-ten-languages")
     arguments = parser.parse_args()
-    dataset = EmojiDataset("google")
+    dataset = EmojiDataset("google", "cldr")
     base = api.load("emoji-clip")
     records: list[dict[str, Any]] = []
     for title, settings in RUNS.items():

@@ -4,7 +4,7 @@
 
 emoji-clip learns each language twice on the emoji data's training rows, once with text_form=none and once with the
 default. Both are then asked for twemoji's pictures of all concepts (text → image) in every form: those queries that
-the form changes, and the same queries as they are written. Needs CLDR's names: `glotclip data get cldr`. Resumable:
+the form changes, and the same queries as they are written. Resumable:
 a language that is done is not repeated.
 """
 
@@ -30,7 +30,7 @@ from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
 from glotclip.packs.polyglot import Polyglot
 from glotclip.textforms import form_for
-from glotclip.textforms.folding import _simplified
+from glotclip.textforms.letters import simplified_characters
 
 Change = Callable[[str], str]
 LANGUAGES = "ar fa ru ja tr el th he vi zh sr hi ro ur am ml de ko uk fr".split()  # noqa: SIM905
@@ -114,7 +114,7 @@ def unaccented(text: str) -> str:
 def traditional(text: str) -> str:
     """Write simplified characters as the first traditional one that the table has for each."""
     table: dict[str, str] = {}
-    for one, other in _simplified().items():
+    for one, other in simplified_characters().items():
         table.setdefault(other, chr(one))
     return "".join(table.get(letter, letter) for letter in text)
 
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "glotclip-text-forms")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    benchmark = open_dataset("emoji").benchmark(["en", *given.langs])
+    benchmark = open_dataset("emoji-cldr").benchmark(["en", *given.langs])
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         base = api.load("emoji-clip")
@@ -198,7 +198,9 @@ def taught(lang: str, form: str, folder: Path, steps: int) -> Polyglot:
     settings: dict[str, Any] = {"steps": steps, "text_form": form, "evaluate_every": 0}
     if form != "none" and lang in FOLDED:
         settings["fold"] = FOLDED[lang]
-    return api.extend("emoji-clip", [lang], out=folder / f"{lang}-{form}", settings=settings, benchmark=False).load()
+    out = folder / f"{lang}-{form}"
+    made = api.extend("emoji-clip", [lang], data="emoji-cldr", out=out, settings=settings, benchmark=False)
+    return made.load()
 
 
 def measured(

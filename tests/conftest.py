@@ -64,11 +64,11 @@ class School:
     def curriculum(self, *tasks: tuple[str, ...], **settings: Any) -> Curriculum:
         """The lexicon method over these tasks."""
         from glotclip.config import settings_from
-        from glotclip.methods.method import METHODS
+        from glotclip.methods.method import method_named
         from glotclip.training.curriculum import Curriculum
         from glotclip.training.settings import TrainSettings
 
-        method = METHODS["lexicon"]
+        method = method_named("lexicon")
         values = method.expanded({**self.settings, **settings})
         loop = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
         own = {name: value for name, value in values.items() if name not in loop}

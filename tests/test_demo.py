@@ -11,7 +11,7 @@ import torch
 from glotclip import demo
 from glotclip.api import Extended
 from glotclip.data import emoji
-from glotclip.data.dataset import EmojiDataset
+from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.methods.method import method_named
 from glotclip.models import bpe
 from glotclip.models.checkpoints import save_base
@@ -73,9 +73,7 @@ def test_what_is_asked_for_was_taught_by_name() -> None:
 def few_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset of 60 concepts, an empty cache, and nothing that happens to lie on this machine."""
     monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GLOTCLIP_CLDR", raising=False)
     monkeypatch.delenv("GLOTCLIP_EMOJI_VENDORS", raising=False)
-    monkeypatch.setattr("glotclip.data.cldr.DEBIAN", Path("/nonexistent"))
     every = emoji.concepts()
     chosen = [*demo.QUERY_CONCEPTS, *(concept for concept in every if concept not in demo.QUERY_CONCEPTS)][:60]
     few = {concept: split for concept, split in every.items() if concept in set(chosen)}
@@ -86,12 +84,11 @@ def few_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_whole_way(tmp_path: Path) -> None:
     base = tiny_base(tmp_path / "base")
     shown = demo.run(tmp_path / "out", model=base, settings={"steps": 2, "batch_size": 16, "vocabulary": 300})
-    assert demo.languages() == demo.PACKAGE_LANGUAGES
-    assert set(demo.PACKAGE_LANGUAGES) <= set(EmojiDataset().languages())
+    assert set(demo.LANGUAGES) <= set(EmojiDataset().languages())
     rows = {str(row[0]): row[1:] for row in shown.table.rows}
-    assert list(rows)[:11] == ["en", *demo.PACKAGE_LANGUAGES]
+    assert list(rows)[:11] == ["en", *demo.LANGUAGES]
     # A table for each language: nothing that was learnt changes afterwards, not even in the last digit.
-    for code in ("en", *demo.PACKAGE_LANGUAGES):
+    for code in ("en", *demo.LANGUAGES):
         assert rows[code][4] == rows[code][5]
     assert rows["forgetting"][5] == rows["forgetting en"][5] == "0.0 / 0.0"
     assert shown.concept == "🐱"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
-from glotclip.fingerprint import fingerprint
+from glotclip.fingerprint import fingerprint, record_of
 
 
 def test_it_sees_values_names_shapes_types_and_facts_only() -> None:
@@ -31,3 +33,14 @@ def test_it_sees_values_names_shapes_types_and_facts_only() -> None:
 def test_scalars_empty_and_low_precision() -> None:
     kinds = [torch.tensor(1.0), torch.tensor(1.0, dtype=torch.bfloat16), torch.zeros(0), torch.tensor(True)]
     assert len({fingerprint({"a": tensor}) for tensor in kinds}) == len(kinds)
+
+
+@dataclass(frozen=True)
+class Settings:
+    width: int = 3
+    added: int = 0
+
+
+def test_a_field_that_came_later_counts_only_where_it_is_not_at_its_default() -> None:
+    assert record_of(Settings(), later=("added",)) == {"width": 3}
+    assert record_of(Settings(added=1), later=("added",)) == {"width": 3, "added": 1}

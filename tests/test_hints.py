@@ -22,8 +22,8 @@ from glotclip import api
 from glotclip.cli.main import app
 from glotclip.compare.recipe import Recipe, Run
 from glotclip.config import Settings
-from glotclip.data.columns import SYNONYMS
-from glotclip.data.dataset import Reading
+from glotclip.data.reading import Reading
+from glotclip.data.tables import SYNONYMS
 from glotclip.methods.method import METHODS
 from glotclip.training.base import BaseSettings
 from glotclip.training.finetune import FinetuneSettings

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from glotclip import api
-from glotclip.data import cldr, emoji, pictures
-from glotclip.data.dataset import Dataset, EmojiDataset, EmojiVideoDataset
+from glotclip.data import emoji
+from glotclip.data.dataset import Dataset
+from glotclip.data.emoji_images import plain_id
+from glotclip.data.sources.emoji_dataset import EmojiDataset, EmojiVideoDataset
 from glotclip.errors import DataError
 from glotclip.evaluation import report
 from glotclip.evaluation.continual import AccuracyMatrix
@@ -23,8 +25,7 @@ from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.extend import Hooks
 
-CLDR_LANGUAGES = ("de", "zh", "ru", "ar", "sw", "th", "fi", "ja", "hi", "tr")
-PACKAGE_LANGUAGES = ("de", "zh", "ru", "ar", "fa", "ja", "ko", "tr", "es", "id")
+LANGUAGES = ("de", "zh", "ru", "ar", "fa", "ja", "ko", "tr", "es", "id")
 QUERY_LANGUAGES = ("zh", "ru", "ar")
 QUERY_CONCEPTS = ("1f431", "1f98a", "1f418")  # cat face, fox, elephant: their names are among those taught
 SUBSETS = ("seen", "unseen")
@@ -80,11 +81,6 @@ class Demonstration:
     pages: tuple[Path, Path]
 
 
-def languages() -> tuple[str, ...]:
-    """The ten languages: CLDR's where CLDR is found, else ten that the emoji package has."""
-    return CLDR_LANGUAGES if cldr.find() else PACKAGE_LANGUAGES
-
-
 def run(
     out: Path,
     *,
@@ -110,7 +106,7 @@ def run(
     workplace = Workplace(out, "demonstration")
     workplace.check(OUTPUTS)
     workplace.claim()
-    polyglot, dataset, langs = api.load(model), EmojiDataset(), languages()
+    polyglot, dataset, langs = api.load(model), EmojiDataset(), LANGUAGES
     runs: dict[str, api.Extended] = {}
     used: dict[str, Any] = {}
     for variant in VARIANTS:
@@ -173,9 +169,9 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
         raise DataError("no concept to ask for has a name in every query language", hint="install the extra `demo`")
     queries = [names[code][concept].name for code in asked]
     found = rank(polyglot, dataset.benchmark(asked).images, queries, asked, top=top)
-    sign_of = {pictures.plain_id(one): emoji.sign(one) for one in emoji.concepts()}
+    sign_of = {plain_id(one): emoji.sign(one) for one in emoji.concepts()}
     return concept, tuple(
-        Answer(code, query, hits, tuple(sign_of[pictures.plain_id(hit.path.stem)] for hit in hits))
+        Answer(code, query, hits, tuple(sign_of[plain_id(hit.path.stem)] for hit in hits))
         for code, query, hits in zip(asked, queries, found.hits, strict=True)
     )
 

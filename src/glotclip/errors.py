@@ -6,6 +6,8 @@ exit code. Each class is one family of causes, so that a caller can tell a wrong
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class GlotclipError(Exception):
     """Base of all errors raised by this library.
@@ -41,7 +43,7 @@ class DataError(GlotclipError):
 
 
 class ImageError(GlotclipError):
-    """One picture cannot be read. Bulk readers count and skip these; single loads raise them."""
+    """One image cannot be read. Bulk readers count and skip these; single loads raise them."""
 
 
 class VideoError(GlotclipError):
@@ -51,9 +53,15 @@ class VideoError(GlotclipError):
 class CheckpointError(GlotclipError):
     """A model file is missing, damaged, of an unknown layout, or unsafe to open."""
 
+    def __init__(self, message: str, *, hint: str = "fetch the file again") -> None:
+        super().__init__(message, hint=hint)
+
 
 class PackError(GlotclipError):
-    """A language pack is damaged, of a newer format, or inconsistent with its manifest."""
+    """A language pack is damaged, of another format, or inconsistent with its manifest."""
+
+    def __init__(self, message: str, *, hint: str = "get the pack again") -> None:
+        super().__init__(message, hint=hint)
 
 
 class FingerprintError(PackError):
@@ -101,6 +109,19 @@ class TruncationWarning(GlotclipWarning):
     def __str__(self) -> str:
         said = f"{self.count:,} of {self.total:,} {self.what} have more than {self.limit} tokens and lose their ends"
         return f"{said}; {self.hint}" if self.hint else said
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is spelt most like ``name``; None where none is close."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to begin a hint with, "did you mean 'en'? ", or nothing where no known name is close."""
+    close = nearest(name, known)
+    return f"did you mean {close!r}? " if close else ""
 
 
 def require(module: str, *, extra: str, purpose: str) -> object:

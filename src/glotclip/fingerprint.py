@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
+
+
+def record_of(settings: DataclassInstance, later: Collection[str]) -> dict[str, Any]:
+    """Settings as JSON, from which they can be built again, and which is hashed.
+
+    Fields in ``later`` were added after bases had been fingerprinted. At their defaults they are left out, so that
+    the fingerprints of older bases, to which packs are tied, stay what they were.
+    """
+    usual = {field.name: field.default for field in fields(settings)}
+    return {key: value for key, value in asdict(settings).items() if key not in later or value != usual[key]}
 
 
 def fingerprint(tensors: Mapping[str, torch.Tensor], **identity: str) -> str:

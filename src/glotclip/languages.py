@@ -6,12 +6,11 @@ aliases below are those, and nothing else is guessed.
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 
-from glotclip.errors import GlotclipWarning, LanguageError
+from glotclip.errors import GlotclipWarning, LanguageError, nearest
 
 # Spellings found in the field's data sets that are not language codes (XTD10 writes jp, Multi30K forks cz).
 FIELD_ALIASES = {"jp": "ja", "cz": "cs", "kr": "ko", "gr": "el", "dk": "da"}
@@ -131,7 +130,7 @@ def check_installed(code: str, installed: Iterable[str], *, near: bool = False) 
             said = f"there is no {normal!r} here; {found!r} is used instead{_what_differs(normal, normalise(found))}"
             warnings.warn(said, LanguageFallbackWarning, stacklevel=1)  # one place: Python says each message once
         return found
-    close = resolve(code, have) or next(iter(difflib.get_close_matches(normal, have, n=1)), None)
+    close = resolve(code, have) or nearest(normal, have)
     guess = f"did you mean {close!r}? " if close else ""
     raise LanguageError(
         f"language {normal!r} is not installed",

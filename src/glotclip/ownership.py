@@ -26,7 +26,7 @@ _LONGEST = 200  # bytes of a name; file systems allow 255, and what is written a
 _ASIDE = re.compile(r"(^|/)\.[^/]+\.[a-z0-9_]{8}\.part(/|$)")  # what a kill leaves of writing; see storage
 
 
-def check_parent(path: Path, option: str = "--out") -> None:
+def _check_parent(path: Path, option: str) -> None:
     """Raise :class:`StorageError` if nothing can be made at ``path``: a file is on the way, or no permission."""
     if len(os.fsencode(path.name)) > _LONGEST:
         raise StorageError(f"{path.name[:40]}… is too long for a name", hint=f"choose a shorter {option}")
@@ -70,7 +70,7 @@ def check_new(path: Path | str, inputs: Iterable[Path | str | None] = (), option
     """Raise :class:`StorageError` unless ``path`` can be made: nothing is there, and it is apart from the inputs."""
     if os.path.lexists(path):
         raise StorageError(f"{path} is there already", hint=f"choose another {option}, or remove it")
-    check_parent(Path(path), option)
+    _check_parent(Path(path), option)
     check_apart(path, inputs, option)
 
 
@@ -86,7 +86,7 @@ def check_file(path: Path | str, inputs: Iterable[Path | str | None] = (), optio
     check_apart(path, inputs, option)
     if path.is_dir():
         raise StorageError(f"cannot write {path}: it is a folder", hint=f"name a file as {option}")
-    check_parent(Path(os.path.realpath(path)), option)
+    _check_parent(Path(os.path.realpath(path)), option)
     if os.path.lexists(path) and not _wrote(path):
         raise StorageError(
             f"{path} is there already, and glotclip did not make it or it was changed since",
@@ -192,23 +192,18 @@ class Workplace:
     def _check_place(self, option: str) -> None:
         if self.folder.is_dir():
             _check_writable(self.folder, self.folder, option)
-        elif self.folder.exists():
-            raise StorageError(
-                f"cannot write {self.folder}: a file is in the folder's place", hint=f"choose another {option}"
-            )
         elif os.path.lexists(self.folder):
-            raise StorageError(
-                f"cannot write {self.folder}: it is a link to nothing", hint=f"choose another {option}"
-            )
+            what = "a file is in the folder's place" if self.folder.exists() else "it is a link to nothing"
+            raise StorageError(f"cannot write {self.folder}: {what}", hint=f"choose another {option}")
         else:
-            check_parent(self.folder, option)
+            _check_parent(self.folder, option)
 
     def claim(self) -> None:
         """Make the folder a workplace, whose content glotclip may replace from now on; it was checked before."""
         with disk_errors(self.folder):
             self.private.mkdir(parents=True, exist_ok=True)
         if self._read() is None:
-            self._save(self._new())
+            write_json(self.private / LEDGER, self._new())
 
     def leave(self, *, existed: bool) -> None:
         """Remove the records again where nothing else was made; the folder too, unless it ``existed`` before."""
@@ -233,10 +228,10 @@ class Workplace:
     def write_text(self, name: str, text: str) -> None:
         """Write a file (UTF-8) as a whole or not at all, over nothing but its own earlier version."""
         self.check_name(name)
-        path, data, ledger = self.folder / name, utf8(text), self._read() or self._new()
+        path, data = self.folder / name, utf8(text)
         known = [file_sha256(path)] if path.exists() else []
-        ledger["files"][name] = list(dict.fromkeys([*known, hashlib.sha256(data).hexdigest()]))
-        self._save(ledger)
+        with self._changing() as ledger:
+            ledger["files"][name] = list(dict.fromkeys([*known, hashlib.sha256(data).hexdigest()]))
         with writing(path) as aside:
             aside.write_bytes(data)
 
@@ -246,12 +241,11 @@ class Workplace:
 
     def append(self, name: str, line: str) -> None:
         """Add a line to a log. The log is glotclip's while it begins with the line it began with."""
-        path, ledger = self.folder / name, self._read() or self._new()
+        path = self.folder / name
+        self.check_name(name)
         if not os.path.lexists(path):
-            ledger["logs"][name] = line
-            self._save(ledger)
-        elif not self._owns(ledger, name):
-            self.check_name(name)
+            with self._changing() as ledger:
+                ledger["logs"][name] = line
         with disk_errors(path), path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
@@ -263,32 +257,24 @@ class Workplace:
     def claim_log(self, name: str) -> None:
         """Enter a file that other processes write as they like."""
         self.check_name(name)
-        ledger = self._read() or self._new()
-        ledger["logs"][name] = ""
-        self._save(ledger)
+        with self._changing() as ledger:
+            ledger["logs"][name] = ""
 
     def claim_folder(self, name: str) -> None:
         """Enter a subfolder that is about to be made, so that what a kill leaves of it is known as glotclip's."""
-        ledger = self._read() or self._new()
-        if name not in ledger["folders"]:
-            if os.path.lexists(self.folder / name):
-                self.check_name(name)
-            ledger["folders"].append(name)
-            self._save(ledger)
+        if name not in self.folders:
+            self.check_name(name)
+            self.adopt_folders([name])
 
     def adopt_folders(self, names: Collection[str]) -> None:
         """Enter subfolders that a record shows to be glotclip's."""
-        ledger = self._read() or self._new()
-        if not set(names) <= set(ledger["folders"]):
+        with self._changing() as ledger:
             ledger["folders"] = list(dict.fromkeys([*ledger["folders"], *names]))
-            self._save(ledger)
 
     def release_folder(self, name: str) -> None:
         """Strike out a subfolder that is gone."""
-        ledger = self._read()
-        if ledger is not None and name in ledger["folders"]:
-            ledger["folders"].remove(name)
-            self._save(ledger)
+        with self._changing() as ledger:
+            ledger["folders"] = [each for each in ledger["folders"] if each != name]
 
     @property
     def folders(self) -> list[str]:
@@ -337,8 +323,14 @@ class Workplace:
             raise fault
         return ledger
 
-    def _save(self, ledger: dict[str, Any]) -> None:
-        write_json(self.private / LEDGER, ledger)
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        """What is listed, to be changed inside; it is written afterwards if it was."""
+        ledger = self._read() or self._new()
+        before = to_json(ledger)
+        yield ledger
+        if to_json(ledger) != before:
+            write_json(self.private / LEDGER, ledger)
 
 
 def strangers(folder: Path, own: Collection[str] = ()) -> Iterator[Path]:

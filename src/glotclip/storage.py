@@ -47,9 +47,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Flush a file to the disk; or a folder's entries, so that a rename survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -69,14 +69,10 @@ def writing(path: Path) -> Iterator[Path]:
         aside = Path(name)
         try:
             yield aside
-            descriptor = os.open(aside, os.O_RDWR)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flush(aside)
             aside.chmod(0o644)
             aside.replace(path)
-            sync_folder(path.parent)
+            flush(path.parent)
         finally:
             aside.unlink(missing_ok=True)
 
@@ -100,14 +96,10 @@ def writing_folder(path: Path) -> Iterator[Path]:
             yield aside
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
-                    descriptor = os.open(file, os.O_RDWR)
-                    try:
-                        os.fsync(descriptor)
-                    finally:
-                        os.close(descriptor)
+                    flush(file)
             aside.chmod(0o755)
             aside.rename(path)
-            sync_folder(path.parent)
+            flush(path.parent)
         finally:
             if aside.exists():
                 shutil.rmtree(aside)

@@ -155,7 +155,6 @@ def here(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         monkeypatch.delenv(name)
     for name in ("GLOTCLIP_CACHE", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(name, world.environment[name])
-    monkeypatch.setattr("glotclip.data.cldr.DEBIAN", Path("/nonexistent"))
     monkeypatch.chdir(world.root)
     yield Here(capsys)
     torch.set_num_threads(threads)

@@ -72,7 +72,7 @@ def test_pictures_that_are_none_or_too_large(world: World, here: Here, tmp_path:
         out, _ = here(*extend(world, file, tmp_path), *world.quick, "--set", "steps=2")
         assert "2 rows or pictures cannot be used" in out
         listed = (tmp_path / "out" / "skipped.txt").read_text(encoding="utf-8")
-        assert "text.png: is not a picture" in listed
+        assert "text.png: is not an image" in listed
         assert "more than the limit of 150 megapixels" in listed
     finally:
         for name in ("text.png", "huge.png"):

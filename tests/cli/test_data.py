@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def test_list_names_licence_and_source(here: Here) -> None:
     value = here.json("data", "list")
-    assert [dataset["name"] for dataset in value][:2] == ["emoji", "cldr"]
+    assert [dataset["name"] for dataset in value][:2] == ["emoji", "emoji-google"]
     assert all(dataset["licence"] and dataset["source"] for dataset in value)
-    assert "glotclip data get cldr" in here("data", "list")[0]
+    assert "glotclip data get emoji-google" in here("data", "list")[0]
 
 
 def test_check_of_the_embedded_dataset(here: Here) -> None:
@@ -25,7 +25,7 @@ def test_check_of_the_embedded_dataset(here: Here) -> None:
 def test_check_of_a_file(world: World, here: Here) -> None:
     value = here.json("data", "check", world.captions)
     assert value["languages"]["de"] == {"train": 9, "test": 3}
-    assert value["bad"] == []
+    assert value["skipped"] == []
 
 
 def test_check_of_a_bad_file_lists_the_rows_and_fails(world: World, here: Here, tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_parallel_text(here: Here, tmp_path: Path) -> None:
 
 def test_what_is_not_fetched_says_where_it_is(here: Here) -> None:
     assert "get it from" in here.error("data", "get", "multi30k")
-    assert "did you mean 'cldr'" in here.error("data", "get", "cdlr")
+    assert "did you mean 'emoji-google'" in here.error("data", "get", "emoji-gogle")

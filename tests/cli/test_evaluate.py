@@ -36,7 +36,7 @@ def test_scores_stand_where_the_documents_say(world: World, here: Here, extended
 
 def test_people_get_a_table(world: World, here: Here, extended: Path) -> None:
     out, _ = here("evaluate", extended, "--benchmark", world.captions, "--intervals", "0")
-    assert "gallery of 3 pictures" in out
+    assert "gallery of 3 images" in out
     rows = [line.split()[0] for line in out.splitlines() if line[:2] in ("en", "de", "fr")]
     assert rows == ["en", "de", "fr"]
 

@@ -64,5 +64,5 @@ def test_the_dry_run_says_what_would_be_measured(world: World, here: Here, model
     assert value["gate"]["max_forgetting"] == 0.5
     assert value["gate"]["captions"] == {"en": 3, "de": 3, "fr": 3, "hi": 3}
     out, _ = here(*gated(world, model, "--dry-run", "--set=steps=3", model=model))
-    assert "gate: en (3 captions), de (3 captions), fr (3 captions) would be measured on 3 pictures" in out
+    assert "gate: en (3 captions), de (3 captions), fr (3 captions) would be measured on 3 images" in out
     assert world.tree(model) == held

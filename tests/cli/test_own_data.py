@@ -49,7 +49,7 @@ def test_from_hint_to_hint_to_a_score(own: Path, world: World, here: Here, tmp_p
     assert "held out for testing (--hold-out 0.1" in said
     gallery = next(line for line in said.splitlines() if "R@1 de" in line)
     assert "own.csv, split test, " in gallery
-    assert gallery.count("pictures") == 1
+    assert gallery.count("images") == 1
     listed = (out / "skipped.txt").read_text(encoding="utf-8")
     assert "own.csv:50: the text is empty: 'NaN' marks a missing value" in listed
     assert "note: columns not used" in listed
@@ -67,7 +67,7 @@ def test_from_hint_to_hint_to_a_score(own: Path, world: World, here: Here, tmp_p
     )  # fmt: skip
     assert whole["gallery_images"] == 48
     shown, _ = here("evaluate", world.base, "--benchmark", world.captions, "--langs", "en", "--intervals", "0")
-    assert "Retrieval on captions.csv, split test, 3 pictures" in shown
+    assert "Retrieval on captions.csv, split test, 3 images" in shown
 
 
 def test_nothing_held_out(own: Path, world: World, here: Here, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_one_code_is_a_plain_text(world: World, tmp_path: Path) -> None:
         world.base, "de", data=world.captions, out=tmp_path / "one", settings=settings, cache=tmp_path, device="cpu"
     )
     assert made.languages == ("en", "de")
-    assert made.gallery == "captions.csv, split test, 3 pictures"
+    assert made.gallery == "captions.csv, split test, 3 images"
     more = glotclip.extend(
         made.folder, "fr,hi", data=world.captions, out=made.folder, settings=settings, cache=tmp_path, device="cpu"
     )

@@ -67,7 +67,7 @@ def test_a_regional_code_is_served_and_said(here: Here, model: Path) -> None:
 def test_each_pack_keeps_what_its_texts_look_like(here: Here, extended: Path) -> None:
     for code, word in (("de", "rot"), ("fr", "rou")):
         (pack,) = here.json("pack", "show", extended, "--lang", code)["packs"]
-        assert pack["format"] == 2
+        assert pack["format"] == 3
         profiles = read_profiles(extended / "packs" / f"{code}-1" / "profile.json")
         assert set(profiles) == {code}
         assert profiles[code].counts[word] > 0
@@ -161,6 +161,24 @@ def test_a_damaged_pack_is_named_with_its_fault(here: Here, model: Path, damage:
     assert message in german["error"]
     assert german["hint"]
     assert message in here.error("search", model, "Kreis", "--lang", "de", "--images", ".")
+
+
+@pytest.mark.parametrize("file", ["polyglot.json", "packs/de-1/manifest.json"])
+def test_an_earlier_format_is_one_plain_sentence(
+    world: World, here: Here, model: Path, tmp_path: Path, file: str
+) -> None:
+    content = json.loads((model / file).read_text(encoding="utf-8"))
+    (model / file).write_text(json.dumps({**content, "format": 2}), encoding="utf-8")
+    commands: list[list[str | Path]] = [
+        ["search", model, "Kreis", "--lang", "de", "--images", world.pictures],
+        ["extend", model, "--lang", "hi", "--data", world.captions, "--out", model, "--dry-run", *world.quick],
+        ["evaluate", model, "--benchmark", world.captions],
+        ["pack", "list", model],
+    ]
+    for command in commands:
+        said = here.error(*command)
+        assert f"{file} was made by an earlier glotclip (format 2); its languages have to be learned again" in said
+        assert "`glotclip extend" in said
 
 
 def test_a_pack_without_its_tokenizer(here: Here, model: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from glotclip.compare.recipe import Recipe, load_recipe
 from glotclip.compare.study import Study
-from glotclip.data.corpora import MSCOCO_36, XM_3600, layout_of
+from glotclip.data.dataset import recognised
+from glotclip.data.sources.mscoco36 import MSCOCO36
+from glotclip.data.sources.xm3600 import XM3600
 from glotclip.models.checkpoints import save_base
 from glotclip.training.order import PAPER
 
@@ -27,7 +29,7 @@ COLOURS = {"en": ("red", "green", "blue"), "de": ("rot", "grün", "blau"), "it":
 
 @pytest.fixture
 def folders(tmp_path: Path, draw: Callable[[Path, str, str], None]) -> Path:
-    """Three training pictures of MSCOCO36 and three of XM3600, with captions in three languages."""
+    """Three training images of MSCOCO36 and three of XM3600, with captions in three languages."""
     coco, xm = tmp_path / "mscoco36", tmp_path / "xm3600"
     for place, colour in enumerate(COLOURS["en"]):
         draw(coco / f"data/MSCOCO/train2014/COCO_train2014_{place:012}.jpg", colour, "square")
@@ -64,8 +66,8 @@ def test_the_recipe_names_the_papers_languages_in_its_order() -> None:
 def test_it_runs_on_folders_of_the_papers_layouts(
     folders: Path, base: DualEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert layout_of(folders / "mscoco36") is MSCOCO_36
-    assert layout_of(folders / "xm3600") is XM_3600
+    assert recognised(folders / "mscoco36") is MSCOCO36
+    assert recognised(folders / "xm3600") is XM3600
     save_base(base, folders / "base")
     monkeypatch.chdir(folders)
     recipe = load_recipe(RECIPE)

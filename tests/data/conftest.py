@@ -40,7 +40,7 @@ class Desk:
         return self.bytes(name, json.dumps(value, ensure_ascii=False).encode())
 
     def bytes(self, name: str, content: bytes = b"x") -> Path:
-        """Write a file; with the default content it passes for a picture, which no reader of captions opens."""
+        """Write a file; with the default content it passes for an image, which no reader of captions opens."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -56,6 +56,4 @@ def desk(tmp_path: Path) -> Desk:
 def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has an empty cache, and finds no data that happens to lie on this machine."""
     monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.delenv("GLOTCLIP_CLDR", raising=False)
     monkeypatch.delenv("GLOTCLIP_EMOJI_VENDORS", raising=False)
-    monkeypatch.setattr("glotclip.data.cldr.DEBIAN", Path("/nonexistent"))

@@ -9,7 +9,7 @@ from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 
 
-def test_captions_of_one_picture_share_its_place() -> None:
+def test_captions_of_one_image_share_its_place() -> None:
     one, two = Path("/1.jpg"), Path("/2.jpg")
     rows = (
         Row("a dog", "en", one, split="test"),
@@ -26,14 +26,14 @@ def test_captions_of_one_picture_share_its_place() -> None:
     assert benchmark.captions["en"] == [Caption("a dog", 0), Caption("a cat", 1)]
     assert benchmark.languages == ["en", "de"]
     assert benchmark.skipped[0] == earlier
-    assert "no picture for the de caption 'ohne Bild'" in benchmark.skipped[1].reason
+    assert "no image for the de caption 'ohne Bild'" in benchmark.skipped[1].reason
     assert benchmark.licence == "CC0"
     assert "split test" in benchmark.protocol
 
 
-def test_a_group_has_one_picture_and_a_picture_one_place() -> None:
+def test_a_group_has_one_image_and_a_image_one_place() -> None:
     rows = (
-        Row("un chien", "fr", group="dog"),  # its group's picture comes later
+        Row("un chien", "fr", group="dog"),  # its group's image comes later
         Row("a dog", "en", Path("/1.jpg"), group="dog"),
         Row("a dog again", "en", Path("/2.jpg"), group="dog"),
         Row("an animal", "en", Path("/1.jpg"), group="animal"),
@@ -43,11 +43,11 @@ def test_a_group_has_one_picture_and_a_picture_one_place() -> None:
     assert {caption.image for captions in benchmark.captions.values() for caption in captions} == {0}
     assert len(benchmark.captions["en"]) == 3
     assert len(benchmark.captions["fr"]) == 1
-    assert "1 further pictures" in benchmark.protocol
+    assert "1 further images" in benchmark.protocol
 
 
-def test_without_pictures_there_is_no_benchmark() -> None:
-    with pytest.raises(DataError, match="no picture"):
+def test_without_images_there_is_no_benchmark() -> None:
+    with pytest.raises(DataError, match="no image"):
         from_corpus(Corpus("texts", (Row("a", "en", split="test"),)))
     with pytest.raises(DataError, match="unknown split"):
         from_corpus(Corpus("texts", ()), split="tset")
@@ -60,7 +60,7 @@ def test_an_inconsistent_benchmark_is_refused() -> None:
         Benchmark("b", (Path("/1.jpg"),), {}, {"seen": np.ones(2, bool)})
 
 
-def test_without_pictures_videos_are_the_gallery() -> None:
+def test_without_images_videos_are_the_gallery() -> None:
     rows = (
         Row("a dog runs", "en", video=Path("/1.mp4"), split="test"),
         Row("ein Hund", "de", video=Path("/1.mp4"), split="test"),
@@ -74,6 +74,6 @@ def test_without_pictures_videos_are_the_gallery() -> None:
     assert "2 videos" in benchmark.protocol and "1 frame a second, at most 4" in benchmark.protocol
     assert benchmark.skipped[0].reason == "no video for the en caption 'a thought'"
     assert from_corpus(Corpus("clips", rows)).sampling == Sampling()
-    with_picture = (*rows, Row("a dog", "en", Path("/1.jpg"), split="test"))
-    of_pictures = from_corpus(Corpus("both", with_picture))
-    assert of_pictures.images == (Path("/1.jpg"),) and of_pictures.sampling is None
+    with_image = (*rows, Row("a dog", "en", Path("/1.jpg"), split="test"))
+    of_images = from_corpus(Corpus("both", with_image))
+    assert of_images.images == (Path("/1.jpg"),) and of_images.sampling is None

@@ -1,4 +1,4 @@
-"""How data of every kind is opened: pictures elsewhere, a language said for all, options that have no meaning."""
+"""How data of every kind is opened: images elsewhere, a language said for all, options that have no meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glotclip.data.dataset import Reading, open_dataset
+from glotclip.data.dataset import PathDataset, open_dataset, register
+from glotclip.data.reading import Reading
+from glotclip.data.schema import Corpus, Row
 from glotclip.errors import ConfigError, DataError, LanguageError
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ KINDS = [table, json_lines, sidecars, corpus, videos, table_of_videos]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("flat", [False, True])
-def test_pictures_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path: Path) -> None:
+def test_images_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path: Path) -> None:
     if kind is videos and flat:
         pytest.skip("a list of videos says where each lies")
     elsewhere = tmp_path / "elsewhere"
@@ -72,11 +74,11 @@ def test_pictures_may_lie_elsewhere(kind: Any, flat: bool, desk: Desk, tmp_path:
 
 
 @pytest.mark.parametrize("kind", [table, sidecars, corpus])
-def test_a_folder_that_is_named_and_holds_none_of_the_pictures_is_no_secret(
+def test_a_folder_that_is_named_and_holds_none_of_the_images_is_no_secret(
     kind: Any, desk: Desk, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"1 of 1|2 of 2|4 of 4|no picture"):
+    with pytest.raises(DataError, match=r"1 of 1|2 of 2|4 of 4|no image"):
         open_dataset(kind(desk), images=tmp_path / "empty").corpus(["de"])
 
 
@@ -133,3 +135,27 @@ def test_a_folder_moved_is_the_same_data(desk: Desk, tmp_path: Path) -> None:
     before = [row.group for row in open_dataset(path).corpus(["de"]).rows]
     shutil.copytree(path, tmp_path / "moved")
     assert [row.group for row in open_dataset(tmp_path / "moved").corpus(["de"]).rows] == before
+
+
+def test_a_new_kind_of_data_needs_its_decorator_alone(tmp_path: Path) -> None:
+    @register
+    class Numbers(PathDataset):
+        """Counts from one to the number in a file that ends so."""
+
+        name = "numbers"
+        no_use_for = ("encoding",)
+        no_use_since = "holds {name}"
+
+        @classmethod
+        def recognises(cls, data: str) -> bool:
+            return data.endswith(".number")
+
+        def read(self) -> Corpus:
+            return Corpus(self.name, tuple(Row(str(n), "de") for n in range(int(self.path.read_text()))))
+
+    (tmp_path / "three.number").write_text("3")
+    dataset = open_dataset(tmp_path / "three.number")
+    assert isinstance(dataset, Numbers) and dataset.languages() == ["de"] and len(dataset.corpus(["de"])) == 3
+    assert dataset.sources == (tmp_path / "three.number",) and dataset.held_out(["de"]) is None
+    with pytest.raises(ConfigError, match=r"--encoding has no meaning for .*three.number, which holds numbers"):
+        open_dataset(tmp_path / "three.number", encoding="utf-16")

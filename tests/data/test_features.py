@@ -49,7 +49,7 @@ class Encoder:
 def _load(path: Path) -> Floats:
     content = path.read_text()
     if content == "damaged":
-        raise ImageError(f"{path} is not a picture", hint="look at it")
+        raise ImageError(f"{path} is not an image", hint="look at it")
     return np.full((3, 2, 2), float(content), np.float32)
 
 
@@ -90,7 +90,7 @@ def test_nothing_asked_gives_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "f").exists()
 
 
-def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(7)]
     for number, path in enumerate(paths):
         path.write_text("damaged" if number == 2 else str(number))
@@ -101,8 +101,8 @@ def test_pictures_that_cannot_be_read_do_not_stop_the_rest(tmp_path: Path) -> No
     found = cache.images(paths, _load, _encode, chunk=2, progress=lambda done, total: seen.append((done, total)))
     assert (found.rows < 0).tolist() == [False, False, True, False, True, False, False, False, True]
     assert [float(found.array[row][0]) for row in found.rows if row >= 0] == [0, 1, 3, 4, 5, 6]
-    assert [(Path(bad.where).name, bad.line) for bad in found.skipped] == [("2.jpg", None), ("none.jpg", None)]
-    assert "is not a picture" in found.skipped[0].reason
+    assert [(Path(item.where).name, item.line) for item in found.skipped] == [("2.jpg", None), ("none.jpg", None)]
+    assert "is not an image" in found.skipped[0].reason
     assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
     with pytest.raises(DataError, match="3 inputs have no features"):
         found.take()
@@ -114,10 +114,10 @@ def test_impossible_paths_are_listed(tmp_path: Path) -> None:
     paths = [circle, Path("a\0b.jpg"), tmp_path]
     found = FeatureCache("f", tmp_path / "cache").images(paths, _load, _encode)
     assert found.rows.tolist() == [-1, -1, -1]
-    assert [bad.where for bad in found.skipped] == [str(path) for path in paths]
+    assert [item.where for item in found.skipped] == [str(path) for path in paths]
 
 
-def test_a_changed_picture_is_encoded_again(tmp_path: Path) -> None:
+def test_a_changed_image_is_encoded_again(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_text("1")
     os.utime(path, ns=(1, 1))
@@ -308,11 +308,11 @@ def test_a_video_is_one_row_and_its_oddities_are_remembered(tmp_path: Path, film
     seen: list[tuple[int, int]] = []
     found = cache.videos(asked, _frame, encode, chunk=2, progress=lambda *step: seen.append(step))
     assert (found.rows < 0).tolist() == [False, True, False, True, False, False]
-    assert [(Path(bad.where).name, bad.reason.split(" (")[0]) for bad in found.skipped] == [
+    assert [(Path(item.where).name, item.reason.split(" (")[0]) for item in found.skipped] == [
         ("broken.mp4", "is not a video that can be read"),
         ("none.mp4", "the video cannot be opened"),
     ]
-    assert [Path(odd.where).name for odd in found.warnings] == ["1.mkv"]
+    assert [Path(item.where).name for item in found.warnings] == ["1.mkv"]
     assert found.warnings[0].reason.startswith("its header says 4.0 s, its frames last ")
     assert seen == [(2, 4), (4, 4)] and max(batches) <= 24
     np.testing.assert_allclose(np.linalg.norm(found.array, axis=1), 1, rtol=1e-6)
@@ -345,7 +345,7 @@ def test_half_a_note_harms_nothing(tmp_path: Path, film: Film) -> None:
     with (cache.folder / "videos-by-content" / "notes.jsonl").open("a") as notes:
         notes.write('{"key": "00')
     found = cache.videos(paths, _frame, _encode)
-    assert [Path(odd.where).name for odd in found.warnings] == ["0.mkv", "1.mkv"]
+    assert [Path(item.where).name for item in found.warnings] == ["0.mkv", "1.mkv"]
 
 
 class Counted:
@@ -379,7 +379,7 @@ def test_what_was_moved_renamed_copied_or_linked_is_not_encoded_again(tmp_path: 
     assert len(again.array) == 3
 
 
-def test_equal_pictures_are_read_and_encoded_once(tmp_path: Path) -> None:
+def test_equal_images_are_read_and_encoded_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(40)]
     for number, path in enumerate(paths):
         path.write_text("damaged" if number % 4 == 3 else str(number % 4))
@@ -393,11 +393,11 @@ def test_equal_pictures_are_read_and_encoded_once(tmp_path: Path) -> None:
     found = FeatureCache("f", tmp_path / "cache").images(paths, load, encode, chunk=7, workers=4)
     assert sorted(encode.seen) == [0, 1, 2] and len(read) == 4
     assert [int(row) >= 0 for row in found.rows] == [number % 4 != 3 for number in range(40)]
-    assert [bad.where for bad in found.skipped] == [str(path) for path in paths[3::4]]
-    assert all("is not a picture" in bad.reason for bad in found.skipped)
+    assert [item.where for item in found.skipped] == [str(path) for path in paths[3::4]]
+    assert all("is not an image" in item.reason for item in found.skipped)
 
 
-def test_an_equal_picture_answers_where_the_first_vanished(tmp_path: Path) -> None:
+def test_an_equal_image_answers_where_the_first_vanished(tmp_path: Path) -> None:
     paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     for path in paths:
         path.write_text("7")
@@ -410,7 +410,7 @@ def test_an_equal_picture_answers_where_the_first_vanished(tmp_path: Path) -> No
     found = FeatureCache("f", tmp_path / "cache").images(paths, load, _encode, workers=1)
     assert found.rows.tolist() == [-1, 0]
     assert found.array[0, 0] == 7
-    assert [bad.where for bad in found.skipped] == [str(paths[0])]
+    assert [item.where for item in found.skipped] == [str(paths[0])]
 
 
 @pytest.mark.slow

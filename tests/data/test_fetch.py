@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glotclip.data import cldr, fetch, pictures
+from glotclip.data import emoji_images, fetch
 from glotclip.errors import DataError
 from glotclip.storage import cache_root
 
@@ -48,16 +48,13 @@ def _npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_getting_puts_data_where_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner = {"package/annotations/sw/annotations.json": b'{"annotations": {}}', "package/annotationsDerived/x": b""}
-    archive = _archive(tmp_path / "any.tgz", inner)
+    archive = _archive(tmp_path / "any.tgz", {"package/img/google/64/1f600.png": b"x"})
     _npm(tmp_path, f'echo "$2" >> {tmp_path}/asked; cp {archive} "$6"', monkeypatch)
-    place = fetch.get("cldr")
+    place = fetch.get("emoji-google")
     assert place == cache_root() / "data"
-    assert cldr.find() == place
-    assert cldr.locales(place) == ["sw"]
-    fetch.get("cldr")  # is there already
-    assert (tmp_path / "asked").read_text().split() == ["cldr-annotations-full", "cldr-annotations-derived-full"]
-    assert pictures.vendor_folder("google") is None
+    assert emoji_images.vendor_folder("google") == place / "emoji-datasource-google/img/google/64"
+    fetch.get("emoji-google")  # is there already
+    assert (tmp_path / "asked").read_text().split() == ["emoji-datasource-google"]
 
 
 def test_getting_says_what_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,10 @@ ROOT = Path("/data")
 
 
 def written(folder: Path, count: int, *, header: str = "image,text,lang", first: int = 0) -> Path:
-    """A table of ``count`` pictures, each with a text of its own in German and English."""
+    """A table of ``count`` images, each with a text of its own in German and English."""
     lines = [header]
     for n in range(first, first + count):
-        (folder / f"{n}.png").write_bytes(f"picture {n}".encode())
+        (folder / f"{n}.png").write_bytes(f"image {n}".encode())
         lines += [f"{n}.png,Nummer {n},de", f"{n}.png,number {n},en"]
     path = folder / "captions.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -37,12 +37,12 @@ def test_a_tenth_is_held_out_and_said(tmp_path: Path) -> None:
     held = held_in(dataset.corpus(["de"]))
     assert 15 <= len(held) <= 45
     (note,) = (note for note in dataset.notes(["de"]) if "held out" in note)
-    assert f"{len(held)} of 300 pictures" in note
+    assert f"{len(held)} of 300 images" in note
     assert f"{2 * len(held)} of 600 rows" in note
     assert "--hold-out 0.1" in note
     benchmark = dataset.benchmark(["de", "en"])
     assert {path.name for path in benchmark.images} == held
-    assert benchmark.gallery == f"captions.csv, split test, {len(held)} pictures"
+    assert benchmark.gallery == f"captions.csv, split test, {len(held)} images"
     assert "held out by glotclip" in benchmark.protocol
 
 
@@ -59,7 +59,7 @@ def test_shares(tmp_path: Path) -> None:
     assert not held_in(open_dataset(path, hold_out=0).corpus(["de"]))
     assert open_dataset(path, hold_out=0).held_out(["de"]) is None
     assert len(open_dataset(path, hold_out=1).benchmark(["de"]).images) == 60
-    with pytest.raises(DataError, match="no pictures in a split") as caught:
+    with pytest.raises(DataError, match="no images in a split") as caught:
         open_dataset(path, hold_out=0).benchmark(["de"])
     assert "--hold-out" in caught.value.hint
     for share in (-0.1, 1.5, float("nan")):
@@ -76,12 +76,12 @@ def test_data_that_says_its_splits_stays_as_it_is(tmp_path: Path) -> None:
     assert not any("held out" in note for note in open_dataset(path, default_lang="de").notes(["de"]))
 
 
-def test_too_few_and_none_with_pictures_are_said(tmp_path: Path) -> None:
+def test_too_few_and_none_with_images_are_said(tmp_path: Path) -> None:
     dataset = open_dataset(written(tmp_path, FEWEST - 1))
     assert dataset.held_out(["de"]) is None
     assert any("nothing is held out" in note and str(FEWEST - 1) in note for note in dataset.notes(["de"]))
     (tmp_path / "texts.csv").write_text("text,lang\n" + "".join(f"Nummer {n},de\n" for n in range(99)))
-    assert any("no row has a picture" in note for note in open_dataset(tmp_path / "texts.csv").notes(["de"]))
+    assert any("no row has an image" in note for note in open_dataset(tmp_path / "texts.csv").notes(["de"]))
 
 
 def test_folders_with_sidecars_and_lists_of_videos(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_folders_with_sidecars_and_lists_of_videos(tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "films.jsonl", hold_out=0).held_out(["de"]) is None
 
 
-def test_a_copy_of_a_picture_is_not_trained_on(tmp_path: Path) -> None:
+def test_a_copy_of_a_image_is_not_trained_on(tmp_path: Path) -> None:
     path = written(tmp_path, 100)
     lines = path.read_text(encoding="utf-8").splitlines()
     for n in range(100):
@@ -135,7 +135,7 @@ any_rows = st.lists(
 @pytest.mark.slow
 @settings(max_examples=150)
 @given(any_rows, st.floats(0.01, 0.9))
-def test_no_picture_no_group_and_no_text_is_on_both_sides(rows: list[Row], share: float) -> None:
+def test_no_image_no_group_and_no_text_is_on_both_sides(rows: list[Row], share: float) -> None:
     done = divide(rows, share, ROOT)
     assert len(done.rows) == len(rows)
     sides = [[row for row in done.rows if (row.split == "test") is held] for held in (True, False)]

@@ -32,7 +32,7 @@ from glotclip.storage import shown
 PREPROCESS = Preprocess(size=4)
 
 
-def picture(colour: int = 0, form: str = "PNG") -> bytes:
+def image(colour: int = 0, form: str = "PNG") -> bytes:
     import io
 
     stream = io.BytesIO()
@@ -53,13 +53,13 @@ def reasons(found: Listing) -> dict[str, str]:
 
 
 def test_every_kind_of_file_goes_where_it_belongs(tmp_path: Path) -> None:
-    image = picture()
+    png = image()
     put(
-        tmp_path, a_png=image, b_JPG=image, c_AvIf=image, d_jp2=image, e_jfif=image, f_tif=image, g_ico=image,
-        h_psd=image, bare=image, text=b"no picture", a_txt=b"a", film_MP4=b"x", film_mkv=b"x", notes_pdf=b"x",
-        vector_eps=b"x", vector_svg=b"x", empty_png=b"", empty=b"", deep__er__z_webp=image,
+        tmp_path, a_png=png, b_JPG=png, c_AvIf=png, d_jp2=png, e_jfif=png, f_tif=png, g_ico=png,
+        h_psd=png, bare=png, text=b"no image", a_txt=b"a", film_MP4=b"x", film_mkv=b"x", notes_pdf=b"x",
+        vector_eps=b"x", vector_svg=b"x", empty_png=b"", empty=b"", deep__er__z_webp=png,
     )  # fmt: skip
-    (tmp_path / ".hidden.png").write_bytes(image)
+    (tmp_path / ".hidden.png").write_bytes(png)
     (tmp_path / ".thumbnails").mkdir()
     found = list_folder(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in found.images] == [
@@ -91,8 +91,8 @@ def test_heic_is_read_or_named_with_the_way_to_read_it(
 
 
 def test_links_and_special_files(tmp_path: Path) -> None:
-    album = put(tmp_path / "album", in__a_png=picture())
-    put(tmp_path / "elsewhere", b_png=picture(1), deep__c_png=picture(2))
+    album = put(tmp_path / "album", in__a_png=image())
+    put(tmp_path / "elsewhere", b_png=image(1), deep__c_png=image(2))
     os.mkfifo(album / "pipe.png")
     with socket.socket(socket.AF_UNIX) as opened:
         opened.bind(str(album / "socket.png"))
@@ -138,7 +138,7 @@ try:
 except DataError as error:
     print(error.message)
 """
-    put(tmp_path / "album", a_png=picture(), closed__b_png=picture(), listed__c_png=picture())
+    put(tmp_path / "album", a_png=image(), closed__b_png=image(), listed__c_png=image())
     (tmp_path / "album" / "closed").chmod(0)
     (tmp_path / "album" / "listed").chmod(0o444)  # names can be read, and nothing about them
     for place in (tmp_path, *tmp_path.parents[:2]):
@@ -199,14 +199,14 @@ _SUFFIXES = st.sampled_from(
      b".png.txt", b".mp4", b".eps", b".ps", b".pdf", b".csv", b".svg"]
 )  # fmt: skip
 _KINDS = st.sampled_from(
-    ["picture", "picture", "picture", "jpeg", "text", "text", "empty", "eps", "cut", "folder", "folder", "link",
+    ["image", "image", "image", "jpeg", "text", "text", "empty", "eps", "cut", "folder", "folder", "link",
      "broken link", "loop", "link up", "link to folder", "pipe", "socket"]
 )  # fmt: skip
 _MODES = st.sampled_from([None, None, None, 0o000, 0o444, 0o555])
 _ENTRIES = st.lists(st.tuples(_STEMS, _SUFFIXES, _KINDS, _MODES, st.integers(0, 7)), max_size=9)
 _CONTENTS = {
-    "picture": picture(3), "jpeg": picture(4, "JPEG"), "text": "ein Hund\n\n狗\n".encode(), "empty": b"",
-    "cut": picture(5)[:40], "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+    "image": image(3), "jpeg": image(4, "JPEG"), "text": "ein Hund\n\n狗\n".encode(), "empty": b"",
+    "cut": image(5)[:40], "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
 }  # fmt: skip
 
 
@@ -322,8 +322,8 @@ def test_any_folder_is_accounted_for_and_left_as_it_was(
         # What search does with the images: each has a feature, or is named with a reason.
         features = FeatureCache("f", Path("/proc/none")).images(found.images, load, lambda pixels: pixels[:, :, 0, 0])
         unread = {str(path) for path, row in zip(found.images, features.rows, strict=True) if row < 0}
-        assert unread == {bad.where for bad in features.skipped}
-        assert all(bad.reason for bad in features.skipped)
+        assert unread == {item.where for item in features.skipped}
+        assert all(item.reason for item in features.skipped)
         _read_captions(root, found)
     assert state(root) == before
 
@@ -335,7 +335,7 @@ def _read_captions(root: Path, found: Listing) -> None:
     except GlotclipError:
         assert not found.texts
         return
-    listed = {bad.where for bad in (*corpus.skipped, *corpus.unused)}
+    listed = {item.where for item in (*corpus.skipped, *corpus.unused)}
     used = {str(row.image) for row in corpus.rows}
     for path in found.images:
         assert str(path) in used | listed or any(str(path.with_suffix("")) in where for where in listed)
@@ -348,9 +348,9 @@ def _read_captions(root: Path, found: Listing) -> None:
 def test_the_fuzz_reaches_every_reason(tmp_path: Path) -> None:
     """The generated folders hold what they should: all kinds can be made on this system."""
     every: list[tuple[bytes, bytes, str, int | None, int]] = [
-        (b"photo", b".png", "picture", None, 0), (b"-rf", b".png", "pipe", None, 0), (b"s", b"", "socket", None, 0),
+        (b"photo", b".png", "image", None, 0), (b"-rf", b".png", "pipe", None, 0), (b"s", b"", "socket", None, 0),
         (b"l", b"", "loop", None, 0), (b"u", b"", "link up", None, 0), (b"\xff", b".png", "jpeg", None, 0),
-        (b"x" * 250, b".Jpg", "picture", None, 0), (b"b", b"", "broken link", None, 0),
+        (b"x" * 250, b".Jpg", "image", None, 0), (b"b", b"", "broken link", None, 0),
     ]  # fmt: skip
     build(tmp_path, every)
     assert len(os.listdir(tmp_path)) == len(every)

@@ -31,8 +31,8 @@ def test_a_marker_is_no_caption(marker: str, tmp_path: Path) -> None:
         path.write_text("\n".join(filter(None, [header, line, good])) + "\n", encoding="utf-8")
         corpus = readers.read(path)
         assert [row.text for row in corpus.rows] == ["ein Hund"]
-        (bad,) = corpus.skipped
-        assert marker.strip()[-1] in bad.reason or "marks a missing value" in bad.reason
+        (item,) = corpus.skipped
+        assert marker.strip()[-1] in item.reason or "marks a missing value" in item.reason
         assert any("taken as empty" in note and marker.strip() in note for note in corpus.notes)
 
 
@@ -90,7 +90,7 @@ def test_in_sidecars(tmp_path: Path) -> None:
     (tmp_path / "a.de.txt").write_text("ein Hund\nNaN\nnull\n", encoding="utf-8")
     corpus = readers.read(tmp_path)
     assert [row.text for row in corpus.rows] == ["ein Hund"]
-    assert [bad.line for bad in corpus.skipped] == [2, 3]
+    assert [item.line for item in corpus.skipped] == [2, 3]
 
 
 def test_in_lists_of_videos(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_in_lists_of_videos(tmp_path: Path) -> None:
     (tmp_path / "films.jsonl").write_text(json.dumps(entry) + "\n", encoding="utf-8")
     corpus = open_dataset(tmp_path / "films.jsonl").corpus(["en"])
     assert [row.text for row in corpus.rows] == ["a dog"]
-    assert sum("the text is empty" in bad.reason for bad in corpus.skipped) == 4
+    assert sum("the text is empty" in item.reason for item in corpus.skipped) == 4
 
 
 def test_in_rows_of_any_reader() -> None:

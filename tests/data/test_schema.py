@@ -13,7 +13,7 @@ from glotclip.data.schema import (
     clean_text,
     describe,
     fill_english,
-    write_bad_rows,
+    write_skipped,
 )
 from glotclip.errors import DataError, LanguageError
 
@@ -56,7 +56,7 @@ def test_machine_texts_are_cleaned_and_belong_to_other_languages_than_english() 
         (Row("a", "de", to_english="b\x00"), "U+0000"),
         (Row("a", "de", from_english="b\ufffd"), "U+FFFD"),
         (Row("a", "de", split="holdout"), "unknown split 'holdout'"),
-        (Row("a", "de", image=Path("none.jpg")), "picture none.jpg does not exist"),
+        (Row("a", "de", image=Path("none.jpg")), "image none.jpg does not exist"),
         (Row("a", "de", video=Path("none.mp4")), "video none.mp4 does not exist"),
         (Row("a", "de", image=Path("n" * 5000)), "impossible name"),
     ],
@@ -99,15 +99,14 @@ def test_selecting_and_grouping() -> None:
     assert [row.text for row in corpus.select(lang="DE").rows] == ["ein Hund", "ein Rüde", "allein", "einsam"]
     assert [row.text for row in corpus.select(split="test").rows] == ["une chatte"]
     assert corpus.select(lang="de").skipped == corpus.skipped
-    assert corpus.groups == {"/1.jpg": [0, 1, 2], "cat": [3]}
-    assert corpus.group_ids().tolist() == [0, 0, 0, 1, 2, 3]
+    assert [row.key for row in corpus.rows] == ["/1.jpg", "/1.jpg", "/1.jpg", "cat", None, None]
     with pytest.raises(LanguageError):
         corpus.select(lang="german")
     with pytest.raises(DataError):
         corpus.select(split="everything")
 
 
-def test_english_comes_from_the_same_picture_in_turn() -> None:
+def test_english_comes_from_the_same_image_in_turn() -> None:
     rows = (
         Row("one", "en", group="1"),
         Row("two", "en", group="1"),
@@ -134,7 +133,7 @@ def test_the_share_of_bad_rows_is_limited() -> None:
 
 def test_bad_rows_are_listed_in_a_file(tmp_path: Path) -> None:
     corpus = Corpus("c", (), (SkippedItem("f.csv", 3, "has a\ttab"), SkippedItem("g.txt", None, "alone")))
-    write_bad_rows(corpus, tmp_path / "bad.tsv")
+    write_skipped(corpus, tmp_path / "bad.tsv")
     lines = (tmp_path / "bad.tsv").read_text().splitlines()
     assert lines == ["where\tline\treason", "f.csv\t3\thas a tab", "g.txt\t\talone"]
     assert describe(corpus.skipped[1]) == "g.txt: alone"

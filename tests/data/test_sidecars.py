@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from glotclip.data import readers
+from glotclip.data.schema import check_share
 from glotclip.errors import DataError
 
 
@@ -14,7 +15,7 @@ def _folder(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_captions_beside_pictures(tmp_path: Path) -> None:
+def test_captions_beside_images(tmp_path: Path) -> None:
     _folder(
         tmp_path,
         {
@@ -65,7 +66,7 @@ def test_what_is_not_used_is_named_and_spoils_nothing(tmp_path: Path) -> None:
         ".hidden.jpg": "hidden (the name begins with a dot)",
         "loop": "linked folder that is listed under another name",
     }
-    readers.check_share(corpus)  # a folder of many images and few captions is no fault
+    check_share(corpus)  # a folder of many images and few captions is no fault
 
 
 def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
     (tmp_path / "b.de.txt").write_bytes(b"T\xfcr")
     corpus = readers.read(tmp_path)
     assert [row.text for row in corpus.rows] == ["gut"]
-    listed = {(Path(bad.where).name, bad.line) for bad in corpus.skipped}
+    listed = {(Path(item.where).name, item.line) for item in corpus.skipped}
     assert listed == {("a.de.txt", 2), ("a.klingon.txt", 1), ("readme.txt", None), ("b.de.txt", None)}
 
 

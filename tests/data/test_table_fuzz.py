@@ -163,7 +163,7 @@ def test_every_row_is_used_or_named(written: Written) -> None:
     if corpus is None:
         return
     assert all(row.text and not is_missing(row.text) and row.english != "" for row in corpus.rows)
-    assert all(bad.reason for bad in corpus.skipped)
+    assert all(item.reason for item in corpus.skipped)
     if written.records is not None:
         full = [row for row in written.records if not blank(row)]
         if written.suffix == ".jsonl":

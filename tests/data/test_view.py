@@ -1,4 +1,4 @@
-"""Views: which text is looked at, by training and test alike, and how many pictures."""
+"""Views: which text is looked at, by training and test alike, and how many images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from glotclip.data.benchmark import Benchmark
-from glotclip.data.dataset import Dataset, FileDataset
+from glotclip.data.dataset import Dataset
 from glotclip.data.schema import Caption, Corpus, Row
+from glotclip.data.sources.caption_files import CaptionFiles
 from glotclip.data.view import View, ViewedDataset, few_shots, validation
 from glotclip.errors import DataError
 
 
 class Shelf(Dataset):
-    """Ten pictures, each with a caption in English, German and Swahili; Swahili has no machine translations."""
+    """Ten images, each with a caption in English, German and Swahili; Swahili has no machine translations."""
 
     name = "shelf"
 
@@ -82,25 +83,25 @@ def test_missing_machine_translations_are_named_or_made() -> None:
     assert target_text.english == "en>sw 0 gniht"
 
 
-def test_shots_are_the_same_pictures_in_every_language_and_nest() -> None:
-    def pictures(shots: int, code: str) -> set[str | None]:
+def test_shots_are_the_same_images_in_every_language_and_nest() -> None:
+    def images(shots: int, code: str) -> set[str | None]:
         rows = ViewedDataset(Shelf(), View(shots=shots)).corpus(["en", "de"]).rows
         assert {row.group for row in rows if row.split == "test"} == {"p8", "p9"}
         return {row.group for row in rows if row.split == "train" and row.lang == code}
 
-    assert len(pictures(3, "de")) == 3
-    assert pictures(3, "de") == pictures(3, "en") < pictures(5, "de")
+    assert len(images(3, "de")) == 3
+    assert images(3, "de") == images(3, "en") < images(5, "de")
     other = few_shots(Shelf().corpus(["de"]).rows, 3, seed=1)
-    assert {row.group for row in other if row.split == "train"} != pictures(3, "de")
+    assert {row.group for row in other if row.split == "train"} != images(3, "de")
     with pytest.raises(DataError, match="there are 8"):
-        pictures(9, "de")
+        images(9, "de")
 
 
 def test_validation_rows_make_a_benchmark_of_their_own(drawn: Path, tmp_path: Path) -> None:
-    assert validation(FileDataset(drawn), ["de"]) is None
+    assert validation(CaptionFiles(drawn), ["de"]) is None
     file = drawn.with_name("validated.csv")
     file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",validation\n"), encoding="utf-8")
-    found = validation(FileDataset(file), ["de", "fr"])
+    found = validation(CaptionFiles(file), ["de", "fr"])
     assert found is not None
     assert len(found.images) == 3
     assert found.languages == ["de", "fr"]
@@ -112,11 +113,11 @@ def test_a_mere_test_set_is_divided_and_its_test_rows_stay_the_same_for_all_shot
             rows = [Row(f"Ding {n}", "de", english=f"thing {n}", split="test", group=f"p{n}") for n in range(100)]
             return Corpus(self.name, tuple(rows))
 
-    def pictures(shots: int, split: str) -> set[str | None]:
+    def images(shots: int, split: str) -> set[str | None]:
         rows = ViewedDataset(TestSet(), View(shots=shots)).corpus(["de"]).rows
         return {row.group for row in rows if row.split == split}
 
-    assert [len(pictures(shots, "train")) for shots in (1, 10)] == [1, 10]
-    assert pictures(1, "test") == pictures(10, "test")
-    assert len(pictures(1, "test")) == 80
-    assert not pictures(10, "test") & (pictures(10, "train") | pictures(10, "validation"))
+    assert [len(images(shots, "train")) for shots in (1, 10)] == [1, 10]
+    assert images(1, "test") == images(10, "test")
+    assert len(images(1, "test")) == 80
+    assert not images(10, "test") & (images(10, "train") | images(10, "validation"))

@@ -14,7 +14,7 @@ from glotclip.methods.acquirer import AcquirerIngredient
 from glotclip.methods.lora import Lora, LoraIngredient
 from glotclip.methods.stack import ModuleStack, TextModule, merge_hooks, own_weights
 from glotclip.models.blocks import NAMES, Block
-from glotclip.models.pathway import BlockHooks, Map
+from glotclip.models.hooks import BlockHooks, Map
 
 if TYPE_CHECKING:
     from tests.methods.conftest import MakeLesson

@@ -94,7 +94,7 @@ def test_a_prefix_written_out_equals_the_fused_kernel(
     key, value = drawn.unbind()
     made, grads = [], []
     for chosen in (False, True):
-        monkeypatch.setattr(attention, "writes_out", lambda *facts, chosen=chosen: chosen)
+        monkeypatch.setattr(attention, "use_manual_attention", lambda *facts, chosen=chosen: chosen)
         inputs = [tensor.clone().requires_grad_(True) for tensor in (qkv, key, value)]
         made.append(attend(inputs[0], GROUPS, HEADS, causal, prefix=(inputs[1], inputs[2]), own=own))
         grads.append(torch.autograd.grad(made[-1].square().sum(), inputs))
@@ -105,7 +105,7 @@ def test_a_prefix_written_out_equals_the_fused_kernel(
 
 def test_a_prefix_that_trains_before_keys_that_do_not_is_written_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(attention, "writes_out", lambda *facts: asked.append(facts[-1]))
+    monkeypatch.setattr(attention, "use_manual_attention", lambda *facts: asked.append(facts[-1]))
     fixed, prefix = torch.zeros(S, 3 * WIDTH), torch.zeros(3, WIDTH, requires_grad=True)
     attend(fixed, GROUPS, HEADS, True, prefix=(prefix, prefix))
     with torch.no_grad():

@@ -26,7 +26,7 @@ BLOCK = {
 
 
 def same(a: DualEncoder, b: DualEncoder, atol: float = 1e-5) -> None:
-    """Both encoders give the same features for texts and pictures."""
+    """Both encoders give the same features for texts and images."""
     pixels = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
     for one, other in (
         (a.encode_tokens(a.tokenizer.encode(TEXTS)), b.encode_tokens(b.tokenizer.encode(TEXTS))),

@@ -30,13 +30,13 @@ def test_trunk_is_sensible_and_deterministic() -> None:
     assert isinstance(tower, ImageTower)
     assert list(tower.state_dict()) == ["head.weight"]
     preprocess = tower.preprocess
-    pictures: list[torch.Tensor] = []
+    images: list[torch.Tensor] = []
     for colour, shape in (("red", "ellipse"), ("red", "ellipse"), ("blue", "rectangle")):
         image = Image.new("RGB", (160, 160), "white")
-        box = (20 + 2 * len(pictures), 20, 140, 140)
+        box = (20 + 2 * len(images), 20, 140, 140)
         getattr(ImageDraw.Draw(image), shape)(box, fill=colour)
-        pictures.append(torch.from_numpy(preprocess.load(image)))
-    pixels = torch.stack(pictures)
+        images.append(torch.from_numpy(preprocess.load(image)))
+    pixels = torch.stack(images)
     assert pixels.shape == (3, 3, 128, 128)
     assert pixels.max() == pytest.approx(1.0)
     features = tower.trunk(pixels)

@@ -15,12 +15,12 @@ from PIL import Image
 from glotclip.errors import CheckpointError
 from glotclip.models.image_settings import (
     DEFAULTS,
-    KEYS,
     default_preprocess,
     hugging_face_preprocess,
     hugging_face_settings,
     open_clip_preprocess,
 )
+from glotclip.models.known_keys import known_keys
 from glotclip.models.preprocess import CLIP_MEAN, CLIP_STD, Preprocess
 from glotclip.models.vision_tower import VisionConfig
 
@@ -30,7 +30,7 @@ SIGLIP = VisionConfig(width=32, heads=2, image_size=SIDE, patch_size=8, embed_di
 
 
 def photo(width: int, height: int) -> Image.Image:
-    """A picture with both smooth and sharp parts."""
+    """An image with both smooth and sharp parts."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [128 + 100 * np.sin(x / 5 + k) * np.cos(y / 7) + 20 * ((x // 3 + y // 3) % 2) for k in range(3)]
     return Image.fromarray(np.clip(np.stack(channels, -1), 0, 255).astype(np.uint8))
@@ -54,7 +54,7 @@ SQUARE = st.sampled_from([{"height": SIDE, "width": SIDE}, [SIDE, SIDE]])
 
 @st.composite
 def configurations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """A class of image processor, and settings whose pictures come out at the tower's size."""
+    """A class of image processor, and settings whose images come out at the tower's size."""
     kind = draw(st.sampled_from(sorted(DEFAULTS)))
     config: dict[str, Any] = {
         "resample": draw(st.integers(0, 5)),
@@ -171,10 +171,10 @@ def test_what_cannot_be_followed_is_refused(change: dict[str, Any], message: str
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("key", sorted(KEYS.harmless))
+@pytest.mark.parametrize("key", sorted(known_keys("image processor").harmless))
 def test_harmless_keys_change_no_pixel(key: str) -> None:
     assert hugging_face_preprocess({key: ["anything"]}, CLIP, "file") == hugging_face_preprocess({}, CLIP, "file")
-    assert KEYS.harmless[key]
+    assert known_keys("image processor").harmless[key]
 
 
 def test_padding_to_the_size_there_is_changes_nothing() -> None:

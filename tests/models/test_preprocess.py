@@ -25,7 +25,7 @@ PLAIN = Preprocess(size=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def photo(width: int, height: int) -> Image.Image:
-    """A picture with both smooth and sharp parts."""
+    """An image with both smooth and sharp parts."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [128 + 100 * np.sin(x / 17 + k) * np.cos(y / 23) + 20 * ((x // 8 + y // 8) % 2) for k in range(3)]
     return Image.fromarray(np.clip(np.stack(channels, -1), 0, 255).astype(np.uint8))
@@ -69,13 +69,13 @@ def test_any_shape_gives_a_square(tmp_path: Path, resize: Any, size: tuple[int, 
 
 def test_draft_never_goes_below_the_needed_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = Preprocess._resized
+    resize = Image.Image.resize
 
-    def watched(self: Preprocess, image: Image.Image) -> Image.Image:
-        sizes.append(image.size)
-        return original(self, image)
+    def watched(self: Image.Image, *arguments: Any, **more: Any) -> Image.Image:
+        sizes.append(self.size)
+        return resize(self, *arguments, **more)
 
-    monkeypatch.setattr(Preprocess, "_resized", watched)
+    monkeypatch.setattr(Image.Image, "resize", watched)
     for width, height in ((2000, 300), (640, 480), (1200, 900), (100, 70)):
         photo(width, height).save(tmp_path / "a.jpg")
         PLAIN.load(tmp_path / "a.jpg")
@@ -134,7 +134,7 @@ def _png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(20_000, 10_000), (16_000, 10_000)])
-def test_huge_pictures_are_refused_before_decoding(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_huge_images_are_refused_before_decoding(tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "a.png").write_bytes(_png_header(*size))
     with pytest.raises(ImageError, match="limit of 150 megapixels"):
         PLAIN.load(tmp_path / "a.png")
@@ -174,7 +174,7 @@ def test_flipped_bytes_never_raise_anything_else(
 def test_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("hello")
     (tmp_path / "empty.jpg").touch()
-    for name, message in (("a.png", "not a picture"), ("empty.jpg", "not a picture"), ("no.png", "does not exist")):
+    for name, message in (("a.png", "not an image"), ("empty.jpg", "not an image"), ("no.png", "does not exist")):
         with pytest.raises(ImageError, match=message):
             PLAIN.load(tmp_path / name)
     with pytest.raises(ImageError, match="cannot be read"):
@@ -184,7 +184,7 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_threads_leave_the_warnings_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow's own warning of large pictures never shows, and the process's filters come back."""
+    """Pillow's own warning of large images never shows, and the process's filters come back."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # Pillow warns from here on, and refuses twice as many
     photo(36, 30).save(tmp_path / "a.png")
     before, interval = list(warnings.filters), sys.getswitchinterval()
@@ -252,7 +252,7 @@ def test_no_format_that_runs_another_program_is_opened(tmp_path: Path, monkeypat
     for name in ("a.jpg", "a.eps", "a.ps", "a", "a.gif"):
         path = tmp_path / name
         path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
-        with pytest.raises(ImageError, match="is not a picture"):
+        with pytest.raises(ImageError, match="is not an image"):
             PLAIN.load(path)
     assert {".eps", ".ps", ".wmf", ".pdf", ".mpg"}.isdisjoint(image_formats.suffixes())
 

@@ -1,4 +1,4 @@
-"""Folders of SigLIP 1 and 2 as transformers 5 saves them give its features, from raw texts and pictures on."""
+"""Folders of SigLIP 1 and 2 as transformers 5 saves them give its features, from raw texts and images on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model_of(vocabulary: int, folder: Path) -> Any:
     return model
 
 
-def pictures() -> list[Image.Image]:
+def images() -> list[Image.Image]:
     rng = np.random.default_rng(0)
     return [
         Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
@@ -56,7 +56,7 @@ def pictures() -> list[Image.Image]:
 
 def assert_same_features(ours: DualEncoder, model: Any, tokenizer: Any, processor: Any) -> None:
     ids = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
-    pixels = processor(images=pictures(), return_tensors="pt")["pixel_values"]
+    pixels = processor(images=images(), return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         expected = model.text_model(input_ids=ids["input_ids"]).pooler_output
         seen = model.vision_model(pixel_values=pixels).pooler_output
@@ -64,7 +64,7 @@ def assert_same_features(ours: DualEncoder, model: Any, tokenizer: Any, processo
     assert expected.std() > 0.05
     assert torch.cosine_similarity(features, expected).min() > 0.99999
     torch.testing.assert_close(features, expected, atol=2e-5, rtol=0)
-    loaded = np.stack([ours.preprocess.load(picture) for picture in pictures()])
+    loaded = np.stack([ours.preprocess.load(image) for image in images()])
     torch.testing.assert_close(torch.from_numpy(loaded), pixels, atol=2e-6, rtol=0)
     torch.testing.assert_close(ours.encode_pixels(loaded), seen, atol=2e-5, rtol=0)
 
@@ -142,7 +142,7 @@ SIZES = [(40, 31), (64, 64), (17, 200), (200, 9), (3, 3), (129, 65)]
 
 @pytest.mark.parametrize("most", [9, 16, 40])
 def test_siglip_2_naflex(gemma_vocabulary: Any, tmp_path: Path, most: int) -> None:
-    """Pictures keep their aspect ratio: patches, mask and scaled positions as transformers has them."""
+    """Images keep their aspect ratio: patches, mask and scaled positions as transformers has them."""
     import transformers
 
     vocab, merges = gemma_vocabulary

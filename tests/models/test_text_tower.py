@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 SMALL = TextConfig(width=32, layers=3, heads=2, mlp_width=64, vocab_size=50, context_length=12, embed_dim=24)
@@ -78,7 +78,7 @@ def test_a_tower_that_attends_to_padding_is_not_trimmed() -> None:
 
 
 @pytest.mark.parametrize("config", [SMALL, SIGLIP])
-def test_pathway_sees_every_place_once(config: TextConfig) -> None:
+def test_hooks_see_every_place_once(config: TextConfig) -> None:
     class Watching(TextHooks):
         def __init__(self) -> None:
             super().__init__()

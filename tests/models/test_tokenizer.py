@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
-from glotclip.models.bpe import Vocabulary
-from glotclip.models.clip_vocabulary import SIMPLE_VOCABULARY, read_simple_vocabulary
+from glotclip.models.bpe import SIMPLE_VOCABULARY, Vocabulary, read_simple_vocabulary
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Tokenizer
 
 GERMAN = ("ein Hund läuft über das grüne Gras", "zwei Hunde und eine Katze", "der Hund und die Frau")

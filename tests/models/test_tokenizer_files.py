@@ -12,8 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from glotclip.errors import CheckpointError
+from glotclip.models.known_keys import known_keys
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer
-from glotclip.models.tokenizer_files import KEYS, read_clip, read_hugging_face
+from glotclip.models.tokenizer_files import read_clip, read_hugging_face
 
 CONTEXT = 16
 SENTENCES = (
@@ -283,7 +284,7 @@ def test_a_generic_class_must_normalise_as_clip_does(clip_pair: Any, tmp_path: P
         read_clip(tmp_path, CONTEXT)
 
 
-@pytest.mark.parametrize("key", sorted(KEYS.harmless))
+@pytest.mark.parametrize("key", sorted(known_keys("tokenizer").harmless))
 def test_harmless_keys_change_no_id(gemma_vocabulary: Any, tmp_path: Path, key: str) -> None:
     gemma(gemma_vocabulary, "Siglip2Tokenizer", tmp_path, model_max_length=CONTEXT)
     before = read_hugging_face(tmp_path, CONTEXT, usual="SiglipTokenizer").identity

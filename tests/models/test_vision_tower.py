@@ -14,17 +14,17 @@ SIGLIP = VisionConfig(
 
 
 @pytest.mark.parametrize("config", [CLIP, SIGLIP])
-def test_pictures_do_not_see_one_another(config: VisionConfig) -> None:
+def test_images_do_not_see_one_another(config: VisionConfig) -> None:
     tower = VisionTransformer(config).eval()
     assert isinstance(tower, ImageTower)
     pixels = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
-        merge_hooks = tower(pixels)
+        batch = tower(pixels)
         alone = torch.cat([tower(pixels[i : i + 1]) for i in range(3)])
         low = tower(pixels, precision=torch.bfloat16)
-    assert merge_hooks.shape == (3, config.embed_dim)
-    torch.testing.assert_close(merge_hooks, alone, atol=1e-5, rtol=0)
-    assert torch.cosine_similarity(merge_hooks, low).min() > 0.99
+    assert batch.shape == (3, config.embed_dim)
+    torch.testing.assert_close(batch, alone, atol=1e-5, rtol=0)
+    assert torch.cosine_similarity(batch, low).min() > 0.99
 
 
 def test_pixels_of_another_size_are_refused() -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.objective import Alignment
 from glotclip.methods.stack import ALL
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.training.lesson_source import TaskDataLoader
 from glotclip.training.parallel import World
 

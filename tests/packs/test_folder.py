@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glotclip.errors import FingerprintError, LanguageError, PackError, StorageError
-from glotclip.packs.folder import BaseSource, FolderRecord, PolyglotFolder
-from glotclip.packs.pack import write_pack
+from glotclip.packs.base_source import BaseSource
+from glotclip.packs.folder import FolderRecord, PolyglotFolder
+from glotclip.packs.pack import LanguagePack, write_pack
+from glotclip.packs.polyglot import Polyglot
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
 
     from glotclip.methods.stack import PackState
+    from glotclip.models.dual_encoder import DualEncoder
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,7 @@ def test_only_the_record_says_what_is_there(
     half = folder.path / "packs" / "hi-1"
     half.mkdir()
     (half / "pack.safetensors").write_bytes(b"half")
-    assert folder.load(school.base).languages == ["en", "de", "fr"]
+    assert Polyglot.open(folder, school.base).languages == ["en", "de", "fr"]
     assert list(folder.manifests()) == ["de", "fr"]
 
 
@@ -99,17 +102,18 @@ def test_a_reader_meets_an_update(
 ) -> None:
     """Between reading the record and opening the packs, two updates replace the French pack and sweep the old."""
     updates = iter(("packs/fr-2", "packs/fr-3"))
-    opened = folder._open
+    load = LanguagePack.load
 
-    def update_then_open(record: FolderRecord, base: Any) -> Any:
-        if place := next(updates, None):
-            shutil.copytree(folder.path / folder.read().packs["fr"], folder.path / place)
-            folder.commit(record.model_copy(update={"packs": {**record.packs, "fr": place}}))
+    def update_then_load(place: Path, base: DualEncoder) -> LanguagePack:
+        if place.name.startswith("fr") and (new := next(updates, None)):
+            record = folder.read()
+            shutil.copytree(folder.path / record.packs["fr"], folder.path / new)
+            folder.commit(record.model_copy(update={"packs": {**record.packs, "fr": new}}))
             folder.sweep()
-        return opened(record, base)
+        return load(place, base)
 
-    monkeypatch.setattr(folder, "_open", update_then_open)
-    polyglot = folder.load(school.base)
+    monkeypatch.setattr(LanguagePack, "load", update_then_load)
+    polyglot = Polyglot.open(folder, school.base)
     assert str(polyglot.packs["fr"].folder).endswith("fr-3")
 
 
@@ -117,15 +121,17 @@ def test_removing_restores_the_state_before(
     school: School, states: dict[str, PackState], folder: PolyglotFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     before = {name: data for name, data in content(folder.path).items() if "fr-1" in name}
-    both = folder.load(school.base)
+    both = Polyglot.open(folder, school.base)
     features = {code: both.encode_text(["rouge", "a red bar"], lang=code) for code in ("en", "fr")}
-    never = put(school, tmp_path_factory.mktemp("never"), {"fr": ("packs/fr-1", states["fr"])}).load(school.base)
+    never = Polyglot.open(
+        put(school, tmp_path_factory.mktemp("never"), {"fr": ("packs/fr-1", states["fr"])}), school.base
+    )
     assert folder.remove("DE").learnt == ("de",)
     after = content(folder.path)
     record = json.loads(after.pop("polyglot.json"))
     assert record["packs"] == {"fr": "packs/fr-1"}
     assert after == before
-    polyglot = folder.load(school.base)
+    polyglot = Polyglot.open(folder, school.base)
     assert polyglot.languages == ["en", "fr"]
     for code, held in features.items():  # as with it, and as if it had never been there
         assert polyglot.encode_text(["rouge", "a red bar"], lang=code).equal(held)
@@ -153,7 +159,7 @@ def test_a_shared_pack_cannot_be_taken_apart(
     assert f"pack remove {tmp_path} shared`" in caught.value.hint
     assert content(tmp_path) == before
     folder.remove("shared")
-    assert folder.load(school.base).languages == ["en"]
+    assert Polyglot.open(folder, school.base).languages == ["en"]
 
 
 def test_the_bases_language_does_not_take_the_only_other_with_it(
@@ -168,12 +174,16 @@ def test_the_bases_language_does_not_take_the_only_other_with_it(
 
 def test_another_base_and_damaged_records(make_base: MakeBase, folder: PolyglotFolder) -> None:
     with pytest.raises(FingerprintError, match="made for tiny-0"):
-        folder.load(make_base(1))
+        Polyglot.open(folder, make_base(1))
     path = folder.path / "polyglot.json"
     record = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**record, "format": 2}), encoding="utf-8")
-    with pytest.raises(PackError, match="format 2"):
+    path.write_text(json.dumps({**record, "format": 4}), encoding="utf-8")
+    with pytest.raises(PackError, match="format 4"):
         folder.read()
+    path.write_text(json.dumps({**record, "format": 1}), encoding="utf-8")
+    with pytest.raises(PackError, match=r"made by an earlier glotclip \(format 1\)") as caught:
+        Polyglot.open(folder, make_base(0))
+    assert "glotclip extend" in caught.value.hint
     path.write_text(json.dumps({**record, "base": 3}), encoding="utf-8")
     with pytest.raises(PackError, match="damaged"):
         folder.read()

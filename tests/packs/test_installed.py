@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import random
 import sys
 import threading
@@ -20,9 +21,10 @@ from glotclip.errors import LanguageError
 from glotclip.methods.coda_prompt import CodaPrompt
 from glotclip.methods.dual_prompt import DualPrompt
 from glotclip.methods.lora import Lora
-from glotclip.methods.stack import ModuleStack, PackState, TextModule
+from glotclip.methods.module import TextModule
+from glotclip.methods.stack import ModuleStack, PackState
 from glotclip.models.tokens import Tokens
-from glotclip.packs.installed import MERGED_LANGUAGES, Installed
+from glotclip.packs.installed import MERGED_LANGUAGES, Installed, SharedLock
 from glotclip.packs.pack import LanguagePack, write_pack
 from glotclip.packs.polyglot import Polyglot
 
@@ -51,13 +53,13 @@ def part_of(base: DualEncoder, code: str, seed: int) -> TextModule:
     text, generator = base.text.config, torch.Generator().manual_seed(seed)
     part: TextModule
     if code == "cs":
-        part = CodaPrompt(text, (0, 1), 3, 2)
+        part = CodaPrompt(text, CodaPrompt.Config(blocks=(0, 1), components=3, length=2))
         part.add_task(generator)
     elif code == "fi":
-        part = DualPrompt(text, (0,), 2, (1,), 2)
+        part = DualPrompt(text, DualPrompt.Config(general_blocks=(0,), general=2, expert_blocks=(1,), expert=2))
         part.add_task(generator)
     else:
-        part = Lora(text, ("q", "v", "up", "down"), 3, 6.0)
+        part = Lora(text, Lora.Config(targets=("q", "v", "up", "down"), rank=3, alpha=6.0))
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(generator=generator)
@@ -101,8 +103,8 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
     """Every answer is the single-threaded one bit for bit, or an error that names a language that comes and goes."""
     polyglot, asked = Polyglot(base, list(packs.values())), calls()
     expected = [call(polyglot) for call in asked]
-    picture = Image.new("RGB", (30, 20), "red")
-    of_picture, raw = polyglot.encode_image(picture), polyglot.encode_raw(["rot"], "tr")
+    image = Image.new("RGB", (30, 20), "red")
+    of_image, alone = polyglot.encode_image(image), polyglot.encode_text(["rot"], "tr")
     steady = {"en", *MERGING[:4]}
     answers, refusals, over = [0] * ENCODERS, [0] * ENCODERS, threading.Event()
 
@@ -120,10 +122,10 @@ def test_a_thousand_switches_under_eight_threads(base: DualEncoder, packs: dict[
                 assert torch.equal(got, expected[place]), asked[place]
                 answers[number] += 1
             try:
-                assert torch.equal(polyglot.encode_raw(["rot"], "tr"), raw)
+                assert torch.equal(polyglot.encode_text(["rot"], "tr"), alone)
             except LanguageError as error:
                 assert "'tr' is not installed" in error.message
-            assert torch.equal(polyglot.encode_image(picture), of_picture)
+            assert torch.equal(polyglot.encode_image(image), of_image)
             assert steady <= set(polyglot.languages) and len(polyglot.packs) >= 4
             assert polyglot.base.fingerprint
 
@@ -186,13 +188,13 @@ def test_the_languages_asked_for_last_are_kept_and_only_merged_ones_count(
     base: DualEncoder, packs: dict[str, LanguagePack]
 ) -> None:
     now = Installed(packs, base.languages)
-    kept = {code: now.pathway(code, base.text) for code in MERGING[:MERGED_LANGUAGES]}
+    kept = {code: now.hooks(code, base.text) for code in MERGING[:MERGED_LANGUAGES]}
     for code in (*CONDITIONED, "en"):  # nothing of theirs is merged, so they put nothing out
-        now.pathway(code, base.text)
-    assert now.pathway("de", base.text) is kept["de"]
-    assert now.pathway(MERGING[MERGED_LANGUAGES], base.text) is not None
-    assert now.pathway("de", base.text) is kept["de"]
-    assert now.pathway("fr", base.text) is not kept["fr"], "the one that was not asked for the longest time goes"
+        now.hooks(code, base.text)
+    assert now.hooks("de", base.text) is kept["de"]
+    assert now.hooks(MERGING[MERGED_LANGUAGES], base.text) is not None
+    assert now.hooks("de", base.text) is kept["de"]
+    assert now.hooks("fr", base.text) is not kept["fr"], "the one that was not asked for the longest time goes"
 
 
 def test_moving_waits_for_calls_and_calls_wait_for_it(
@@ -261,3 +263,73 @@ def test_a_copy_answers_alike(base: DualEncoder, packs: dict[str, LanguagePack])
     again = copy.deepcopy(polyglot)
     assert again.languages == ["en", "de", "cs"]
     assert torch.equal(again.encode_text(["rot", "rot", "red"], lang=["de", "cs", "en"]), answer)
+
+
+def test_readers_share_and_a_writer_is_alone() -> None:
+    lock, inside, most = SharedLock(), {"readers": 0, "writers": 0}, {"readers": 0}
+    guard, together = threading.Lock(), threading.Barrier(3)
+
+    def enter(kind: str, change: int) -> None:
+        with guard:
+            inside[kind] += change
+            most["readers"] = max(most["readers"], inside["readers"])
+            assert inside["writers"] <= 1 and not (inside["writers"] and inside["readers"])
+
+    def read(number: int) -> None:
+        with lock.shared():
+            enter("readers", 1)
+            if number < 3:
+                together.wait(10)  # three are inside at once, or this breaks
+            enter("readers", -1)
+
+    def write(_: int) -> None:
+        with lock.alone():
+            enter("writers", 1)
+            enter("writers", -1)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(read, number) for number in range(3)]:
+            done.result(10)
+        jobs = [pool.submit(write if number % 3 == 0 else read, number + 3) for number in range(600)]
+        for done in jobs:
+            done.result(10)
+    assert most["readers"] >= 3
+
+
+def test_a_waiting_writer_goes_before_later_readers() -> None:
+    lock, order = SharedLock(), list[str]()
+
+    def write() -> None:
+        with lock.alone():
+            order.append("writer")
+
+    def read() -> None:
+        with lock.shared():
+            order.append("reader")
+
+    with lock.shared():
+        writer = threading.Thread(target=write)
+        writer.start()
+        while True:  # a reader that comes before the writer waits goes in at once
+            order.clear()
+            reader = threading.Thread(target=read)
+            reader.start()
+            reader.join(0.1)
+            if reader.is_alive():
+                break
+        assert order == []
+    writer.join(10)
+    reader.join(10)
+    assert order == ["writer", "reader"]
+
+
+def test_an_error_inside_gives_the_lock_back() -> None:
+    lock = SharedLock()
+    for hold in (lock.shared, lock.alone):
+        with pytest.raises(ZeroDivisionError), hold():
+            raise ZeroDivisionError
+    with lock.alone():
+        copies = [copy.deepcopy(lock), pickle.loads(pickle.dumps(lock))]
+    for fresh in copies:
+        with fresh.alone():
+            pass

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glotclip.errors import FingerprintError, PackError
-from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
+from glotclip.packs.manifest import model_card
 from glotclip.packs.pack import LanguagePack, read_manifest, write_pack
 from glotclip.storage import file_sha256
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, school: School, state: PackState) -> Path:
 
 
 def features(school: School, state: PackState, code: str) -> torch.Tensor:
-    return school.base.encode_tokens(state.tokenizer.encode(TEXTS), state.route(code))
+    return school.base.encode_tokens(state.tokenizer.encode(TEXTS), state.stack(code))
 
 
 def test_the_round_trip_keeps_every_bit(school: School, state: PackState, folder: Path) -> None:
@@ -69,13 +69,18 @@ def test_profiles_come_back_and_two_packs_are_the_same_bytes(
         assert (again / file).read_bytes() == (folder / file).read_bytes()
 
 
-def test_a_pack_of_format_1_opens_without_profiles(school: School, state: PackState, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pack_of_an_earlier_format(school: School, state: PackState, tmp_path: Path, number: int) -> None:
     folder = write(tmp_path / "old", school, state)
-    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    del content["profile"]
-    (folder / "manifest.json").write_text(json.dumps({**content, "format": 1}), encoding="utf-8")
-    pack = LanguagePack.load(folder, school.base)
-    assert (pack.manifest.format, pack.profiles) == (1, {})
+    edit_manifest(folder, format=number)
+    with pytest.raises(PackError, match="made by an earlier glotclip") as caught:
+        LanguagePack.load(folder, school.base)
+    assert f"(format {number}); its languages have to be learned again" in caught.value.message
+    assert "glotclip extend" in caught.value.hint
+
+
+def test_every_language_has_its_text_form(school: School, state: PackState, tmp_path: Path) -> None:
+    assert read_manifest(write(tmp_path / "plain", school, state)).text_forms == {"de": "none"}
 
 
 @pytest.mark.parametrize("isolation", ["shared", "per-language"])
@@ -99,7 +104,7 @@ def test_merges_are_really_used_after_a_reload(school: School, tmp_path: Path, i
 
 def test_new_tokens_that_captions_never_show_keep_their_own_row(school: School, state: PackState) -> None:
     """ "Kreise" falls into merges that "Kreis</w>" swallowed in training; they must not read as another token."""
-    lexicon = state.parts["all"][0]
+    lexicon = state.modules["all"][0]
     table = school.base.text.table
     ids = torch.arange(len(table), state.tokenizer.vocab_size)
     trained = set(state.tokenizer.encode(school.captions["de"].texts).flat.tolist())
@@ -124,7 +129,7 @@ def test_the_card_says_what_the_manifest_knows(school: School, state: PackState,
         assert fact in card
     assert "Not evaluated" in card
     assert manifest.parameters == sum(
-        t.numel() for t in state.parts["all"][0].tensors().values() if t.is_floating_point()
+        t.numel() for t in state.modules["all"][0].tensors().values() if t.is_floating_point()
     )
     one = {"text_to_image": {"r@1": 12.34}, "image_to_text": {"r@1": 56.78}}
     assert "| de | 12.3 | 56.8 |" in model_card(manifest.model_copy(update={"scores": {"de": one}}))
@@ -162,7 +167,7 @@ def no_safetensors(folder: Path) -> None:
 
 
 def unknown_kind(folder: Path) -> None:
-    edit_manifest(folder, parts=[{"scope": "all", "kind": "sorcery", "description": {}}])
+    edit_manifest(folder, modules=[{"scope": "all", "kind": "sorcery", "description": {}}])
 
 
 def edit_tokenizer(folder: Path, **changes: Any) -> None:
@@ -188,6 +193,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer format": (lambda f: edit_manifest(f, format=99, surprise=1), "has format 99"),
     "no format": (lambda f: edit_manifest(f, format=None), "no format number"),
     "unknown field": (lambda f: edit_manifest(f, surprise=1), "surprise"),
+    "no text form": (lambda f: edit_manifest(f, text_forms={}), "names no text form of de"),
     "unknown kind": (unknown_kind, "unknown kind 'sorcery'"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "not a language pack"),
     "manifest is no JSON": (lambda f: (f / "manifest.json").write_text("{"), "not valid JSON"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from glotclip.data.features import FeatureCache
-from glotclip.data.video import Sampling, sample_frames
+from glotclip.data.video import Sampling, sample
 from glotclip.errors import ConfigError, FingerprintError, LanguageError, TruncationWarning, VideoError
 from glotclip.languages import LanguageFallbackWarning
 from glotclip.models.windows import windows
@@ -70,13 +70,13 @@ def test_features_are_normalised_float32_rows(polyglot: Polyglot) -> None:
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
     assert torch.equal(polyglot.encode_text("rot", lang="de"), polyglot.encode_text(["rot"], lang="de"))
     assert polyglot.encode_text([], lang="de").shape == (0, 16)
-    pictures = polyglot.encode_image([Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")])
-    torch.testing.assert_close(pictures.norm(dim=1), torch.ones(2))
+    images = polyglot.encode_image([Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")])
+    torch.testing.assert_close(images.norm(dim=1), torch.ones(2))
     assert polyglot.encode_image(Image.new("RGB", (9, 9))).shape == (1, 16)
-    similarity = polyglot.similarity(features, 5 * pictures)
+    similarity = polyglot.similarity(features, 5 * images)
     for i in range(2):
         for j in range(2):
-            assert float(similarity[i, j]) == pytest.approx(float(features[i] @ pictures[j]), abs=1e-6)
+            assert float(similarity[i, j]) == pytest.approx(float(features[i] @ images[j]), abs=1e-6)
 
 
 @pytest.mark.parametrize(("lang", "message"), [("sv", "not installed"), ("German", "unknown language code")])
@@ -127,7 +127,7 @@ def test_a_pack_opened_for_another_base_is_refused(make_base: MakeBase, packs: d
 def tensors(state: PackState) -> dict[str, torch.Tensor]:
     return {
         f"{scope}.{name}": tensor.clone()
-        for scope, parts in state.parts.items()
+        for scope, parts in state.modules.items()
         for part in parts
         for name, tensor in part.tensors().items()
     }
@@ -160,7 +160,7 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
     paths = [film(tmp_path / f"{number}.mp4", shades[number:]) for number in range(9)]  # more than one batch
     features = polyglot.encode_video(paths, frames=5, batch_size=7)
     assert features.shape == (9, polyglot.embed_dim) and features.dtype == torch.float32
-    of_frames = polyglot.encode_image(sample_frames(paths[0], 5).frames)
+    of_frames = polyglot.encode_image(sample(paths[0], Sampling(5), lambda frame: frame).frames)
     torch.testing.assert_close(features[0], torch.nn.functional.normalize(of_frames.mean(0), dim=0))
     torch.testing.assert_close(polyglot.encode_video(str(paths[0]), frames=5)[0], features[0])
     assert not torch.allclose(polyglot.encode_video(paths[0], mode="fps")[0], features[0], atol=1e-4)
@@ -172,7 +172,7 @@ def test_a_video_is_the_mean_of_its_frames(base: DualEncoder, film: Film, tmp_pa
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(VideoError, match="not a video"):
         polyglot.encode_video([tmp_path / "text.mp4"])
-    with pytest.raises(ConfigError, match="unknown way"):
+    with pytest.raises(ConfigError, match="unknown mode"):
         polyglot.encode_video(paths, mode="all")  # type: ignore[arg-type]
 
 
@@ -190,8 +190,8 @@ def formed(school: School, packs: dict[str, LanguagePack], form: str) -> Polyglo
     )
 
 
-def test_packs_of_old_are_asked_in_texts_as_they_are(polyglot: Polyglot) -> None:
-    assert polyglot.packs["de"].manifest.text_forms == {}
+def test_packs_learnt_without_a_form_are_asked_in_texts_as_they_are(polyglot: Polyglot) -> None:
+    assert polyglot.packs["de"].manifest.text_forms == {"de": "none"}
     same = polyglot.encode_text(["rot", "\u200frot"], "de")
     assert not torch.equal(same[0], same[1])
 

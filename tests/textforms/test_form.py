@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 
 from glotclip.errors import ConfigError
 from glotclip.textforms import TextForm, form_for, form_named, visible
-from glotclip.textforms.letters import _STEPS
 
 FORM = TextForm()
-LANGUAGES = sorted({*_STEPS, "en", "de", "th", "my", "km", "mn", "ml", "si", "ug"})
 INVISIBLE = "\u00ad\u034f\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202e\u2060\u2064\u2066\u2069\ufeff\ufe0e\ufe00\x00\x7f\ufffc"
 
 # Words as people write them: their form is what they are.
@@ -84,6 +82,8 @@ def test_a_region_or_script_changes_nothing() -> None:
     assert FORM("KIZIL", "tr-CY") == FORM("KIZIL", "tr") == "KıZıL"
 
 
+LANGUAGES = sorted({*NORMAL, *(lang for lang, *_ in SAME), "tk", "ku", "yi", "as", "ks", "ne", "gag", "mo"})
+
 WILD = st.text(
     st.one_of(
         st.sampled_from(INVISIBLE + "\u200c\u200d\ufe0f\u180b\u180e\U000e0067\U000e007f\u0640&;<>`´'’\u3099ﾞ゛\u0301\u0307 \u0085"),
@@ -126,7 +126,7 @@ def test_what_is_not_seen_changes_nothing(data: st.DataObject) -> None:
     assert FORM(text, lang) == FORM(plain, lang)
 
 
-def test_none_is_what_older_packs_were_taught_in() -> None:
+def test_none_leaves_texts_as_they_are() -> None:
     assert form_named("none")("\u200fdo\u00adg ", "en") == "\u200fdo\u00adg "
 
 
@@ -136,29 +136,16 @@ def test_an_unknown_form_is_refused(name: str) -> None:
         form_named(name)
 
 
-@pytest.mark.parametrize(
-    ("lang", "text", "folded"),
-    [
-        ("zh", "黑貓 國旗", "黑猫 国旗"), ("zh-Hant", "漢語", "汉语"), ("yue", "紅色", "红色"),
-        ("sr", "Црна мачка љубав Њ", "Crna mačka ljubav Nj"), ("uz", "қизил эчки ғоз ер", "qizil echki g'oz yer"),
-        ("az", "гырмызы", "qırmızı"), ("tk", "гара пишик", "gara pişik"),
-    ],
-)  # fmt: skip
-def test_scripts_are_folded_where_a_setting_says_so(lang: str, text: str, folded: str) -> None:
-    assert form_for(lang, folds="none")(text, lang) == FORM(text, lang) != folded
-    form = form_for(lang, folds="all")
-    assert form_named(form.name) == form
-    assert form(text, lang) == form(folded, lang) == folded
-
-
-def test_a_fold_leaves_other_languages_alone() -> None:
-    assert form_for("de", folds="all") == TextForm("unicode-1")
-    assert form_for("ja", folds="simplified")("貓", "ja") == "貓"
-    assert form_for("zh", "none", "simplified").name == "none"
-
-
 def test_a_base_may_have_learnt_curly_apostrophes() -> None:
     form = form_named("unicode-1+curly")
     assert {form(text, "en") for text in ("woman's hat", "woman’s hat", "womanʼs hat")} == {"woman’s hat"}
     said = ("“here” button", '"here" button', "«here» button")
     assert {form(text, "en") for text in said} == {"“here” button"}
+
+
+def test_the_form_of_a_run() -> None:
+    assert form_for("de", folds="all") == TextForm("unicode-1")
+    assert form_for("zh", folds="all").name == "unicode-1+simplified"
+    assert form_for("zh", "none", "simplified").name == "none"
+    english = form_for("tr", english=True)
+    assert english.name == "unicode-1+english" and english("KIRMIZI", "tr") == "KIRMIZI"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glotclip import api
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
 from glotclip.training.lesson_source import TaskDataLoader, TaskModule

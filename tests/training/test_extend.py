@@ -68,7 +68,7 @@ def test_the_manifest_names_the_form_and_queries_follow_it(base: DualEncoder, tm
     for name in ("unicode-1", "none"):
         folder = teach(base, tmp_path, name, CLEAN, "fa", settings={"text_form": name})
         forms[name] = PolyglotFolder(folder).manifests()["fa"].text_forms
-        polyglot = PolyglotFolder(folder).load(base)
+        polyglot = Polyglot.open(folder, base)
         plain, odd = polyglot.encode_text(["سگ سیاه", "\u200fسگ سياه"], "fa")
         assert torch.equal(plain, odd) == (name == "unicode-1")
     assert forms == {"unicode-1": {"fa": "unicode-1"}, "none": {"fa": "none"}}
@@ -78,7 +78,7 @@ def test_a_shared_pack_keeps_the_forms_of_languages_learnt_before(base: DualEnco
     shared = {"isolation": "shared"}
     first = teach(base, tmp_path, "out", CLEAN, "fa", settings={**shared, "text_form": "none"})
     api.extend(
-        PolyglotFolder(first).load(base), ["de"], data=table(tmp_path / "more.jsonl", CLEAN), out=first,
+        Polyglot.open(first, base), ["de"], data=table(tmp_path / "more.jsonl", CLEAN), out=first,
         cache=tmp_path / "cache", benchmark=False, settings={**QUICK, **shared, "cross_modal": 0.0},
     )  # fmt: skip
     found = PolyglotFolder(first).manifests()["shared"].text_forms
@@ -90,7 +90,7 @@ def test_folds_of_scripts_are_named_for_the_languages_they_concern(base: DualEnc
     folder = teach(base, tmp_path, "out", rows, "sr,de,zh", settings={"fold": "all"})
     forms = {code: each.text_forms[code] for code, each in PolyglotFolder(folder).manifests().items()}
     assert forms == {"sr": "unicode-1+latin", "de": "unicode-1", "zh": "unicode-1+simplified"}
-    polyglot = PolyglotFolder(folder).load(base)
+    polyglot = Polyglot.open(folder, base)
     torch.testing.assert_close(*polyglot.encode_text(["crna mačka", "Црна Мачка"], "sr"), atol=1e-6, rtol=0)
     torch.testing.assert_close(*polyglot.encode_text(["黑猫", "黑貓"], "zh"), atol=1e-6, rtol=0)
 
@@ -107,7 +107,7 @@ def test_the_language_is_guessed_from_texts_as_people_write_them(base: DualEncod
         ("fa", "گربه سیاه", "black cat"),
         ("fa", "سرخ", "red"),
     ]
-    polyglot = PolyglotFolder(teach(base, tmp_path, "out", rows, "ar,fa")).load(base)
+    polyglot = Polyglot.open(teach(base, tmp_path, "out", rows, "ar,fa"), base)
     profile = polyglot.packs["ar"].profiles["ar"].counts
     assert "ة" in profile and "أ" in profile  # which the form of Arabic folds
     assert polyglot.detect(["قطة", "أحمر"]) == ["ar", "ar"]
@@ -124,17 +124,17 @@ def test_a_pack_of_an_unknown_form_is_refused(base: DualEncoder, tmp_path: Path)
     (file,) = folder.glob("packs/*/manifest.json")
     file.write_text(file.read_text(encoding="utf-8").replace('"unicode-1"', '"unicode-7"'), encoding="utf-8")
     with pytest.raises(PackError, match="unknown form of texts 'unicode-7'"):
-        PolyglotFolder(folder).load(base)
+        Polyglot.open(folder, base)
 
 
 def test_a_pack_of_format_1_is_asked_in_texts_as_they_are(base: DualEncoder, tmp_path: Path) -> None:
     folder = teach(base, tmp_path, "out", CLEAN, "fa", settings={"text_form": "none"})
-    expected = PolyglotFolder(folder).load(base).encode_text(["سگ", "\u200fسگ"], "fa")
+    expected = Polyglot.open(folder, base).encode_text(["سگ", "\u200fسگ"], "fa")
     (file,) = folder.glob("packs/*/manifest.json")
     old = json.loads(file.read_text(encoding="utf-8"))
     del old["text_forms"]
     file.write_text(json.dumps({**old, "format": 1}), encoding="utf-8")
-    assert torch.equal(PolyglotFolder(folder).load(base).encode_text(["سگ", "\u200fسگ"], "fa"), expected)
+    assert torch.equal(Polyglot.open(folder, base).encode_text(["سگ", "\u200fسگ"], "fa"), expected)
 
 
 def test_captions_that_are_cut_are_counted_once(base: DualEncoder, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Unpack
 
 from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
 from glotclip.config import read_recipe, settings_from
-from glotclip.data.dataset import Dataset, Reading
+from glotclip.data.dataset import Dataset
+from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
@@ -40,7 +41,7 @@ def load(name_or_path: str | Path, *, device: str = "auto", base: Base | None = 
         ConfigError: if ``base`` is given for something that is no folder made by ``extend``.
     """
     if PolyglotFolder.is_one(name_or_path):
-        polyglot = PolyglotFolder(name_or_path).load(base)
+        polyglot = Polyglot.open(name_or_path, base)
     elif base is not None:
         raise ConfigError(
             f"{name_or_path} is no folder made by `glotclip extend`, so it has no base that could have moved",
@@ -93,7 +94,7 @@ def finetune(
         base: as :func:`load` takes it.
         log: called after every step with its numbers.
         reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
+            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
 
     Raises:
         StorageError: if ``out`` exists.
@@ -155,9 +156,10 @@ def rebase(
         ConfigError: if the new base has another tokenizer or text geometry.
         StorageError: if ``out`` holds anything.
     """
-    from glotclip.packs.rebase import check_target
-    from glotclip.packs.rebase import rebase as move
+    from glotclip.packs.exchange import check_target
+    from glotclip.packs.exchange import rebase as move
 
     check_target(Path(out), (folder, base if isinstance(base, str | Path) else None))
     onto = Polyglot(base) if isinstance(base, DualEncoder) else load(base)
-    return move(PolyglotFolder(folder), onto.base, onto.source, Path(out), old_base=old_base).load(onto.base)
+    made = move(PolyglotFolder(folder), onto.base, onto.source, Path(out), old_base=old_base)
+    return Polyglot.open(made, onto.base)

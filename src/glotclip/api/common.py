@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glotclip.data.dataset import Dataset, Reading, open_dataset
+from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.features import FeatureCache, Features
+from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
 from glotclip.errors import ConfigError, TruncationWarning

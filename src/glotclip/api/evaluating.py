@@ -20,7 +20,8 @@ from glotclip.api.common import (
     translate_with,
     translator_of,
 )
-from glotclip.data.dataset import Dataset, Reading, open_dataset
+from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
 from glotclip.data.serving import servers
 from glotclip.data.view import View, ViewedDataset, validation
@@ -82,7 +83,7 @@ def evaluate(
         protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions
             as one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
         reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
+            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
 
     Returns:
         The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what

@@ -12,8 +12,9 @@ from glotclip.api.bases import load
 from glotclip.api.common import ENGLISH, Progress, list_skipped, opened, silent, translate_with
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
 from glotclip.config import check_names, read_recipe, settings_from
-from glotclip.data.dataset import Dataset, Reading
+from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache
+from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
@@ -268,7 +269,7 @@ def extend(
             stops the run as ``stop`` does.
         progress: called with (what, done, total) while features are computed.
         reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.dataset.Reading`.
+            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
 
     Raises:
         GlotclipError: any of its kinds, each with what to do next; the folder is then as it was.
@@ -331,7 +332,7 @@ def run_extension(
     gallery = hooks.evaluate.benchmark.gallery if isinstance(hooks.evaluate, Scorer) else ""
     return Extended(
         plan.folder.path,
-        tuple(plan.folder.load(plan.polyglot.base).languages),
+        tuple(Polyglot.open(plan.folder, plan.polyglot.base).languages),
         accuracy_matrix(evaluations),
         evaluations,
         plan.skipped,

@@ -15,27 +15,29 @@ if TYPE_CHECKING:
 
     from glotclip.data.catalog import Count, Entry
     from glotclip.data.parallel import Finding
+    from glotclip.data.reading import ReadingOptions
     from glotclip.data.schema import Corpus
 
 app = typer.Typer(help="List, check and get datasets.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_BAD_SHOWN = 20
+_SHOWN = 20
+_LINES_CHECKED = 20_000  # enough to judge a text by; a corpus of 36 languages has 22 million lines
 
 
 @app.command("list")
 def list_datasets(as_json: Json = False) -> None:
     """List the datasets that glotclip knows by name."""
-    from glotclip.data.catalog import DATASETS
+    from glotclip.data.catalog import datasets
 
     console = Console(as_json)
-    for dataset in DATASETS.values():
+    for dataset in datasets().values():
         console.say(f"{dataset.name}: {dataset.description}")
         console.say(f"  languages  {dataset.languages}")
         console.say(f"  size       {dataset.size}")
         console.say(f"  licence    {dataset.licence}")
-        console.say(f"  files      {dataset.layout}")
-        way = f"`glotclip data get {dataset.name}`" if dataset.packages else "by hand"
-        console.say(f"  source     {dataset.source} ({way})")
+        console.say(f"  files      {dataset.files}")
+        how = f"`glotclip data get {dataset.name}`" if dataset.packages else "by hand"
+        console.say(f"  source     {dataset.source} ({how})")
     console.result(
         [
             {
@@ -44,11 +46,11 @@ def list_datasets(as_json: Json = False) -> None:
                 "languages": dataset.languages,
                 "size": dataset.size,
                 "licence": dataset.licence,
-                "layout": dataset.layout,
+                "files": dataset.files,
                 "source": dataset.source,
                 "can_be_fetched": bool(dataset.packages),
             }
-            for dataset in DATASETS.values()
+            for dataset in datasets().values()
         ]
     )
 
@@ -71,27 +73,30 @@ def check(
     Exit code 1 if a count differs, if parallel text has a fault, or if too many rows cannot be used.
     """
     from glotclip.data import catalog
+    from glotclip.data.dataset import open_catalogued
+    from glotclip.data.reading import ReadingOptions
     from glotclip.ownership import check_file
 
     console = Console(as_json)
     if bad_rows is not None:
         check_file(bad_rows, (name, folder), option="--bad-rows")
-    if name not in catalog.DATASETS and Path(name).exists():
-        corpus = _read(Path(name), images, default_lang, encoding)
-        _check_file(Path(name), corpus, bad_rows, max_skipped, console)
+    if name not in catalog.datasets() and Path(name).exists():
+        options = ReadingOptions(images, default_lang, encoding)
+        _check_file(Path(name), options, bad_rows, max_skipped, console)
         return
-    dataset = catalog.dataset(name)
-    found = dataset.check(folder)
-    counts = catalog.compare(found, dataset.expected)
+    entry = catalog.dataset(name)
+    dataset = open_catalogued(name, folder)
+    found = dataset.counts()
+    counts = catalog.compare(found, entry.counts)
     wrong = [count for count in counts if not count.right]
     console.say(f"{name} is there" + (f", but {len(wrong)} of its counts differ from its owner's" if wrong else ""))
     for line in _shown(counts):
         console.say(f"  {line}")
     findings: list[Finding] = []
-    if dataset.texts is not None and folder is not None:
+    if entry.parallel:
         from glotclip.data import parallel
 
-        findings = parallel.check(dataset.texts(folder), aligned=dataset.aligned)
+        findings = parallel.check(dataset.parallel_texts(_LINES_CHECKED), aligned=entry.parallel == "aligned")
         _say_findings(findings, console)
     console.result(
         {
@@ -101,7 +106,7 @@ def check(
             "findings": [_as_dict(finding) for finding in findings],
         }
     )
-    _raise_if_wrong(dataset, wrong, findings)
+    _raise_if_wrong(entry, wrong, findings)
 
 
 @app.command()
@@ -142,50 +147,44 @@ def get(
     console.result({"name": name, "folder": str(place)})
 
 
-def _read(path: Path, images: Path | None, default_lang: str | None, encoding: str | None) -> Corpus:
-    """Read a caption file, a folder, or a set of videos."""
-    from glotclip.data import corpora, readers, videosets
-
-    if (of_videos := videosets.recognise(path)) is not None:
-        return of_videos(path, images).corpus
-    if (layout := corpora.layout_of(path)) is not None:
-        return layout.read(path, images=images)
-    return readers.read(path, images=images, default_lang=default_lang, encoding=encoding)
-
-
-def _check_file(path: Path, corpus: Corpus, bad_rows: Path | None, max_skipped: float, console: Console) -> None:
-    """Say what a caption file or a folder holds and what is wrong with it."""
-    from glotclip.data import readers
+def _check_file(
+    path: Path, options: ReadingOptions, bad_rows: Path | None, max_skipped: float, console: Console
+) -> None:
+    """Say what a caption file, a folder or a list of videos holds and what is wrong with it."""
+    from glotclip.data.dataset import PathDataset, recognised
+    from glotclip.data.likely_mistakes import likely_mistakes
     from glotclip.data.listing import summary
-    from glotclip.data.oddities import oddities
-    from glotclip.data.schema import describe
+    from glotclip.data.schema import check_share, describe, write_skipped
 
-    notes = (*corpus.notes, *oddities(corpus))
+    kind = recognised(path)
+    assert kind is not None and issubclass(kind, PathDataset)  # something takes every path there is
+    corpus = kind.open(str(path), options).read()
+    notes = (*corpus.notes, *likely_mistakes(corpus))
     counts = _counts(corpus)
     console.say(f"{path}: {len(corpus):,} rows, {len(corpus.skipped):,} cannot be used")
     for code, by_split in counts.items():
         console.say(f"  {code}: " + ", ".join(f"{count:,} {split}" for split, count in by_split.items()))
     say_notes(console, notes)
-    for bad in corpus.skipped[:_BAD_SHOWN]:
-        console.say(f"  {describe(bad)}")
-    if len(corpus.skipped) > _BAD_SHOWN:
-        console.say(f"  and {len(corpus.skipped) - _BAD_SHOWN:,} more; --bad-rows writes all into a file")
+    for item in corpus.skipped[:_SHOWN]:
+        console.say(f"  {describe(item)}")
+    if len(corpus.skipped) > _SHOWN:
+        console.say(f"  and {len(corpus.skipped) - _SHOWN:,} more; --bad-rows writes all into a file")
     for line in summary(corpus.unused, path):
         console.say(f"  not used: {line}")
     if bad_rows is not None:
-        readers.write_bad_rows(corpus, bad_rows)
+        write_skipped(corpus, bad_rows)
         console.say(f"wrote {bad_rows}")
     console.result(
         {
             "path": str(path),
             "rows": len(corpus),
             "languages": counts,
-            "bad": [{"where": bad.where, "line": bad.line, "reason": bad.reason} for bad in corpus.skipped],
+            "skipped": [{"where": each.where, "line": each.line, "reason": each.reason} for each in corpus.skipped],
             "notes": notes,
             "unused": [{"where": each.where, "reason": each.reason} for each in corpus.unused],
         }
     )
-    readers.check_share(corpus, max_skipped)
+    check_share(corpus, max_skipped)
 
 
 def _counts(corpus: Corpus) -> dict[str, dict[str, int]]:
@@ -237,7 +236,7 @@ def _as_dict(finding: Finding) -> dict[str, object]:
     }
 
 
-def _raise_if_wrong(dataset: Entry, wrong: Sequence[Count], findings: Sequence[Finding]) -> None:
+def _raise_if_wrong(entry: Entry, wrong: Sequence[Count], findings: Sequence[Finding]) -> None:
     """Raise what is wrong with a named dataset, with what to do about it."""
     from glotclip.errors import DataError
 
@@ -245,11 +244,11 @@ def _raise_if_wrong(dataset: Entry, wrong: Sequence[Count], findings: Sequence[F
     if wrong:
         named = "; ".join(_count(count) for count in wrong[:3]) + ("; …" if len(wrong) > 3 else "")
         raise DataError(
-            f"{dataset.name} is not as its owner released it: {named}",
-            hint=f"fetch the missing or damaged files anew from: {dataset.source}. Expected: {dataset.layout}",
+            f"{entry.name} is not as its owner released it: {named}",
+            hint=f"fetch the missing or damaged files anew from: {entry.source}. Expected: {entry.files}",
         )
     if faults:
         raise DataError(
-            f"the parallel text of {dataset.name} has {faults} faults",
+            f"the parallel text of {entry.name} has {faults} faults",
             hint="leave out the files named above, or make them anew; their readers leave out copies by themselves",
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotclip.data.defaults import HOLD_OUT as HOLD_OUT
-from glotclip.data.defaults import MAX_SKIPPED as MAX_SKIPPED
+from glotclip.data.reading import HOLD_OUT as HOLD_OUT
+from glotclip.data.reading import MAX_SKIPPED as MAX_SKIPPED
 
 if TYPE_CHECKING:
     from glotclip.cli.console import Console

@@ -122,20 +122,17 @@ def show(
 ) -> None:
     """Show what a pack is, how it was made, and how well it does."""
     from glotclip.languages import check_installed
-    from glotclip.packs.pack import CARD, MANIFEST, read_manifest
-    from glotclip.storage import read_json
+    from glotclip.packs.manifest import model_card
+    from glotclip.packs.pack import read_manifest
 
     console = Console(as_json)
-    folders = _pack_folders(path)
+    manifests = {str(folder): read_manifest(folder) for folder in _pack_folders(path)}
     if lang:
-        speaks = {folder: read_manifest(folder).languages for folder in folders}
-        code = check_installed(lang, [code for codes in speaks.values() for code in codes])
-        folders = [folder for folder, codes in speaks.items() if code in codes]
-    for folder in folders:
-        read_manifest(folder)  # checked, before anything of it is shown
-        card = folder / CARD
-        console.say(card.read_text(encoding="utf-8") if card.exists() else str(folder))
-    console.result({"packs": [{"folder": str(folder), **read_json(folder / MANIFEST)} for folder in folders]})
+        code = check_installed(lang, [code for manifest in manifests.values() for code in manifest.languages])
+        manifests = {folder: manifest for folder, manifest in manifests.items() if code in manifest.languages}
+    for manifest in manifests.values():
+        console.say(model_card(manifest))
+    console.result({"packs": [{"folder": folder, **m.model_dump(mode="json")} for folder, m in manifests.items()]})
 
 
 @app.command()

@@ -13,8 +13,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, field_validator
 
 from glotclip.config import Settings, check_names, read_recipe, settings_from
-from glotclip.data.dataset import Reading
-from glotclip.data.defaults import HOLD_OUT, MAX_SKIPPED
+from glotclip.data.reading import HOLD_OUT, MAX_SKIPPED, Reading
 from glotclip.data.view import View
 from glotclip.errors import ConfigError
 from glotclip.languages import normalise_all

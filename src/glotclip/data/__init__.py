@@ -1,1 +1,1 @@
-"""Captions, pictures and features: what is trained on and measured, whatever file it came from."""
+"""Captions, images and features: what is trained on and measured, whatever file it came from."""

@@ -16,17 +16,17 @@ from glotclip.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Benchmark:
-    """A retrieval task over N pictures, or N videos.
+    """A retrieval task over N images, or N videos.
 
     Attributes:
         name: what results call it.
-        images: the gallery, N paths: of pictures, or of videos where ``sampling`` is given.
-        captions: the queries of each language; several may describe one picture.
+        images: the gallery, N paths: of images, or of videos where ``sampling`` is given.
+        captions: the queries of each language; several may describe one image.
         subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
         protocol: one paragraph that says exactly what is measured, for the result file.
-        bad: what had to be left out.
-        licence: terms of use of pictures and texts.
-        sampling: which frames stand for a video; ``None``: the gallery is one of pictures.
+        skipped: what had to be left out.
+        licence: terms of use of images and texts.
+        sampling: which frames stand for a video; ``None``: the gallery is one of images.
         split: which rows of the data these are, where it has splits.
     """
 
@@ -44,13 +44,13 @@ class Benchmark:
         for lang, captions in self.captions.items():
             if any(not 0 <= caption.image < len(self.images) for caption in captions):
                 raise DataError(
-                    f"benchmark {self.name}: a {lang} caption points outside the {len(self.images)} pictures",
-                    hint="number the pictures from 0",
+                    f"benchmark {self.name}: a {lang} caption points outside the {len(self.images)} images",
+                    hint="number the images from 0",
                 )
         for name, mask in self.subsets.items():
             if mask.shape != (len(self.images),) or mask.dtype != np.bool_:
                 raise DataError(
-                    f"benchmark {self.name}: subset {name!r} is not a mask over its pictures",
+                    f"benchmark {self.name}: subset {name!r} is not a mask over its images",
                     hint=f"give bool ({len(self.images)},)",
                 )
 
@@ -61,12 +61,12 @@ class Benchmark:
 
     @property
     def medium(self) -> str:
-        """What the gallery holds: ``picture`` or ``video``."""
-        return "picture" if self.sampling is None else "video"
+        """What the gallery holds: ``image`` or ``video``."""
+        return "image" if self.sampling is None else "video"
 
     @property
     def gallery(self) -> str:
-        """What scores are on, in a few words: ``captions.csv, split test, 120 pictures``."""
+        """What scores are on, in a few words: ``captions.csv, split test, 120 images``."""
         split = f", split {self.split}" if self.split else ""
         return f"{self.name}{split}, {len(self.images):,} {self.medium}s"
 
@@ -74,9 +74,9 @@ class Benchmark:
 def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Sampling | None = None) -> Benchmark:
     """Make a benchmark of a corpus's rows of ``split`` (``None``: all).
 
-    The gallery holds one picture a group, the first met; a picture under two groups is there once. A row
-    without a picture of its own counts for its group's picture; where there is none it is listed in ``bad``.
-    Where no row of the split has a picture but some have a video, all this is said of videos.
+    The gallery holds one image a group, the first met; an image under two groups is there once. A row
+    without an image of its own counts for its group's image; where there is none it is listed in ``skipped``.
+    Where no row of the split has an image but some have a video, all this is said of videos.
 
     Args:
         corpus: the captions.
@@ -84,11 +84,11 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         sampling: which frames stand for a video, where that is not as the corpus says.
 
     Raises:
-        DataError: if no row of the split has a picture or video.
+        DataError: if no row of the split has an image or video.
     """
     rows = corpus.rows if split is None else corpus.select(split=known_split(split)).rows
     of_videos = all(row.image is None for row in rows) and any(row.video is not None for row in rows)
-    medium = "video" if of_videos else "picture"
+    medium = "video" if of_videos else "image"
     index_of: dict[Path, int] = {}
     group_index: dict[str, int] = {}
     further: set[Path] = set()
@@ -101,15 +101,15 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         elif path not in index_of:
             further.add(path)
     captions: dict[str, list[Caption]] = {}
-    bad = [*corpus.skipped, *corpus.unused]
+    skipped = [*corpus.skipped, *corpus.unused]
     for row in rows:
         if row.key is None or row.key not in group_index:
-            bad.append(SkippedItem(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
+            skipped.append(SkippedItem(corpus.name, None, f"no {medium} for the {row.lang} caption {row.text!r}"))
         else:
             captions.setdefault(row.lang, []).append(Caption(row.text, group_index[row.key]))
     if not index_of:
         raise DataError(
-            f"{corpus.name} has no picture or video in split {split or 'any'}",
+            f"{corpus.name} has no image or video in split {split or 'any'}",
             hint="give the rows an image or video column, or choose another split",
         )
     protocol = f"{corpus.name}, split {split or 'all'}: gallery of {len(index_of)} {medium}s, one a group"
@@ -124,7 +124,7 @@ def from_corpus(corpus: Corpus, split: str | None = "test", *, sampling: Samplin
         tuple(index_of),
         captions,
         protocol=protocol,
-        skipped=tuple(bad),
+        skipped=tuple(skipped),
         licence=corpus.licence,
         sampling=chosen,
         split=split or "",

@@ -1,85 +1,63 @@
-"""A dataset as a user names it: ``emoji``, or a caption file or folder of their own."""
+"""Data as a user names it: ``emoji``, a caption file, a folder of images, a corpus of the field.
+
+Every kind is a :class:`Dataset` in a file of its own in :mod:`glotclip.data.sources`, found by its decorator
+:func:`register`. To add a corpus: one such file, its entry in ``catalog.toml``, and its test.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import ClassVar, Self, TypeVar, Unpack
 
 from glotclip.data import benchmark as benchmarks
-from glotclip.data import emoji, motion, readers
+from glotclip.data import catalog
 from glotclip.data.benchmark import Benchmark
-from glotclip.data.corpora import Layout, layout_of
-from glotclip.data.defaults import HOLD_OUT, MAX_SKIPPED
-from glotclip.data.holdout import check_hold_out, hold_out
-from glotclip.data.oddities import oddities
-from glotclip.data.schema import Corpus, check_share
+from glotclip.data.likely_mistakes import likely_mistakes
+from glotclip.data.parallel import Text
+from glotclip.data.reading import Reading, ReadingOptions
+from glotclip.data.schema import Corpus
 from glotclip.data.serving import no_captions, serve, served, servers
-from glotclip.data.videosets import ReadVideos, VideoSet, recognise
-from glotclip.errors import ConfigError, DataError
+from glotclip.errors import DataError
 
 HELD_OUT_SPLITS = ("test", "validation")
 
 
-class Reading(TypedDict, total=False):
-    """How data of one's own is read, as every function takes it that opens data by its name.
+class Dataset(ABC):
+    """Training captions and a benchmark under one name.
 
-    ``images``: the folder of the pictures or videos, where they do not lie beside the captions.
-    ``default_lang``: the language of captions that do not say theirs.
-    ``encoding``: of caption files; by default as their byte-order mark says, else UTF-8.
-    ``max_skipped``: the share of rows that may be unusable before the data is refused.
-    ``hold_out``: the share of pictures held out for testing where no row says its split; 0 trains on all.
+    Attributes:
+        name: what results call it, and the catalogue, if it is there.
+        precedence: of several kinds that recognise some data, the one with the highest reads it.
+        no_use_for: options of :class:`~glotclip.data.reading.ReadingOptions` that mean nothing here, and
+        no_use_since: why, as the end of a sentence that begins with the data.
     """
 
-    images: str | Path | None
-    default_lang: str | None
-    encoding: str | None
-    max_skipped: float
-    hold_out: float
-
-
-@dataclass(frozen=True)
-class ReadingOptions:
-    """The same with defaults."""
-
-    images: str | Path | None = None
-    default_lang: str | None = None
-    encoding: str | None = None
-    max_skipped: float = MAX_SKIPPED
-    hold_out: float = HOLD_OUT
-
-    def __post_init__(self) -> None:
-        check_hold_out(self.hold_out)
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder of pictures."""
-        return None if self.images is None else Path(self.images)
-
-    def refuse(self, what: str, *names: str) -> None:
-        """Raise :class:`ConfigError` for the first of ``names`` that is given though ``what`` has no use for it."""
-        for each in fields(self):
-            if each.name in names and getattr(self, each.name) != each.default:
-                option = f"--{each.name.replace('_', '-')}"
-                raise ConfigError(
-                    f"{option} has no meaning for {what}", hint=f"leave {option} out; it is for data of one's own"
-                )
-
-
-class Dataset(ABC):
-    """Training captions and a benchmark under one name."""
-
     name: str
+    precedence: ClassVar[int] = 0
+    no_use_for: ClassVar[tuple[str, ...]] = ()
+    no_use_since: ClassVar[str] = ""
+
+    @classmethod
+    def recognises(cls, data: str) -> bool:
+        """Whether data that a user named is of this kind. Opens no large file."""
+        del data
+        return False
+
+    @classmethod
+    def open(cls, data: str, options: ReadingOptions) -> Self:
+        """Open data of this kind."""
+        raise NotImplementedError
 
     @property
     def sources(self) -> tuple[Path, ...]:
         """The files and folders it is read from, which nothing may be written over or into."""
-        found = (getattr(self, name, None) for name in ("path", "images"))
-        return tuple(path for path in found if isinstance(path, Path))
+        return ()
 
     @abstractmethod
     def languages(self) -> list[str]:
@@ -106,88 +84,54 @@ class Dataset(ABC):
             if langs and not servers(langs, have):
                 raise no_captions(self.name, langs, have)
             raise DataError(
-                f"{self.name} has no pictures in a split {' or '.join(HELD_OUT_SPLITS)}",
+                f"{self.name} has no images in a split {' or '.join(HELD_OUT_SPLITS)}",
                 hint="add a column 'split' with rows marked test, and a column 'image'; without a column 'split', "
                 "--hold-out 1 tests on all rows",
             )
         return found
 
+    def counts(self) -> dict[str, int]:
+        """What is there, by name, to be compared with what its owner says (:func:`glotclip.data.catalog.compare`)."""
+        raise NotImplementedError
 
-class EmojiDataset(Dataset):
-    """The embedded dataset; see :mod:`glotclip.data.emoji`.
-
-    Args:
-        vendor: whose pictures form the benchmark's gallery.
-        cldr: the folder of CLDR's annotations, where it is not found by itself.
-        pictures: where further vendors' pictures lie.
-    """
-
-    name = "emoji"
-
-    def __init__(self, vendor: str = "auto", cldr: Path | None = None, pictures: Path | None = None) -> None:
-        self.vendor, self.cldr, self.pictures = vendor, cldr, pictures
-
-    def languages(self) -> list[str]:
-        """Codes with names."""
-        return emoji.languages(self.cldr)
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
-        """Names and pictures by the artists that are trained on."""
-        return emoji.load(langs, cldr=self.cldr)
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """All concepts by one artist; the subsets tell seen and unseen concepts apart."""
-        named = emoji.coverage(langs, self.cldr)  # by inheritance: de-AT has the names of de
-        return emoji.benchmark(
-            [code for code in langs if named[code] > 0],
-            vendor=self.vendor,
-            cldr=self.cldr,
-            pictures_folder=self.pictures,
-        )
+    def parallel_texts(self, limit: int | None = None) -> Iterable[Text]:
+        """Its texts for the checks of :mod:`glotclip.data.parallel`, at most the first ``limit`` of each."""
+        del limit
+        return ()
 
 
-class EmojiVideoDataset(Dataset):
-    """Emoji in motion; see :mod:`glotclip.data.motion`.
-
-    Args:
-        vendor: ``fluent``, or whose pictures move in the benchmark.
-    """
-
-    name = motion.NAME
-
-    def __init__(self, vendor: str = "auto") -> None:
-        self.vendor = vendor
-
-    def languages(self) -> list[str]:
-        """Codes with names."""
-        return emoji.languages()
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
-        """Names and clips of pictures by the artists that are trained on."""
-        return motion.load(langs)
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """Concepts in motion; the subsets tell seen and unseen concepts apart."""
-        named = emoji.coverage(langs)
-        return motion.benchmark([code for code in langs if named[code] > 0], vendor=self.vendor)
-
-
-class OwnDataset(Dataset):
-    """What files and folders that a user names have in common: a corpus, read once.
+class PathDataset(Dataset):
+    """A dataset in a file or folder.
 
     Args:
         path: the file or folder.
-        reading: how it is read.
+        options: how it is read.
     """
 
-    def __init__(self, path: Path, **reading: Unpack[Reading]) -> None:
+    def __init__(self, path: Path, options: ReadingOptions | None = None) -> None:
         self.path = path
-        self.name = path.name or path.resolve().name
-        self.options = ReadingOptions(**reading)
+        self.options = options or ReadingOptions()
+        self.name = getattr(type(self), "name", "") or path.name or path.resolve().name
+
+    @classmethod
+    def open(cls, data: str, options: ReadingOptions) -> Self:
+        """Open a file or folder of this kind."""
+        since = cls.no_use_since.format(name=getattr(cls, "name", ""))
+        options.refuse(f"{data}, which {since}", cls.no_use_for)
+        return cls(Path(data), options)
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The file or folder, and the folder of images where one is named."""
+        return (self.path,) if self.options.images is None else (self.path, Path(self.options.images))
 
     @abstractmethod
+    def read(self) -> Corpus:
+        """All captions as they stand in the files, however many cannot be used."""
+
     def rows(self) -> Corpus:
-        """All captions."""
+        """All captions, as they are trained on and measured."""
+        return self.read()
 
     def languages(self) -> list[str]:
         """Codes that occur in it."""
@@ -197,12 +141,16 @@ class OwnDataset(Dataset):
         """The rows of those languages, and of all others."""
         return served(self.rows(), langs, self.path)
 
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """The rows of split "test" that have images or videos, or of "validation" if there are none."""
+        return self.as_divided(held_out_of(self.rows(), langs))
+
     def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
         """What was met while reading, and what looks like a mistake."""
         corpus = serve(self.rows(), langs)
-        return (*corpus.notes, *oddities(corpus))
+        return (*corpus.notes, *likely_mistakes(corpus))
 
-    def _as_divided(self, benchmark: Benchmark | None) -> Benchmark | None:
+    def as_divided(self, benchmark: Benchmark | None) -> Benchmark | None:
         """Say in the protocol where it was not the data that chose what is tested on."""
         if benchmark is None or self.rows().divided:
             return benchmark
@@ -210,130 +158,73 @@ class OwnDataset(Dataset):
         return replace(benchmark, protocol=f"{benchmark.protocol}; {share}")
 
 
-class FileDataset(OwnDataset):
-    """A caption file, or a folder of pictures with sidecar captions (:mod:`glotclip.data.readers`)."""
-
-    def rows(self) -> Corpus:
-        """All captions, those held out for testing marked as such."""
-        return self._rows
-
-    @cached_property
-    def _rows(self) -> Corpus:
-        of = self.options
-        corpus = readers.read(self.path, default_lang=of.default_lang, images=of.folder, encoding=of.encoding)
-        check_share(corpus, of.max_skipped)
-        if corpus.divided and of.hold_out not in (0, HOLD_OUT):
-            unused = f"--hold-out {of.hold_out:g} is not used: the data says which rows are for testing"
-            return replace(corpus, notes=(*corpus.notes, unused))
-        home = self.path if self.path.is_dir() else self.path.parent
-        return hold_out(corpus, of.hold_out, of.folder or home)
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """The rows of split "test", or of "validation" if there are none."""
-        return self._as_divided(held_out_of(self._rows, langs))
+Kind = TypeVar("Kind", bound=type[Dataset])
+_REGISTRY: list[type[Dataset]] = []
 
 
-class CorpusDataset(Dataset):
-    """A corpus of the field in a folder as its owner lays it out (:mod:`glotclip.data.corpora`).
-
-    Args:
-        path: the folder.
-        layout: how it is laid out.
-        images: the folder of pictures, where it is not beside the captions.
-        max_skipped: the share of captions that may be unusable.
-    """
-
-    def __init__(
-        self, path: Path, layout: Layout, images: Path | None = None, max_skipped: float = MAX_SKIPPED
-    ) -> None:
-        self.path, self.layout, self.images, self.max_skipped = path, layout, images, max_skipped
-        self.name = layout.name
-
-    def languages(self) -> list[str]:
-        """Codes there are captions in."""
-        return self.layout.languages(self.path)
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
-        """The captions in ``langs``; no other language's files are opened, English aside."""
-        found = servers(langs, self.languages())
-        opened = list(dict.fromkeys(found.get(code, code) for code in langs))
-        corpus = self.layout.read(self.path, opened, images=self.images)
-        check_share(corpus, self.max_skipped)
-        return serve(corpus, langs)
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """The rows of split "test" that have pictures, or of "validation" if there are none."""
-        return held_out_of(self.corpus(list(servers(langs, self.languages()))), langs)
+def register(kind: Kind) -> Kind:
+    """Let :func:`open_dataset` find a kind of data: a decorator for its class."""
+    _REGISTRY.append(kind)
+    return kind
 
 
-class VideoDataset(OwnDataset):
-    """Captioned videos: MSR-VTT, VATEX, or a list of one's own (:mod:`glotclip.data.videosets`).
+def registered() -> list[type[Dataset]]:
+    """Return all kinds of data, those that take precedence first."""
+    package = importlib.import_module("glotclip.data.sources")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return sorted(_REGISTRY, key=lambda kind: -kind.precedence)
+
+
+def recognised(data: str | Path) -> type[Dataset] | None:
+    """Return the kind of some data, or ``None`` if it is none."""
+    return next((kind for kind in registered() if kind.recognises(str(data))), None)
+
+
+def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
+    """Open ``emoji`` or ``emoji-video`` (either with ``:VENDOR``), a caption file, or a folder.
 
     Args:
-        path: the file or folder.
-        read: reads it.
-        reading: how.
+        name: the name, or the path.
+        reading: how data of one's own is read; see :class:`~glotclip.data.reading.ReadingOptions`.
+
+    Raises:
+        DataError: if there is neither such a name nor such a path.
+        ConfigError: for an option that has no meaning for this data.
     """
+    options = ReadingOptions(**reading)
+    kind = recognised(name)
+    if kind is None:
+        close = difflib.get_close_matches(str(name), ["emoji", "emoji-video"], n=1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        raise DataError(
+            f"there is no dataset and no file {str(name)!r}",
+            hint=f"{guess}give 'emoji', 'emoji-video', or a CSV, TSV, JSONL file or a folder",
+        )
+    return kind.open(str(name), options)
 
-    def __init__(self, path: Path, read: ReadVideos, **reading: Unpack[Reading]) -> None:
-        super().__init__(path, **reading)
-        self._read = read
 
-    @cached_property
-    def _set(self) -> VideoSet:
-        return self._read(self.path, self.options.folder, hold_out=self.options.hold_out)
+def open_catalogued(name: str, folder: Path | None) -> Dataset:
+    """Open a dataset by its name in the catalogue, in the folder where it lies.
 
-    def rows(self) -> Corpus:
-        """The captions, also of missing videos: those are text alone."""
-        return self._set.corpus
-
-    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """The videos of split "test" that are there, or of "validation" if there are none."""
-        films = replace(self._set, corpus=serve(self.rows(), langs))
-        found = (films.held_out(langs, split) for split in HELD_OUT_SPLITS)
-        return self._as_divided(next((benchmark for benchmark in found if benchmark is not None), None))
+    Raises:
+        DataError: if there is no such dataset, or none of its files in the folder, or it needs a folder.
+    """
+    entry = catalog.dataset(name)
+    if entry.opened_as:
+        return open_dataset(entry.opened_as)
+    if folder is None:
+        hint = f"name it: `glotclip data check {name} DIR`; get it from: {entry.source}"
+        raise DataError(f"{name} lies in no place known by itself", hint=hint)
+    kind = next(kind for kind in registered() if getattr(kind, "name", None) == name)
+    return kind.open(str(folder), ReadingOptions())
 
 
 def held_out_of(corpus: Corpus, langs: Sequence[str]) -> Benchmark | None:
-    """A benchmark of a corpus's rows of split "test", or of "validation" if no test row has a picture or video."""
+    """A benchmark of a corpus's rows of split "test", or of "validation" if no test row has an image or video."""
     for split in HELD_OUT_SPLITS:
         rows = serve(corpus.select(split=split), langs).rows
         chosen = tuple(row for row in rows if row.lang in langs)
         if any(row.image is not None or row.video is not None for row in chosen):
             return benchmarks.from_corpus(replace(corpus, rows=chosen, skipped=()), split=split)
     return None
-
-
-def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
-    """Open ``emoji``, ``emoji-video`` (either with ``:VENDOR``), or a caption file or folder.
-
-    Args:
-        name: the name, or the path.
-        reading: how data of one's own is read; see :class:`Reading`.
-
-    Raises:
-        DataError: if there is neither such a name nor such a path.
-        ConfigError: for an option that has no meaning for this data.
-    """
-    text = str(name)
-    kind, _, vendor = text.partition(":")
-    path = Path(name)
-    options = ReadingOptions(**reading)
-    if kind in (EmojiDataset.name, EmojiVideoDataset.name) and not path.exists():
-        every = [each.name for each in fields(options)]
-        options.refuse(f"{kind}, which brings its pictures, names and splits", *every)
-        return EmojiDataset(vendor or "auto") if kind == EmojiDataset.name else EmojiVideoDataset(vendor or "auto")
-    if path.exists():
-        if (of_videos := recognise(path)) is not None:
-            options.refuse(f"{path}, which lists videos", "default_lang", "encoding", "max_skipped")
-            return VideoDataset(path, of_videos, **reading)
-        if (layout := layout_of(path)) is not None:
-            options.refuse(f"{path}, which is laid out as {layout.name}", "default_lang", "encoding", "hold_out")
-            return CorpusDataset(path, layout, options.folder, options.max_skipped)
-        return FileDataset(path, **reading)
-    close = difflib.get_close_matches(text, [EmojiDataset.name, EmojiVideoDataset.name], n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    raise DataError(
-        f"there is no dataset and no file {text!r}",
-        hint=f"{guess}give 'emoji', 'emoji-video', or a CSV, TSV, JSONL file or a folder",
-    )

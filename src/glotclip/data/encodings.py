@@ -1,13 +1,16 @@
-"""The text of a file in whatever encoding it says it is in."""
+"""The content of a file: text in whatever encoding it says it is in, its lines, the objects in a JSON file."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from glotclip.errors import ConfigError, DataError
+from glotclip.storage import read_json
 
 #: Byte-order marks, the longer first, since UTF-16's begins UTF-32's.
 _MARKS = (
@@ -63,6 +66,32 @@ def split_lines(text: str) -> list[str]:
     """
     end = "\n" if "\n" in text or "\r" not in text else "\r"
     return text.removesuffix(end).split(end) if text else []
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of an owner's file, plain or ``.gz``; the last may or may not end in a line break."""
+    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
+
+
+def first_file(folder: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of ``names`` that is a file below ``folder``, plain or with ``.gz``."""
+    candidates = (folder / f"{name}{ending}" for name in names for ending in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_objects(path: Path, key: str | None = None) -> list[dict[str, Any]]:
+    """Return the objects of a JSON array, or of the array under ``key``.
+
+    Raises:
+        DataError: if the file is damaged or of another shape.
+    """
+    content = read_json(path)
+    if key is not None:
+        content = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        what = f'an object with an array "{key}"' if key else "an array of objects"
+        raise DataError(f"{path} is not {what}", hint="fetch the file anew from its owner")
+    return content
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """The files that features lie in: append-only, whole after every crash, shared by processes.
 
 In a folder: ``keys.bin`` (32 bytes a row), ``features.bin`` (E float32 a row), ``store.json`` (E), and
-``notes.jsonl`` (what was odd about an input that was used all the same). Row i counts exactly when both binary
+``notes.jsonl`` (what is wrong with an input that was used all the same). Row i counts exactly when both binary
 files hold it whole. Features are flushed to the disk before their keys are written, and what a killed process left
 half-written is cut off before the next append, so a process may die at any moment and another may write at the
 same time.
@@ -24,9 +24,9 @@ from glotclip.errors import DataError, GlotclipError, StorageError
 from glotclip.storage import (
     append_whole,
     cannot_keep,
+    flush,
     read_json,
     refused_by_system,
-    sync_folder,
     to_json,
     write_json,
 )
@@ -174,7 +174,7 @@ class FeatureStore:
             block = features[new].astype("<f4").tobytes()
             append_whole(self._feature_path, self.count * 4 * features.shape[1], block)
             append_whole(self._key_path, self.count * KEY_BYTES, b"".join(keys[place] for place in new))
-            sync_folder(self.folder)
+            flush(self.folder)
             self._read_new()
 
     def _check_width(self, features: Floats) -> None:

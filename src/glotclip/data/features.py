@@ -5,18 +5,16 @@ content (:mod:`glotclip.data.digests`): what was moved, renamed or copied is not
 whatever its name and times say. Versions that knew them by path called the folders ``images`` and ``videos``; those
 are left alone, and may be deleted.
 
-Shapes: n rows in the store, E embedding, H and W picture size in pixels, k frames of a video.
+Shapes: n rows in the store, E embedding, H and W image size in pixels, k frames of a video.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +28,6 @@ from glotclip.errors import DataError, GlotclipError, ImageError, VideoError
 from glotclip.storage import cache_root
 
 Floats = npt.NDArray[np.float32]
-Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
 
 
@@ -42,8 +39,8 @@ class Features:
         array: the whole store, float32 (n, E), memory-mapped and read-only; where the cache cannot be written, the
             rows of this call.
         rows: int64 (len(input),): the row of each input in ``array``, −1 for what could not be read.
-        bad: what could not be read, once each.
-        odd: what was read all the same, and what is wrong with it.
+        skipped: what could not be read, once each.
+        warnings: what was read all the same, and what is wrong with it.
     """
 
     array: Floats
@@ -86,17 +83,17 @@ class FeatureCache:
         workers: int = 2,
         progress: Progress | None = None,
     ) -> Features:
-        """Return the features of pictures, encoding those that are new.
+        """Return the features of images, encoding those that are new.
 
-        A picture is known by its content.
+        An image is known by its content.
 
         Args:
-            paths: the pictures; equal ones are encoded once.
-            load: path → pixels float32 (3, H, W), one size for all; :class:`ImageError` skips the picture.
+            paths: the images; equal ones are encoded once.
+            load: path → pixels float32 (3, H, W), one size for all; :class:`ImageError` skips the image.
             encode: pixels (b, 3, H, W), b ≤ ``chunk`` → features (b, E).
             chunk: how many are encoded together and written together.
             workers: threads that load the next chunk while this one is encoded.
-            progress: called with (done, total) over the pictures that had to be read.
+            progress: called with (done, total) over the images that had to be read.
         """
 
         def read(path: Path) -> _Read:
@@ -105,7 +102,7 @@ class FeatureCache:
         def encode_chunk(new: list[_Read]) -> Floats:
             return encode(np.stack([each.frames[0] for each in new]))
 
-        kind = _Kind("images-by-content", "picture", read, encode_chunk)
+        kind = _Kind("images-by-content", "image", read, encode_chunk)
         return self._media(kind, paths, chunk=chunk, workers=workers, progress=progress)
 
     def videos(
@@ -166,7 +163,7 @@ class FeatureCache:
         """
         store = FeatureStore(self.folder / "texts", self.root)
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        todo = _missing(store, keys, texts)
+        todo = [each for each in dict(zip(keys, texts, strict=True)).items() if each[0] not in store.index]
         for start in range(0, len(todo), chunk):
             store.refresh()  # another process may have written some meanwhile
             new = [(key, text) for key, text in todo[start : start + chunk] if key not in store.index]
@@ -180,40 +177,25 @@ class FeatureCache:
     def _media(
         self, kind: _Kind, paths: Sequence[Path], *, chunk: int, workers: int, progress: Progress | None
     ) -> Features:
-        """Return one row a file, after reading and encoding those that are new."""
-        reading = _Reading(FeatureStore(self.folder / kind.store, self.root), DigestIndex(self.root), kind)
-        self._read_all(reading, reading.look(paths), chunk=chunk, workers=workers, progress=progress)
-        if again := reading.unanswered():  # the file that was to answer for them vanished meanwhile
-            self._read_all(reading, again, chunk=chunk, workers=1, progress=None)
-        return reading.features(paths)
-
-    @staticmethod
-    def _read_all(
-        reading: _Reading, todo: Sequence[Path], *, chunk: int, workers: int, progress: Progress | None
-    ) -> None:
-        """Read and encode files chunk by chunk, reading one chunk ahead."""
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-            chunks = [todo[start : start + chunk] for start in range(0, len(todo), chunk)]
-            ahead = [pool.submit(reading.read, path) for path in chunks[0]] if chunks else []
-            done = 0
-            try:
-                for place in range(len(chunks)):
-                    current = ahead
-                    # One chunk ahead and no more, so that memory stays bounded by two chunks of pixels.
-                    following = chunks[place + 1] if place + 1 < len(chunks) else []
-                    ahead = [pool.submit(reading.read, path) for path in following]
-                    reading.encode([future.result() for future in current])
-                    done += len(current)
-                    if progress:
-                        progress(done, len(todo))
-            finally:
-                for future in ahead:
-                    future.cancel()
+        """Return one row a file, after reading and encoding those that are new, chunk by chunk."""
+        media = _Media(FeatureStore(self.folder / kind.store, self.root), DigestIndex(self.root), kind)
+        todo = media.look(paths)
+        chunks = [todo[start : start + chunk] for start in range(0, len(todo), chunk)]
+        with ThreadPoolExecutor(max(1, workers)) as pool, ThreadPoolExecutor(1) as background:
+            # One chunk is read ahead and no more, so that memory stays bounded by two chunks of pixels.
+            ahead = [background.submit(media.read, each, pool) for each in chunks[:1]]
+            for place, current in enumerate(chunks):
+                found = ahead.pop().result()
+                ahead = [background.submit(media.read, each, pool) for each in chunks[place + 1 : place + 2]]
+                media.encode(found)
+                if progress:
+                    progress(place * chunk + len(current), len(todo))
+        return media.features(paths)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read of one file: pixels (3, H, W) of its frames, one for a picture, and what was odd."""
+    """What was read of one file: pixels (3, H, W) of its frames, one for an image, and what is wrong with it."""
 
     frames: tuple[Floats, ...]
     notes: tuple[str, ...] = ()
@@ -234,11 +216,8 @@ class _Kind:
         return hashlib.sha256(digest + self.salt.encode()).digest() if self.salt else digest
 
 
-class _Reading:
-    """One call for images or videos: which of them are known, and what became of the others.
-
-    Threads call :meth:`read`; all else is for the one that encodes.
-    """
+class _Media:
+    """One call for images or videos: which of them are known, and what became of the others."""
 
     def __init__(self, store: FeatureStore, digests: DigestIndex, kind: _Kind) -> None:
         self._store, self._digests, self._kind = store, digests, kind
@@ -246,77 +225,85 @@ class _Reading:
         self._facts: dict[Path, Facts] = {}
         self._faults: dict[Path, str] = {}  # of files
         self._damaged: dict[bytes, str] = {}  # of contents
-        self._claimed: set[bytes] = set()
-        self._lock = threading.Lock()
+        self._read: set[bytes] = set()
 
     def look(self, paths: Sequence[Path]) -> list[Path]:
         """Return the files that have to be read: to hash them, to encode them, or both."""
-        todo: dict[Path | bytes, Path] = {}
+        todo = []
         for path in dict.fromkeys(paths):
             try:
-                facts = self._facts[path] = Facts.of(path)
+                self._facts[path] = Facts.of(path)
             except (OSError, ValueError) as error:  # absent; a zero byte in the name; no regular file
                 self._faults[path] = f"the {self._kind.noun} cannot be opened ({_said(error)})"
                 continue
-            digest = self._digests.known(facts)
+            digest = self._digests.known(self._facts[path])
             if digest is not None:
                 self._keys[path] = self._kind.key(digest)
             if digest is None or self._keys[path] not in self._store.index:
-                todo.setdefault(path if digest is None else self._keys[path], path)
-        return list(todo.values())
+                todo.append(path)
+        return todo
 
-    def read(self, path: Path) -> tuple[bytes, _Read] | None:
-        """Hash a file and, if its content is new, read it; None where there is nothing to encode."""
-        facts = self._facts[path]
-        key = self._keys.get(path)
-        try:
-            if key is None:
-                key = self._keys[path] = self._kind.key(self._digests.compute(path, facts))
-            with self._lock:
-                if key in self._store.index or key in self._claimed:
-                    return None
-                self._claimed.add(key)
-            read = self._kind.read(path)
-            check_unchanged(path, facts)  # else these are the pixels of another content
-        except (ImageError, VideoError, OSError) as error:
-            reason = _said(error).removeprefix(f"{path} ")  # whoever lists it says where already
-            if key is None or isinstance(error, OSError):
-                self._faults[path] = reason
+    def read(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> dict[bytes, _Read]:
+        """Hash files, and read each new content once; contents that were read in an earlier call are not new."""
+        files: dict[bytes, list[Path]] = {}
+        for path, key in zip(paths, pool.map(self._key, paths), strict=True):
+            if key is not None and not (key in self._store.index or key in self._read or key in self._damaged):
+                files.setdefault(key, []).append(path)
+        found = dict(zip(files, pool.map(self._read_first, files.items()), strict=True))
+        new = {key: read for key, read in found.items() if read is not None}
+        self._read.update(new)
+        return new
+
+    def _key(self, path: Path) -> bytes | None:
+        """Return the key of a file's content, hashing it where that is not known."""
+        if path not in self._keys:
+            try:
+                self._keys[path] = self._kind.key(self._digests.compute(path, self._facts[path]))
+            except OSError as error:
+                self._faults[path] = _said(error)
+        return self._keys.get(path)
+
+    def _read_first(self, content: tuple[bytes, Sequence[Path]]) -> _Read | None:
+        """Read a content from the first file that has it still."""
+        key, paths = content
+        for path in paths:
+            try:
+                read = self._kind.read(path)
+                check_unchanged(path, self._facts[path])  # else these are the pixels of another content
+            except OSError as error:
+                self._faults[path] = _said(error)
+            except (ImageError, VideoError) as error:
+                # Whoever lists the reason says where already.
+                self._damaged[key] = error.message.removeprefix(f"{path} ")
+                return None
             else:
-                self._damaged[key] = reason
-            return None
-        return key, read
+                return read
+        return None
 
-    def encode(self, found: Sequence[tuple[bytes, _Read] | None]) -> None:
-        """Encode the contents of one chunk that could be read, and write them."""
+    def encode(self, new: dict[bytes, _Read]) -> None:
+        """Encode contents and write them."""
         self._store.refresh()
-        # Another process may have written some meanwhile.
-        new = {each[0]: each[1] for each in found if each is not None and each[0] not in self._store.index}
+        new = {key: read for key, read in new.items() if key not in self._store.index}  # by another process
         if new:
             notes = {key: read.notes for key, read in new.items() if read.notes}
             self._store.append(list(new), self._kind.encode(list(new.values())), notes)
         self._digests.save()
-
-    def unanswered(self) -> list[Path]:
-        """Return the files whose content was left to an equal file that could not be read in the end."""
-        self._claimed.clear()
-        return [
-            path
-            for path, key in self._keys.items()
-            if key not in self._store.index and key not in self._damaged and path not in self._faults
-        ]
 
     def features(self, paths: Sequence[Path]) -> Features:
         """Return what is known by now of the files, in the order in which they were asked for."""
         self._store.refresh()
         keys = [None if path in self._faults else self._keys.get(path) for path in paths]
         array, rows = self._store.gather(keys)
-        bad: dict[Path, SkippedItem] = {}
+        notes = self._store.notes()
+        skipped: dict[Path, SkippedItem] = {}
+        warnings: dict[SkippedItem, None] = {}
         for path, key, row in zip(paths, keys, rows, strict=True):
             if row < 0:
                 reason = self._faults.get(path) or self._damaged.get(key or b"", "it changed while it was read")
-                bad.setdefault(path, SkippedItem(str(path), None, reason))
-        return Features(array, rows, tuple(bad.values()), _odd(self._store, keys, paths))
+                skipped.setdefault(path, SkippedItem(str(path), None, reason))
+            for note in notes.get(key or b"", ()):
+                warnings[SkippedItem(str(path), None, note)] = None
+        return Features(array, rows, tuple(skipped.values()), tuple(warnings))
 
 
 def _said(error: Exception) -> str:
@@ -324,24 +311,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, GlotclipError):
         return error.message
     return str(getattr(error, "strerror", None) or error)
-
-
-def _odd(store: FeatureStore, keys: Sequence[bytes | None], paths: Sequence[Path]) -> tuple[SkippedItem, ...]:
-    """List what was noted about these files, now or when they were first read."""
-    notes = store.notes()
-    found = {
-        SkippedItem(str(path), None, note): None
-        for key, path in zip(keys, paths, strict=True)
-        if key is not None
-        for note in notes.get(key, ())
-    }
-    return tuple(found)
-
-
-def _missing(store: FeatureStore, keys: Sequence[bytes | None], items: Sequence[Item]) -> list[tuple[bytes, Item]]:
-    """Pair each key that is not in the store with its item, once each, in the order given."""
-    found: dict[bytes, Item] = {}
-    for key, item in zip(keys, items, strict=True):
-        if key is not None and key not in store.index:
-            found.setdefault(key, item)
-    return list(found.items())

@@ -1,6 +1,6 @@
 """Rows held out for testing, where data does not say itself which those are.
 
-Rows hang together that show one picture (by group, by path, by content), have one English counterpart, or are one
+Rows hang together that show one image (by group, by path, by content), have one English counterpart, or are one
 text in one language: whatever could tell a model the answer. Such a cluster is held out or trained on as a whole.
 Whether it is follows from a hash of its own name alone, so that rows added later move no other.
 """
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glotclip.data.contents import alike
+from glotclip.data.digests import alike
+from glotclip.data.reading import check_hold_out
 from glotclip.data.schema import Corpus, Row
-from glotclip.errors import ConfigError
 
-#: Fewer clusters with pictures than this are all trained on: a gallery of one or two tells nothing.
+#: Fewer clusters with images than this are all trained on: a gallery of one or two tells nothing.
 FEWEST = 20
 
 
@@ -35,22 +35,13 @@ class Division:
     held: int
 
 
-def check_hold_out(share: float) -> float:
-    """Return a share to hold out, or raise :class:`ConfigError` if it is none."""
-    if not 0 <= share <= 1:
-        raise ConfigError(
-            f"the share to hold out is between 0 and 1, not {share}", hint="e.g. --hold-out 0.1; 0 holds nothing out"
-        )
-    return share
-
-
 def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
     """Hold a share of a corpus's rows out for testing, unless it is divided already.
 
     Args:
         corpus: of which each row is in split "train".
-        share: of the clusters with a picture or video, 0 to 1; 0 leaves the corpus as it is.
-        root: the folder that paths are named from, so that a copy elsewhere is divided in the same way.
+        share: of the clusters with an image or video, 0 to 1; 0 leaves the corpus as it is.
+        root: the folder that paths are named from, so that a copy elsewhere is divided the same.
     """
     if corpus.divided or not check_hold_out(share):
         return corpus
@@ -63,9 +54,9 @@ def divide(rows: Sequence[Row], share: float, root: Path) -> Division:
     clusters = _clusters(rows)
     shown = [each for each in clusters if any(rows[place].image or rows[place].video for place in each)]
     if not shown:
-        return Division(tuple(rows), "nothing is held out for testing: no row has a picture or video", 0)
+        return Division(tuple(rows), "nothing is held out for testing: no row has an image or video", 0)
     if len(shown) < FEWEST and share < 1:
-        why = f"{len(shown)} pictures or texts that hang together are fewer than {FEWEST}"
+        why = f"{len(shown)} images or texts that hang together are fewer than {FEWEST}"
         more = " (one text or English counterpart may join many)" if len(rows) > FEWEST * 2 else ""
         return Division(tuple(rows), f"nothing is held out for testing: {why}{more}", 0)
     ranked = sorted((_place(_name(rows, each, root)), each) for each in shown)
@@ -73,7 +64,7 @@ def divide(rows: Sequence[Row], share: float, root: Path) -> Division:
     chosen = {place for each in held for place in each}
     divided = tuple(replace(row, split="test") if place in chosen else row for place, row in enumerate(rows))
     note = (
-        f"no row says its split: {len(held):,} of {len(shown):,} pictures with all that hangs together with them "
+        f"no row says its split: {len(held):,} of {len(shown):,} images with all that hangs together with them "
         f"({len(chosen):,} of {len(rows):,} rows) are held out for testing (--hold-out {share:g}; 0 trains on all)"
     )
     return Division(divided, note, len(held))

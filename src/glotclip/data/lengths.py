@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-# A line is truncated if its length relative to its counterpart's falls below this part of the usual.
+# A line is truncated if its length relative to its counterpart's falls below this share of the usual.
 _SHORT, _LONG_ENOUGH = 0.3, 40
 _END_MARKS = (".", "!", "?", "。", "！", "？", "।", "…", '"')
 # Lengths of translations go together (r = 0.9 on Multi30K), those of neighbours do not.
@@ -17,19 +17,6 @@ _BLOCK, _FARTHEST, _BETTER, _TOGETHER = 200, 3, 0.3, 0.6
 def of(lines: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the number of characters of each line, (N,)."""
     return np.fromiter((len(line) for line in lines), np.int64, len(lines))
-
-
-def truncated(lines: Sequence[str], counterpart: Sequence[str] | None = None) -> list[int]:
-    """Return the indices of lines that are far shorter than their counterparts suggest, or cut at one length.
-
-    Far shorter: below 0.3 of the usual ratio of lengths, for counterparts of 40 characters and more. Cut at one
-    length: three or more different lines, and at least one in a thousand, of exactly the greatest length, without
-    a mark at the end.
-    """
-    found = set(cut(lines))
-    if counterpart is not None and len(lines) == len(counterpart):
-        found |= set(short(of(lines), of(counterpart)))
-    return sorted(found)
 
 
 def short(sizes: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[int]:

@@ -1,6 +1,6 @@
 """What lies in a folder: every entry is of use, or counted and named with the reason why it is not.
 
-The one way in which glotclip goes through a folder of a user's files. Nothing is opened but folders, and files
+All of glotclip goes through folders of a user's files with this. Nothing is opened but folders, and files
 without a suffix, of which the first bytes are read; pipes, sockets and devices are never opened.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glotclip import image_formats
-from glotclip.data import film
+from glotclip.data.frame_readers import VIDEO_SUFFIXES
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import DataError
 from glotclip.ownership import LEDGER, PRIVATE
@@ -218,7 +218,7 @@ def _sort(path: Path, facts: os.stat_result, found: Listing) -> None:
         found.images.append(path)
     elif suffix in image_formats.HEIF_SUFFIXES:  # among the others where pi-heif is installed
         found.passed_over.append(PassedOver(path, NO_HEIF, image_formats.HEIF_HINT))
-    elif suffix in film.SUFFIXES:
+    elif suffix in VIDEO_SUFFIXES:
         found.videos.append(path)
     elif suffix == TEXT_SUFFIX:
         found.texts.append(path)

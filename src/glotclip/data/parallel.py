@@ -45,14 +45,14 @@ class Text:
 
     Attributes:
         where: the file, or what else names the text.
-        part: texts of one part are aligned line by line (a split).
+        split: texts of one split are aligned line by line.
         lang: the language it belongs to; machine translations into English belong to the language they come from.
         lines: the captions.
         kind: :data:`HUMAN`, :data:`FROM_ENGLISH` or :data:`TO_ENGLISH`.
     """
 
     where: str
-    part: str
+    split: str
     lang: str
     lines: Sequence[str]
     kind: str = HUMAN
@@ -110,7 +110,7 @@ def check(texts: Iterable[Text], *, aligned: bool = True, language: bool | None 
 
     Args:
         texts: all files of the corpus.
-        aligned: whether line k of all texts of a part says the same thing; else their numbers of lines are free.
+        aligned: whether line k of all texts of a split says the same thing; else their numbers of lines are free.
         language: guess each text's language with py3langid; ``None``: if it is installed. That it was not done is
             itself a finding.
 
@@ -163,7 +163,7 @@ class _Digest:
     @classmethod
     def of(cls, text: Text) -> _Digest:
         hashes = np.fromiter((hash(line.strip()) for line in text.lines), np.int64, len(text.lines))
-        bare = Text(text.where, text.part, text.lang, (), text.kind)
+        bare = Text(text.where, text.split, text.lang, (), text.kind)
         return cls(bare, len(text.lines), hashes, lengths.of(text.lines), tuple(lengths.cut(text.lines)))
 
 
@@ -188,10 +188,10 @@ def _alone(text: Text) -> list[Finding]:
 
 
 def _against(new: _Digest, earlier: Sequence[_Digest]) -> list[Finding | None]:
-    """Compare a text with those of its part that came before."""
+    """Compare a text with those of its split that came before."""
     found: list[Finding | None] = []
     for old in earlier:
-        if old.text.part != new.text.part:
+        if old.text.split != new.text.split:
             continue
         kinds = {old.text.kind, new.text.kind}
         if len(kinds) == 1 and old.text.lang != new.text.lang:
@@ -223,14 +223,14 @@ def _equal(machine: _Digest, human: _Digest) -> Finding | None:
 
 
 def _row_counts(digests: Sequence[_Digest]) -> list[Finding]:
-    """Name the texts of each part that differ from the most frequent number of rows."""
+    """Name the texts of each split that differ from the most frequent number of rows."""
     found = []
-    for part in dict.fromkeys(digest.text.part for digest in digests):
-        of = [digest for digest in digests if digest.text.part == part]
+    for split in dict.fromkeys(digest.text.split for digest in digests):
+        of = [digest for digest in digests if digest.text.split == split]
         usual = Counter(digest.rows for digest in of).most_common(1)[0][0]
         for digest in of:
             if digest.rows != usual:
-                detail = f"the other files of {part or 'the folder'} have {usual:,}"
+                detail = f"the other files of {split or 'the folder'} have {usual:,}"
                 found.append(
                     Finding(Kind.ROWS, digest.text.where, digest.text.lang, digest.rows, usual, True, detail)
                 )
@@ -258,13 +258,13 @@ def _wrong_language(text: Text) -> list[Finding]:
 
 
 def _by_length(digests: Sequence[_Digest], aligned: bool) -> Iterator[Finding]:
-    """Judge each text's lengths by those of the English captions of its part."""
+    """Judge each text's lengths by those of the English captions of its split."""
     english = {
-        digest.text.part: digest for digest in digests if (digest.text.kind, digest.text.lang) == (HUMAN, "en")
+        digest.text.split: digest for digest in digests if (digest.text.kind, digest.text.lang) == (HUMAN, "en")
     }
     for digest in digests:
         text, cut = digest.text, set(digest.cut)
-        other = english.get(text.part) if aligned else None
+        other = english.get(text.split) if aligned else None
         if other is not None and other is not digest and other.rows == digest.rows:
             blocks = lengths.slid(digest.sizes, other.sizes)
             if blocks:

@@ -1,4 +1,4 @@
-"""Where parallel text lies: line-aligned files in a folder, or any corpus the catalogue knows.
+"""Where parallel text lies: line-aligned files in a folder.
 
 A file says its language in its name: ``train.de``, ``train.de.gz``, ``test_1kcaptions_de.txt`` or ``de.txt``. Files
 of one stem are aligned. A folder called ``from_english`` or ``translated_from_en`` holds English captions translated
@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from glotclip.data.corpora.companions import FOLDERS
-from glotclip.data.corpora.layout import Layout, lines_of
-from glotclip.data.parallel import HUMAN, Text
-from glotclip.data.schema import Row, known_language
-from glotclip.errors import DataError, LanguageError
+from glotclip.data.encodings import read_lines
+from glotclip.data.parallel import FROM_ENGLISH, HUMAN, TO_ENGLISH, Text
+from glotclip.data.schema import language_or_none
+from glotclip.errors import DataError
 
+#: What folders of machine translations are called, by the kind of text in them.
+TRANSLATED_FOLDERS = {
+    FROM_ENGLISH: ("from_english", "translated_from_en"),
+    TO_ENGLISH: ("to_english", "translated_to_en"),
+}
 # Endings that are not languages, though some of them (sh, so, csv) are codes of one.
 _OTHER = frozenset({"images", "csv", "tsv", "json", "jsonl", "md", "py", "sh", "so", "tok", "bpe", "log", "gz"})
 _DEEPEST = 4
@@ -45,42 +49,17 @@ def from_files(folder: Path) -> list[Text]:
     texts = []
     for path, kind, stem, lang in named:
         # de.txt in a folder of translations belongs to the only human captions there are.
-        part = next(iter(human)) if kind != HUMAN and stem not in human and len(human) == 1 else stem
-        texts.append(Text(str(path.relative_to(folder)), part, lang, lines_of(path), kind))
-    return sorted(texts, key=lambda text: (text.part, text.kind != HUMAN, text.kind, text.lang != "en", text.lang))
-
-
-def from_layout(layout: Layout, folder: Path, *, limit: int | None = None) -> Iterator[Text]:
-    """Yield the captions of each language and split of a dataset, at most the first ``limit`` of each.
-
-    One language is in memory at a time. A line that cannot be used stays as an empty one, or all that follow would
-    slip out of line with the other languages.
-    """
-    for lang in layout.languages(folder):
-        lines: dict[str, list[str]] = {}
-        split = "train"
-        for _, line, found in layout.captions(folder, lang):
-            if isinstance(found, Row):
-                split, text = found.split, found.text
-            elif line is not None:
-                text = ""
-            else:
-                continue  # a file as a whole
-            texts = lines.setdefault(split, [])
-            if limit is None or len(texts) < limit:
-                texts.append(text)
-        for split, texts in lines.items():
-            yield Text(f"{layout.name} {split} {lang}", split, lang, texts)
+        split = next(iter(human)) if kind != HUMAN and stem not in human and len(human) == 1 else stem
+        texts.append(Text(str(path.relative_to(folder)), split, lang, read_lines(path), kind))
+    return sorted(texts, key=lambda text: (text.split, text.kind != HUMAN, text.kind, text.lang != "en", text.lang))
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
         if path.is_dir():
-            if depth < _DEEPEST and not path.is_symlink():
+            if depth < _DEEPEST and not path.is_symlink() and not path.name.startswith("."):
                 yield from _files(path, depth + 1)
-        else:
+        elif not path.name.startswith("."):
             yield path
 
 
@@ -92,13 +71,9 @@ def _parse(path: Path, folder: Path) -> tuple[str, str, str] | None:
     if plain != name:
         splits += [plain.rpartition("_")[::2]]
     for stem, code in splits:
-        if code in _OTHER or (not stem and plain == name):
+        if code in _OTHER or (not stem and plain == name) or not (lang := language_or_none(code)):
             continue
-        try:
-            lang = known_language(code)
-        except LanguageError:
-            continue
-        folders = path.relative_to(folder.parent).parts[:-1]
-        kind = next((kind for kind, names in FOLDERS.items() if set(names) & set(folders)), HUMAN)
+        folders = {*path.relative_to(folder.parent).parts[:-1]}
+        kind = next((kind for kind, names in TRANSLATED_FOLDERS.items() if folders.intersection(names)), HUMAN)
         return kind, stem, lang
     return None

@@ -38,7 +38,7 @@ class EpochSampler:
     def indices(self, step: int) -> npt.NDArray[np.int64]:
         """Return this process's row indices (B / world,) for ``step``, which counts from 0."""
         batch = self.global_indices(step)
-        low, high = (self.batch_size * part // self.world for part in (self.rank, self.rank + 1))
+        low, high = (self.batch_size * rank // self.world for rank in (self.rank, self.rank + 1))
         return batch[low:high]
 
     def global_indices(self, step: int) -> npt.NDArray[np.int64]:

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing
+from glotclip.data.reading import MAX_SKIPPED
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError, DataError, LanguageError
 from glotclip.languages import normalise, resolve
@@ -27,17 +24,17 @@ _SPLIT_ALIASES |= {"testing": "test", "eval": "test"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One caption: a text in a language, with the picture or video it describes, if there is one.
+    """One caption: a text in a language, with the image or video it describes, if there is one.
 
     Attributes:
         text: the caption, without surrounding white space.
         lang: BCP-47 code of ``text``.
-        image: the picture it describes.
+        image: the image it describes.
         video: the video it describes.
         english: the same caption in English; ``None`` where unknown and for English rows.
         translations: the same caption in further languages, by code.
         split: one of :data:`SPLITS`.
-        group: names the picture or concept; rows of one group are positives of each other.
+        group: names the image or concept; rows of one group are positives of each other.
         to_english: ``text``, machine-translated into English; ``None`` where there is none and for English rows.
         from_english: the English counterpart, machine-translated into ``lang``; likewise.
     """
@@ -55,7 +52,7 @@ class Row:
 
     @property
     def key(self) -> str | None:
-        """What this row is a positive of: its group, else its picture or video, else nothing."""
+        """What this row is a positive of: its group, else its image or video, else nothing."""
         if self.group is not None:
             return self.group
         medium = self.image or self.video
@@ -101,23 +98,8 @@ class Corpus:
         """Language codes in the order of first appearance."""
         return list(dict.fromkeys(row.lang for row in self.rows))
 
-    @property
-    def groups(self) -> dict[str, list[int]]:
-        """Row indices by :attr:`Row.key`; rows without group, picture and video are in none."""
-        groups: dict[str, list[int]] = {}
-        for index, row in enumerate(self.rows):
-            if row.key is not None:
-                groups.setdefault(row.key, []).append(index)
-        return groups
-
-    def group_ids(self) -> npt.NDArray[np.int64]:
-        """Return one number a row (len(rows),), equal for positives; a row in no group has its own."""
-        numbers: dict[str | int, int] = {}
-        keys = (index if row.key is None else row.key for index, row in enumerate(self.rows))
-        return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(self.rows))
-
     def select(self, lang: str | None = None, split: str | None = None) -> Corpus:
-        """Keep the rows of a language and a split; the list of bad rows stays whole.
+        """Keep the rows of a language and a split; the list of skipped items stays whole.
 
         Raises:
             LanguageError: if ``lang`` is not a language code.
@@ -133,7 +115,7 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """One query of a benchmark: a text, and the index of the picture it describes."""
+    """One query of a benchmark: a text, and the index of the image it describes."""
 
     text: str
     image: int
@@ -143,6 +125,14 @@ class Caption:
 def known_language(code: str) -> str:
     """Normalise a code, remembering the answer: a file repeats its few codes on every line."""
     return normalise(code)
+
+
+def language_or_none(code: str) -> str | None:
+    """Normalise a code found in a file's name; ``None`` where it is no language: a copy, a backup, something else."""
+    try:
+        return known_language(code)
+    except LanguageError:
+        return None
 
 
 def known_split(split: str) -> str:
@@ -182,7 +172,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
 
     Args:
         row: the row as it was read.
-        root: the folder that relative picture and video paths start from; ``None``: the working folder.
+        root: the folder that relative image and video paths start from; ``None``: the working folder.
 
     Raises:
         DataError: what is wrong with the row, in one sentence.
@@ -198,7 +188,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
     return Row(
         text=clean_text(row.text),
         lang=lang,
-        image=_existing(row.image, root, "picture"),
+        image=_existing(row.image, root, "image"),
         video=_existing(row.video, root, "video"),
         english=None if lang == "en" else english,
         translations=translations,
@@ -210,19 +200,19 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
 
 
 def check_share(corpus: Corpus, limit: float = MAX_SKIPPED) -> None:
-    """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are bad."""
+    """Raise :class:`DataError` if no row is good, or more than ``limit`` (a share, 0 to 1) of all are skipped."""
     if not 0 <= limit <= 1:
         raise ConfigError(f"a share of rows is between 0 and 1, not {limit}", hint="e.g. --max-skipped 0.2")
-    bad, total = len(corpus.skipped), len(corpus.skipped) + len(corpus.rows)
-    if corpus.rows and bad <= limit * total:
+    skipped, total = len(corpus.skipped), len(corpus.skipped) + len(corpus.rows)
+    if corpus.rows and skipped <= limit * total:
         return
     first = "; ".join(describe(row) for row in corpus.skipped[:3]) or "it holds no rows"
     elsewhere = any(row.reason.endswith(_NOT_THERE) for row in corpus.skipped)
     raise DataError(
-        f"{bad} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be bad): {first}",
+        f"{skipped} of {total} rows of {corpus.name} cannot be used (at most {limit:.0%} may be): {first}",
         hint="correct the rows listed"
-        + (", or name the folder where the pictures lie (--images DIR)" if elsewhere else "")
-        + (f", or go on without them (--max-skipped {_above(bad / total)})" if corpus.rows else ""),
+        + (", or name the folder where the images lie (--images DIR)" if elsewhere else "")
+        + (f", or go on without them (--max-skipped {_above(skipped / total)})" if corpus.rows else ""),
     )
 
 
@@ -231,7 +221,7 @@ def _above(share: float) -> float:
     return math.ceil(share * 100) / 100
 
 
-def write_bad_rows(corpus: Corpus, path: Path) -> None:
+def write_skipped(corpus: Corpus, path: Path) -> None:
     """Write the rows left out as a TSV file: where, line, reason; over no file that glotclip did not make."""
     from glotclip.ownership import write_file
 
@@ -242,10 +232,10 @@ def write_bad_rows(corpus: Corpus, path: Path) -> None:
     write_file(path, utf8("\n".join(lines) + "\n"), option="--bad-rows")
 
 
-def describe(bad: SkippedItem) -> str:
+def describe(item: SkippedItem) -> str:
     """Return one line for people: ``captions.csv:7: the text is empty``."""
-    where = shown(bad.where)
-    return f"{where}: {bad.reason}" if bad.line is None else f"{where}:{bad.line}: {bad.reason}"
+    where = shown(item.where)
+    return f"{where}: {item.reason}" if item.line is None else f"{where}:{item.line}: {item.reason}"
 
 
 def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -272,7 +262,7 @@ def fill_english(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _clean_or_none(text: str | None) -> str | None:
-    """Clean a companion text; one that is missing does not spoil the row it accompanies."""
+    """Clean a text beside the caption; one that is missing does not spoil the row it accompanies."""
     return None if text is None or is_missing(text) else clean_text(text)
 
 

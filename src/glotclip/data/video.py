@@ -1,8 +1,7 @@
 """Frames of a video, picked by presentation timestamp, and the one feature they are pooled into.
 
-Video files are read by :mod:`glotclip.data.film`, animated pictures by :mod:`glotclip.data.animation`. At most as
-many frames are held as are asked for, each as ``convert`` leaves it: a long video takes no more memory than a short
-one.
+Files are read by :mod:`glotclip.data.frame_readers`. At most as many frames are held as are asked for, each as
+``convert`` leaves it: a long video takes no more memory than a short one.
 
 Shapes: k ≤ n frames picked, E embedding.
 """
@@ -11,43 +10,23 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from glotclip.data import animation, film
+from glotclip.data.frame_readers import VIDEO_SUFFIXES, open_frames
 from glotclip.errors import ConfigError, VideoError
 
 Mode = Literal["uniform", "fps"]
 Floats = npt.NDArray[np.float32]
 Frame = TypeVar("Frame")
-SUFFIXES = (*film.SUFFIXES, ".gif", ".webp", ".apng")
+SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".webp", ".apng")
 _SAME = 1e-6  # seconds: two times this close are one
-
-
-class Reel(Protocol):
-    """An opened video: when its frames are on display, and a way to get some of them.
-
-    Attributes:
-        starts: when each frame comes on display, seconds, strictly ascending, at least one.
-        end: when the last one goes.
-        notes: what is odd about the file.
-        damaged: whether something could not be decoded so far.
-    """
-
-    starts: list[float]
-    end: float
-    notes: tuple[str, ...]
-    damaged: bool
-
-    def pick(self, chosen: Sequence[int]) -> Iterator[tuple[float, Image.Image]]:
-        """Yield time and frame of the ascending indices; fewer, where frames cannot be decoded."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +46,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.mode not in ("uniform", "fps"):
-            raise ConfigError(f"unknown way {self.mode!r} to pick frames", hint="use 'uniform' or 'fps'")
+            raise ConfigError(f"unknown mode {self.mode!r} of picking frames", hint="use 'uniform' or 'fps'")
         if self.frames < 1 or not (math.isfinite(self.fps) and self.fps > 0):
             raise ConfigError(
                 f"cannot pick {self.frames} frames at {self.fps} a second", hint="both must be positive"
@@ -84,10 +63,10 @@ class SampledFrames(Generic[Frame]):
     """The k frames picked, in order.
 
     Attributes:
-        frames: pictures, or what ``convert`` made of them; never none.
+        frames: images, or what ``convert`` made of them; never none.
         times: when each is first on display, seconds after the video's first frame.
         duration: seconds from the first frame to the end of the last, as the frames say.
-        notes: what was odd about the file, in sentences; empty for a sound one.
+        notes: what is wrong with the file, in sentences; empty for a sound one.
     """
 
     frames: tuple[Frame, ...]
@@ -96,45 +75,34 @@ class SampledFrames(Generic[Frame]):
     notes: tuple[str, ...] = ()
 
 
-def sample_frames(
-    path: str | Path, n: int = 12, mode: Mode = "uniform", fps: float = 1.0
-) -> SampledFrames[Image.Image]:
-    """Pick frames of a video as upright RGB (animated pictures: RGBA) Pillow images of full size.
+def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image], Frame]) -> SampledFrames[Frame]:
+    """Pick frames of a video, each converted at once, so that no large frame is kept.
+
+    A file that is damaged behind its beginning gives the frames that could be decoded, and a note.
 
     Args:
         path: the file.
-        n: how many frames at most; a video with fewer gives each of its frames once.
-        mode: ``uniform`` or ``fps``, see :class:`Sampling`.
-        fps: frames a second in mode ``fps``.
+        sampling: which frames; a video with fewer gives each of its frames once.
+        convert: takes an upright Pillow image of full size, RGB (animated images: RGBA).
 
     Raises:
-        ConfigError: for an impossible sampling.
         VideoError: if the file cannot be opened, has no video stream, or no frame of it can be decoded.
         MissingExtraError: if PyAV is not installed.
-    """
-    return sample(path, Sampling(n, mode, fps), lambda frame: frame)
-
-
-def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image], Frame]) -> SampledFrames[Frame]:
-    """Pick frames as :func:`sample_frames` does, each converted at once, so that no large frame is kept.
-
-    A file that is damaged behind its beginning gives the frames that could be decoded, and a note.
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # opening a pipe would wait for its other end for ever
         raise VideoError(f"{path} is not a regular file", hint="give the file of a video")
-    animated = path.suffix.lower() in animation.SUFFIXES
-    reel: Reel = animation.AnimatedReel(path) if animated else film.StreamReel(path)
-    chosen = choose(reel.starts, reel.end, sampling)
-    picked = [(time, convert(image)) for time, image in reel.pick(chosen)]
+    reader = open_frames(path)
+    chosen = choose(reader.starts, reader.end, sampling)
+    picked = [(time, convert(image)) for time, image in reader.pick(chosen)]
     if not picked:
         raise VideoError(f"{path} has no frame that can be decoded", hint="fetch or convert it again")
-    notes = reel.notes
-    if reel.damaged or len(picked) < len(chosen):
+    notes = reader.notes
+    if reader.damaged or len(picked) < len(chosen):
         notes = (*notes, f"it is damaged: {len(picked)} of {len(chosen)} frames could be picked")
-    first = reel.starts[0]
+    first = reader.starts[0]
     times = tuple(time - first for time, _ in picked)
-    return SampledFrames(tuple(frame for _, frame in picked), times, reel.end - first, notes)
+    return SampledFrames(tuple(frame for _, frame in picked), times, reader.end - first, notes)
 
 
 def choose(starts: Sequence[float], end: float, sampling: Sampling) -> list[int]:
@@ -183,9 +151,9 @@ def pool_clips(clips: Sequence[Sequence[Floats]], encode: Callable[[Floats], Flo
         float32 (len(clips), E), normalised.
     """
     frames = [frame for clip in clips for frame in clip]
-    parts = [encode(np.stack(frames[start : start + batch])) for start in range(0, len(frames), batch)]
+    encoded = [encode(np.stack(frames[start : start + batch])) for start in range(0, len(frames), batch)]
     ends = np.cumsum([len(clip) for clip in clips])
-    return np.stack([pool(part) for part in np.split(np.concatenate(parts), ends[:-1])])
+    return np.stack([pool(own) for own in np.split(np.concatenate(encoded), ends[:-1])])
 
 
 def _normalised(features: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""A dataset as a strategy looks at it: which text is the caption, which text it is aligned with, how many pictures.
+"""A dataset as a strategy looks at it: which text is the caption, which text it is aligned with, how many images.
 
 The choice is made here, once, on the rows. Training, validation and test all read the viewed rows, so they can never
 disagree about which text is meant (a fault of PECT's released scripts).
@@ -6,7 +6,7 @@ disagree about which text is meant (a fault of PECT's released scripts).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,8 +29,8 @@ class View:
     Attributes:
         text: "caption", the captions themselves, or "to-english", their machine translations into English.
         target_text: "english", the English counterpart, or "from-english", its machine translation into the language.
-        shots: train on the rows of so many pictures only; None: all.
-        shots_seed: fixes which. The first k of k + 1 shots are the same pictures, in every language.
+        shots: train on the rows of so many images only; None: all.
+        shots_seed: fixes which. The first k of k + 1 shots are the same images, in every language.
     """
 
     text: Literal["caption", "to-english"] = "caption"
@@ -70,8 +70,8 @@ class ViewedDataset(Dataset):
         Raises:
             DataError: if a language has no machine translation where the view needs one.
         """
-        corpus = self._companioned(self._divided(langs), langs)
-        rows = [seen for row in corpus.rows if (seen := self._seen(row)) is not None]
+        corpus = self._with_translations(self._divided(langs), langs)
+        rows = [viewed for row in corpus.rows if (viewed := self._viewed(row)) is not None]
         if missing := sorted(set(langs) & {row.lang for row in corpus.rows} - {row.lang for row in rows}):
             raise DataError(
                 f"{self.name} has no machine translations of its {', '.join(missing)} captions",
@@ -124,26 +124,31 @@ class ViewedDataset(Dataset):
         rows = self.dataset.corpus(list(servers(langs, self.dataset.languages()))).rows
         return {(row.lang, row.text): row.to_english for row in rows if row.to_english}
 
-    def _companioned(self, corpus: Corpus, langs: Sequence[str]) -> Corpus:
+    def _with_translations(self, corpus: Corpus, langs: Sequence[str]) -> Corpus:
         """Fill in the machine translations that the view needs and the rows lack."""
         if self.translate is None:
             return corpus
         rows = list(corpus.rows)
-        for code in langs:
-            places = [place for place, row in enumerate(rows) if row.lang == code and code != "en"]
+        for code in (code for code in langs if code != "en"):
             if self.view.text == "to-english":
-                wanted = [place for place in places if rows[place].to_english is None]
-                texts = self.translate([rows[place].text for place in wanted], code, "en")
-                for place, text in zip(wanted, texts, strict=True):
+                lacking = {n: row.text for n, row in enumerate(rows) if row.lang == code and row.to_english is None}
+                for place, text in self._translated(lacking, code, "en"):
                     rows[place] = replace(rows[place], to_english=text)
             if self.view.target_text == "from-english":
-                wanted = [place for place in places if rows[place].english and rows[place].from_english is None]
-                texts = self.translate([rows[place].english or "" for place in wanted], "en", code)
-                for place, text in zip(wanted, texts, strict=True):
+                lacking = {
+                    n: row.english for n, row in enumerate(rows)
+                    if row.lang == code and row.english and row.from_english is None
+                }  # fmt: skip
+                for place, text in self._translated(lacking, "en", code):
                     rows[place] = replace(rows[place], from_english=text)
         return replace(corpus, rows=tuple(rows))
 
-    def _seen(self, row: Row) -> Row | None:
+    def _translated(self, texts: Mapping[int, str], source: str, target: str) -> Iterator[tuple[int, str]]:
+        """Yield the translation of each text, with its place."""
+        assert self.translate is not None
+        yield from zip(texts, self.translate(list(texts.values()), source, target), strict=True)
+
+    def _viewed(self, row: Row) -> Row | None:
         """The row with the view's texts in place, or None where it lacks the caption itself."""
         if row.lang == "en":
             return row
@@ -156,7 +161,7 @@ class ViewedDataset(Dataset):
 
 
 def validation(dataset: Dataset, langs: Sequence[str]) -> Benchmark | None:
-    """A benchmark of a dataset's rows of split "validation" that have a picture, or None without such."""
+    """A benchmark of a dataset's rows of split "validation" that have an image, or None without such."""
     corpus = dataset.corpus(langs)
     rows = [row for row in corpus.select(split="validation").rows if row.lang in langs]
     if not any(row.image is not None or row.video is not None for row in rows):
@@ -170,7 +175,7 @@ def has_training(corpus: Corpus) -> bool:
 
 
 def divide(corpus: Corpus, seed: int = 42) -> Corpus:
-    """Divide a mere test set by pictures: a tenth to train on, a tenth to validate, the rest to test.
+    """Divide a mere test set by images: a tenth to train on, a tenth to validate, the rest to test.
 
     The test rows are the same for every number of shots, so that scores can be compared (PECT's are not: it tests on
     whatever its shots leave).
@@ -184,14 +189,14 @@ def divide(corpus: Corpus, seed: int = 42) -> Corpus:
 
 
 def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
-    """Keep, of the training rows, those of ``shots`` pictures; all other splits stay whole.
+    """Keep, of the training rows, those of ``shots`` images; all other splits stay whole.
 
     Raises:
-        DataError: if there are not so many pictures (or texts, where rows have none).
+        DataError: if there are not so many images (or texts, where rows have none).
     """
     keys = sorted({_key(row) for row in rows if row.split == "train"})
     if len(keys) < shots:
-        raise DataError(f"{shots} shots asked for, but there are {len(keys)} training pictures", hint="ask for fewer")
+        raise DataError(f"{shots} shots asked for, but there are {len(keys)} training images", hint="ask for fewer")
     chosen = {keys[place] for place in np.random.default_rng(seed).permutation(len(keys))[:shots]}
     return [row for row in rows if row.split != "train" or _key(row) in chosen]
 

@@ -14,7 +14,7 @@ from glotclip.config import Settings
 from glotclip.methods.bottleneck import Activation, Bottleneck
 from glotclip.methods.module import TextModule, register_method
 from glotclip.methods.pect import PECT
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pydantic import Field
 from glotclip.config import Settings
 from glotclip.methods.module import register_method
 from glotclip.methods.pool import POOL, ChosenPrompts, Pool, blocks_of
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 

@@ -17,7 +17,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.bottleneck import ACTIVATIONS, Activation
 from glotclip.methods.module import TextModule, register_method
 from glotclip.methods.pect import PECT
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from glotclip.config import Settings
 from glotclip.methods.module import TextModule, register_method
 from glotclip.methods.pool import POOL, ChosenPrompts, Pool, blocks_of
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig
 
 if TYPE_CHECKING:

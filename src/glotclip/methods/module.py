@@ -33,7 +33,7 @@ from torch import nn
 
 from glotclip.config import Settings
 from glotclip.errors import ConfigError, PackError
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 
 if TYPE_CHECKING:
     from glotclip.methods.settings import ModuleSettings
@@ -72,7 +72,7 @@ class TextModule(TextHooks):
     """A trained addition to the text tower; its parameters, in float32, are what a pack stores of it.
 
     A subclass defines its :attr:`Config`, allocates its parameters from the tower's geometry in ``__init__``, sets
-    them in :meth:`init_weights`, and overrides the hooks of :class:`~glotclip.models.pathway.TextHooks` through which
+    them in :meth:`init_weights`, and overrides the hooks of :class:`~glotclip.models.hooks.TextHooks` through which
     it acts. Everything else has a default.
 
     Args:

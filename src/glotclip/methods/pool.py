@@ -21,7 +21,7 @@ from torch import nn
 
 from glotclip.errors import ConfigError
 from glotclip.methods.module import ALL, ParameterGroup, TextModule, check_same
-from glotclip.models.pathway import BlockHooks, TextHooks
+from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from torch import nn
 
 from glotclip.methods.module import ALL, TextModule
 from glotclip.methods.tuning import own_weights
-from glotclip.models.pathway import BlockHooks, Map, TextHooks
+from glotclip.models.hooks import BlockHooks, Map, TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
 

@@ -18,7 +18,7 @@ from glotclip.errors import ConfigError
 from glotclip.methods.module import TextModule, register_method, register_module
 from glotclip.methods.pect import PECT, PECT_WITHOUT_NORMS
 from glotclip.models.blocks import Block
-from glotclip.models.pathway import BlockHooks
+from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class FullTable(TextModule):
 
 
 def own_weights(block: nn.Module) -> dict[str, torch.Tensor]:
-    """A block's own weights, by the names that :class:`~glotclip.models.pathway.BlockHooks` uses."""
+    """A block's own weights, by the names that :class:`~glotclip.models.hooks.BlockHooks` uses."""
     own: dict[str, torch.Tensor] = {}
     for stem in ("norm1", "qkv", "out", "norm2", "up", "down"):
         module = getattr(cast(Block, block), stem)

@@ -3,7 +3,7 @@
 Shapes: S tokens laid end to end, G sequences in a group, T tokens of each, W width, H heads, D = W / H, B sequences,
 P keys and values put before every sequence's own.
 
-Which implementation runs is decided by :func:`writes_out`, from measurements that ``benchmarks/`` repeats.
+Which implementation runs is decided by :func:`use_manual_attention`, from measurements that ``benchmarks/`` repeats.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from glotclip.errors import ConfigError
 from glotclip.models.attention import Group, attend, attend_at
-from glotclip.models.pathway import BlockHooks, Map
+from glotclip.models.hooks import BlockHooks, Map
 
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 Norms = Literal["pre", "post"]
@@ -49,7 +49,7 @@ class Weights(NamedTuple):
 
 NAMES = Weights._fields[:-1]
 LINEARS = ("q", "k", "v", "out", "up", "down")
-NOTHING: Mapping[str, torch.Tensor] = {}
+NO_HOOKS = BlockHooks()
 
 
 class Block(nn.Module):
@@ -81,12 +81,12 @@ class Block(nn.Module):
         self.down = nn.Linear(mlp_width, width)
         self._low: tuple[object, Weights] | None = None
 
-    def weights(self, dtype: torch.dtype, replaced: Mapping[str, torch.Tensor] = NOTHING) -> Weights:
+    def weights(self, dtype: torch.dtype, replaced: Mapping[str, torch.Tensor] = NO_HOOKS.weights) -> Weights:
         """Return the weights for computing in ``dtype``; a frozen block casts them once and keeps the copy.
 
         Args:
             dtype: what the linear maps compute in.
-            replaced: tensors that stand in for the block's own, by their name in :class:`Weights`. One that takes
+            replaced: tensors that replace the block's own, by their name in :class:`Weights`. One that takes
                 a gradient is cast each time, any other once for as long as it lives unchanged.
 
         Raises:
@@ -122,7 +122,7 @@ class Block(nn.Module):
         groups: Sequence[Group],
         causal: bool,
         dtype: torch.dtype,
-        block_hooks: BlockHooks | None = None,
+        hooks: BlockHooks = NO_HOOKS,
         own: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the block on every token.
@@ -132,19 +132,20 @@ class Block(nn.Module):
             groups: how the S tokens divide into sequences.
             causal: whether a token sees only those before it.
             dtype: what linear maps and attention compute in.
-            inside: what a pathway adds within the block.
+            hooks: what a language changes within the block.
             own: bool (S,), false for padding, which nobody sees then; None: padding is seen.
 
         Returns:
             The residual stream after the block (S, W).
         """
-        w = self.weights(dtype, NOTHING if block_hooks is None else block_hooks.weights)
-        prefix = None if block_hooks is None else block_hooks.prefix
-        qkv = self._qkv(self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype), w, block_hooks)
-        attended = attend(qkv, groups, self.heads, causal, prefix=prefix, own=own)
+        w = self.weights(dtype, hooks.weights)
+        read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
+        _check_names(hooks.deltas, LINEARS, "deltas")
+        qkv = _add_deltas(F.linear(read, w.qkv, w.qkv_bias), dict.fromkeys("qkv", read), hooks.deltas)
+        del read
+        attended = attend(qkv, groups, self.heads, causal, prefix=hooks.prefix, own=own)
         del qkv  # the widest but one; kept while the MLP runs, it costs a processor's allocator a tenth of the time
-        hidden = self._added(hidden, self._out(attended, w, block_hooks), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, block_hooks), self.norm2, w.norm2, w.norm2_bias)
+        return self._after_attention(hidden, attended, w, dtype, hooks)
 
     def pooled(
         self,
@@ -153,7 +154,7 @@ class Block(nn.Module):
         rows: torch.Tensor,
         causal: bool,
         dtype: torch.dtype,
-        block_hooks: BlockHooks | None = None,
+        hooks: BlockHooks = NO_HOOKS,
     ) -> torch.Tensor:
         """Run the block for one token of each sequence; what the others would have become is not computed.
 
@@ -164,60 +165,46 @@ class Block(nn.Module):
                 sequences end there, without it they are as long as their group.
             causal: as in :meth:`forward`.
             dtype: as in :meth:`forward`.
-            inside: as in :meth:`forward`.
+            hooks: as in :meth:`forward`.
 
         Returns:
             The residual stream of those tokens after the block (B, W).
         """
-        w = self.weights(dtype, NOTHING if block_hooks is None else block_hooks.weights)
+        w = self.weights(dtype, hooks.weights)
         width = hidden.shape[-1]
         read = self._read(hidden, self.norm1, w.norm1, w.norm1_bias, dtype)
         asking = read.index_select(0, rows)
         query = F.linear(asking, w.qkv[:width], w.qkv_bias[:width])
         keys_values = F.linear(read, w.qkv[width:], w.qkv_bias[width:])
-        if block_hooks is not None:
-            _check_names(block_hooks.deltas, LINEARS, "deltas")
-            query = _add_deltas(query, {"q": asking}, block_hooks.deltas)
-            keys_values = _add_deltas(keys_values, {"k": read, "v": read}, block_hooks.deltas)
-        prefix = None if block_hooks is None else block_hooks.prefix
-        attended = attend_at(query, keys_values, groups, rows if causal else None, self.heads, prefix=prefix)
-        hidden = hidden.index_select(0, rows)
-        hidden = self._added(hidden, self._out(attended, w, block_hooks), self.norm1, w.norm1, w.norm1_bias)
-        return self._added(hidden, self._mlp(hidden, w, dtype, block_hooks), self.norm2, w.norm2, w.norm2_bias)
+        _check_names(hooks.deltas, LINEARS, "deltas")
+        query = _add_deltas(query, {"q": asking}, hooks.deltas)
+        keys_values = _add_deltas(keys_values, {"k": read, "v": read}, hooks.deltas)
+        attended = attend_at(query, keys_values, groups, rows if causal else None, self.heads, prefix=hooks.prefix)
+        return self._after_attention(hidden.index_select(0, rows), attended, w, dtype, hooks)
 
-    def _qkv(self, read: torch.Tensor, w: Weights, block_hooks: BlockHooks | None) -> torch.Tensor:
-        """Queries, keys and values (S, 3W) of what attention reads (S, W)."""
-        qkv = F.linear(read, w.qkv, w.qkv_bias)
-        if block_hooks is None:
-            return qkv
-        _check_names(block_hooks.deltas, LINEARS, "deltas")
-        return _add_deltas(qkv, {"q": read, "k": read, "v": read}, block_hooks.deltas)
-
-    def _out(self, attended: torch.Tensor, w: Weights, block_hooks: BlockHooks | None) -> torch.Tensor:
-        """The attention's contribution to the residual stream."""
-        update = F.linear(attended, w.out, w.out_bias)
-        if block_hooks is None:
-            return update
-        return _changed(update, attended, block_hooks.deltas.get("out"), block_hooks.after_attention)
-
-    def _mlp(
-        self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype, block_hooks: BlockHooks | None
+    def _after_attention(
+        self, hidden: torch.Tensor, attended: torch.Tensor, w: Weights, dtype: torch.dtype, hooks: BlockHooks
     ) -> torch.Tensor:
+        """Add what attention gives to the residual stream, and then what the MLP gives."""
+        update = F.linear(attended, w.out, w.out_bias)
+        update = _changed(update, attended, hooks.deltas.get("out"), hooks.after_attention)
+        hidden = self._added(hidden, update, self.norm1, w.norm1, w.norm1_bias)
+        return self._added(hidden, self._mlp(hidden, w, dtype, hooks), self.norm2, w.norm2, w.norm2_bias)
+
+    def _mlp(self, hidden: torch.Tensor, w: Weights, dtype: torch.dtype, hooks: BlockHooks) -> torch.Tensor:
         """The MLP's contribution to the residual stream."""
         read = self._read(hidden, self.norm2, w.norm2, w.norm2_bias, dtype)
         inner = _scaled_linear(read, w.up, w.up_bias, w.scale, w.scale)
-        if block_hooks is not None and "up" in block_hooks.deltas:
-            inner = inner + self.scale * block_hooks.deltas["up"](read).to(inner.dtype)
+        if "up" in hooks.deltas:
+            inner = inner + self.scale * hooks.deltas["up"](read).to(inner.dtype)
         if self.activation == "quick_gelu":
             inner = F.silu(inner, inplace=not inner.requires_grad)
         else:
             inner = F.gelu(inner, approximate="tanh" if self.activation == "gelu_tanh" else "none")
         update = _scaled_linear(inner, w.down, w.down_bias, 1 / w.scale, 1.0)
-        if block_hooks is None:
-            return update
-        delta = block_hooks.deltas.get("down")
+        delta = hooks.deltas.get("down")
         true = inner if delta is None or self.scale == 1.0 else inner / self.scale
-        return _changed(update, true, delta, block_hooks.after_mlp)
+        return _changed(update, true, delta, hooks.after_mlp)
 
     def _read(
         self, hidden: torch.Tensor, norm: nn.LayerNorm, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype
@@ -241,12 +228,12 @@ class Block(nn.Module):
 
 
 def check_shapes(replaced: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> None:
-    """Raise ConfigError where a tensor has not the shape of the one it stands in for."""
+    """Raise ConfigError where a tensor has not the shape of the one it replaces."""
     for name, tensor in replaced.items():
         if tensor.shape != own[name].shape:
             raise ConfigError(
-                f"a pathway replaces {name} {tuple(own[name].shape)} by {tuple(tensor.shape)}",
-                hint="the pathway was made for another base",
+                f"hooks replace {name} {tuple(own[name].shape)} by {tuple(tensor.shape)}",
+                hint="they were made for another base",
             )
 
 
@@ -257,7 +244,7 @@ def _check_names(given: Mapping[str, object], known: Sequence[str], what: str) -
 
 
 def _add_deltas(output: torch.Tensor, inputs: Mapping[str, torch.Tensor], deltas: Mapping[str, Map]) -> torch.Tensor:
-    """Add deltas to the parts of a joined map's output (S, n·W), given each part's input, in the parts' order."""
+    """Add deltas to a joined map's output (S, n·W), given the input of each of its n maps, in their order."""
     if not any(name in deltas for name in inputs):
         return output
     pieces = zip(inputs, output.chunk(len(inputs), dim=-1), strict=True)
@@ -268,7 +255,7 @@ def _add_deltas(output: torch.Tensor, inputs: Mapping[str, torch.Tensor], deltas
 
 
 def _changed(update: torch.Tensor, read: torch.Tensor, delta: Map | None, after: Map | None) -> torch.Tensor:
-    """Apply what a pathway adds to a sub-layer's last linear map, and then to its output."""
+    """Apply what hooks add to a sub-layer's last linear map, and then to its output."""
     if delta is not None:
         update = update + delta(read).to(update.dtype)
     return update if after is None else after(update)
@@ -288,7 +275,7 @@ def _cast_one(name: str, weight: torch.Tensor, dtype: torch.dtype, scale: float)
     return weight.to(dtype)
 
 
-# Casts of tensors that stand in for blocks' own. A cast lives as long as the tensor it was made from.
+# Casts of tensors that replace blocks' own. A cast lives as long as the tensor it was made from.
 _CASTS: MutableMapping[torch.Tensor, tuple[object, torch.Tensor]] = WeakTensorKeyDictionary()
 
 

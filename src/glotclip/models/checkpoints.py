@@ -1,6 +1,6 @@
 """Loading a base from any layout the field uses, and saving it in ours.
 
-Every layout is read into the same parts by a key map; every tensor's presence and shape is checked.
+Every layout is read into the same towers by a key map; every tensor's presence and shape is checked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -18,13 +18,13 @@ from torch import nn
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.languages import normalise_all
-from glotclip.models import config_keys, configs, image_settings, keymaps, layouts, tokenizer_files, weights
+from glotclip.models import configs, image_settings, keymaps, layouts, tokenizer_files, weights
 from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import TRUNK, EfficientNetTower
 from glotclip.models.hub import locate
 from glotclip.models.keymaps import Rule
-from glotclip.models.known_keys import read_table
+from glotclip.models.known_keys import known_keys, read_table, stated
 from glotclip.models.layouts import OPEN_CLIP_CONFIG, OWN_CONFIG
 from glotclip.models.naflex_tower import NaflexConfig, NaflexTower
 from glotclip.models.preprocess import Preprocess
@@ -42,14 +42,13 @@ TOKENIZERS = {
     "multilingual": "PreTrainedTokenizerFast",
 }
 
+# Image towers and their geometry, by the kind that glotclip.json names.
+TRANSFORMERS: dict[object, tuple[Any, type[VisionConfig] | type[NaflexConfig]]] = {
+    "vit": (VisionTransformer, VisionConfig),
+    "naflex": (NaflexTower, NaflexConfig),
+}
+
 T = TypeVar("T")
-
-
-class Scale(NamedTuple):
-    """Factor and offset of the cosine."""
-
-    factor: float
-    offset: float
 
 
 def load_base(
@@ -151,10 +150,9 @@ def save_base(
 
 
 def _vision_record(vision: object) -> dict[str, Any]:
-    if isinstance(vision, VisionTransformer):
-        return {"kind": "vit", **asdict(vision.config)}
-    if isinstance(vision, NaflexTower):
-        return {"kind": "naflex", **asdict(vision.config)}
+    for kind, (tower, _) in TRANSFORMERS.items():
+        if isinstance(vision, tower):
+            return {"kind": kind, **asdict(vision.config)}
     if isinstance(vision, EfficientNetTower):
         return {"kind": TRUNK, "embed_dim": vision.embed_dim}
     raise ConfigError(
@@ -169,30 +167,29 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         raise CheckpointError(
             f"{where} has format {config.get('format')!r}; this version reads {OWN_FORMAT}", hint="update glotclip"
         )
-    config_keys.OWN.check(config, where)
+    known_keys("own").check(config, where)
     text = TextTower(_build(TextConfig, config.get("text"), where))
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
     vision: VisionTransformer | NaflexTower | EfficientNetTower
-    if kind == "naflex":
-        vision = NaflexTower(_build(NaflexConfig, record, where))
-    elif kind == "vit":
-        vision = VisionTransformer(_build(VisionConfig, record, where))
+    if kind in TRANSFORMERS:
+        tower, geometry = TRANSFORMERS[kind]
+        vision = tower(_build(geometry, record, where))
     elif kind == TRUNK:
         vision = _build(EfficientNetTower, record, where)
     else:
         raise CheckpointError(f"{where}: unknown image tower {kind!r}", hint="update glotclip")
-    preprocess = dict(_mapping(config.get("preprocess"), where))
-    for key in ("mean", "std"):
-        preprocess[key] = tuple(preprocess.get(key, ()))
-    if preprocess.get("scaled") is not None:
-        preprocess["scaled"] = tuple(preprocess["scaled"])
+    preprocess = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in _mapping(config.get("preprocess"), where).items()
+    }
+    tokenizer = read_table(folder / SETTINGS_FILE).get("kind")
     _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),
         text=text,
         vision=vision,
-        tokenizer=_own_tokenizer(folder),
+        tokenizer=HfTokenizer.load(folder) if tokenizer == "hf" else ClipTokenizer.load(folder),
         preprocess=_build(Preprocess, preprocess, where),
         logit_scale=float(config.get("logit_scale", 1.0)),
         logit_bias=float(config.get("logit_bias", 0.0)),
@@ -208,18 +205,14 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
     return encoder
 
 
-def _own_tokenizer(folder: Path) -> Tokenizer:
-    kind = read_table(folder / SETTINGS_FILE).get("kind")
-    return HfTokenizer.load(folder) if kind == "hf" else ClipTokenizer.load(folder)
-
-
 def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
     config = read_table(folder / "config.json")
     kind = config["model_type"]
     source = weights.read_folder(folder, "model")
     geometry, text, vision = hugging_face_towers(config, source, where=name)
-    settings = image_settings.hugging_face_settings(folder)
-    preprocess = settings and image_settings.hugging_face_preprocess(settings[0], geometry.vision, settings[1])
+    preprocess = image_settings.default_preprocess(geometry.vision)
+    if found := image_settings.hugging_face_settings(folder):
+        preprocess = image_settings.hugging_face_preprocess(found[0], geometry.vision, found[1])
     context = geometry.text.context_length
     tokenizer: Tokenizer
     if kind == "clip":
@@ -227,7 +220,7 @@ def _load_hugging_face(folder: Path, name: str) -> DualEncoder:
         _check_end(config, clip, str(folder))
     else:
         tokenizer = tokenizer_files.read_hugging_face(folder, context, usual=TOKENIZERS[kind])
-    return _assemble(name, geometry, text, vision, tokenizer, preprocess, _scale(source, name))
+    return DualEncoder(name, text, vision, tokenizer, preprocess, *_scale(source, name))
 
 
 def hugging_face_towers(
@@ -235,9 +228,7 @@ def hugging_face_towers(
 ) -> tuple[Geometry, TextTower, VisionTransformer | NaflexTower]:
     """Build both towers from the configuration and the state dict of a ``CLIPModel`` or a SigLIP's model."""
     geometry = configs.hugging_face(config, f"{where}'s config.json")
-    layers = (geometry.text.layers, geometry.vision.layers)
-    rules = keymaps.hugging_face(layers, siglip=config["model_type"] != "clip")
-    return geometry, *_towers(geometry, source, rules, where)
+    return geometry, *_towers(geometry, source, "clip" if config["model_type"] == "clip" else "siglip", where)
 
 
 def _check_end(config: Mapping[str, Any], tokenizer: ClipTokenizer, where: str) -> None:
@@ -267,15 +258,15 @@ def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEnco
             f"{folder / 'config.json'} is made from {named!r}, not from an XLM-R",
             hint="of Multilingual-CLIP's models, those over XLM-R (XLM-Roberta-Large-…) can be read",
         )
-    config_keys.MULTILINGUAL.check(base, str(beside))
-    config_keys.MULTILINGUAL.check(config, str(folder / "config.json"))
+    known_keys("multilingual").check(base, str(beside))
+    known_keys("multilingual").check(config, str(folder / "config.json"))
     source = weights.read_folder(folder, "model")
-    facts = {key: value for key, value in {**base, **config}.items() if value is not None}
+    facts = stated({**base, **config})
     geometry, unused = configs.multilingual(facts, source, name), configs.unused_positions(facts)
     with torch.device("meta"):
         text = TextTower(geometry)
-    rules = keymaps.multilingual(geometry.layers, unused=unused)
-    _fill({"text": text}, source, rules, name, also=keymaps.MULTILINGUAL_POOLER)
+    rules = keymaps.rules("multilingual", {"text": geometry.layers})
+    _fill({"text": text}, source, rules, name, also=keymaps.MULTILINGUAL_POOLER, unused=unused)
     tokenizer = tokenizer_files.read_hugging_face(
         folder, geometry.context_length, usual=TOKENIZERS["multilingual"], pad_id=unused - 1, sees_padding=False
     )
@@ -284,69 +275,43 @@ def _load_multilingual(folder: Path, name: str, seeing: DualEncoder) -> DualEnco
 
 def _load_open_clip(folder: Path, name: str) -> DualEncoder:
     config = read_table(folder / OPEN_CLIP_CONFIG)
-    config_keys.OPEN_CLIP.check(config, OPEN_CLIP_CONFIG)
+    known_keys("open_clip").check(config, OPEN_CLIP_CONFIG)
     geometry = configs.open_clip(_mapping(config.get("model_cfg"), OPEN_CLIP_CONFIG), OPEN_CLIP_CONFIG)
     assert isinstance(geometry.vision, VisionConfig)
     settings = _mapping(config.get("preprocess_cfg") or {}, OPEN_CLIP_CONFIG)
     where = f"{OPEN_CLIP_CONFIG} (preprocess_cfg)"
     preprocess = image_settings.open_clip_preprocess(settings, geometry.vision, where)
     source = weights.read_folder(folder, "open_clip_model")
-    tokenizer = tokenizer_files.read_clip(folder, geometry.text.context_length)
-    return _load_openai_names(name, geometry, source, tokenizer, preprocess)
+    return _openai_names(name, geometry, source, folder, preprocess)
 
 
 def _load_openai(file: Path, name: str) -> DualEncoder:
     source = weights.read_file(file)
     geometry = configs.openai(source, str(file))
-    preprocess = image_settings.default_preprocess(geometry.vision)
-    tokenizer = tokenizer_files.read_clip(file.parent, geometry.text.context_length)
-    return _load_openai_names(name, geometry, source, tokenizer, preprocess)
+    return _openai_names(name, geometry, source, file.parent, image_settings.default_preprocess(geometry.vision))
 
 
-def _load_openai_names(
-    name: str,
-    geometry: Geometry,
-    source: Mapping[str, torch.Tensor],
-    tokenizer: Tokenizer,
-    preprocess: Preprocess,
+def _openai_names(
+    name: str, geometry: Geometry, source: Mapping[str, torch.Tensor], folder: Path, preprocess: Preprocess
 ) -> DualEncoder:
+    """A base whose tensors are named as OpenAI's, with CLIP's tokenizer in the folder."""
+    tokenizer = tokenizer_files.read_clip(folder, geometry.text.context_length)
     prefix = "text." if "text.token_embedding.weight" in source else ""
-    linear = f"{prefix}text_projection.weight" in source
-    biased = f"{prefix}text_projection.bias" in source
-    layers = (geometry.text.layers, geometry.vision.layers)
-    projection: keymaps.Projection = "biased" if biased else "linear" if linear else "matrix"
-    text, vision = _towers(geometry, source, keymaps.openai(layers, text=prefix, projection=projection), name)
-    return _assemble(name, geometry, text, vision, tokenizer, preprocess, _scale(source, name))
-
-
-def _assemble(
-    name: str,
-    geometry: Geometry,
-    text: TextTower,
-    vision: VisionTransformer | NaflexTower,
-    tokenizer: Tokenizer,
-    preprocess: Preprocess | None,
-    scale: Scale,
-) -> DualEncoder:
-    return DualEncoder(
-        name=name,
-        text=text,
-        vision=vision,
-        tokenizer=tokenizer,
-        preprocess=preprocess or image_settings.default_preprocess(geometry.vision),
-        logit_scale=scale.factor,
-        logit_bias=scale.offset,
-    )
+    projection = next((kind for kind, leaf in (("biased", "bias"), ("linear", "weight"))
+                       if f"{prefix}text_projection.{leaf}" in source), "matrix")  # fmt: skip
+    text, vision = _towers(geometry, source, f"openai {projection}", name, prefix)
+    return DualEncoder(name, text, vision, tokenizer, preprocess, *_scale(source, name))
 
 
 def _towers(
-    geometry: Geometry, source: Mapping[str, torch.Tensor], rules: list[Rule], where: str
+    geometry: Geometry, source: Mapping[str, torch.Tensor], names: str, where: str, prefix: str = ""
 ) -> tuple[TextTower, VisionTransformer | NaflexTower]:
     with torch.device("meta"):  # no weights are drawn: every one of them is read
         text = TextTower(geometry.text)
         kind = geometry.vision
         vision = NaflexTower(kind) if isinstance(kind, NaflexConfig) else VisionTransformer(kind)
-    _fill({"text": text, "vision": vision}, source, rules, where)
+    layers = {"text": geometry.text.layers, "vision": geometry.vision.layers}
+    _fill({"text": text, "vision": vision}, source, keymaps.rules(names, layers, text=prefix), where)
     return text, vision
 
 
@@ -356,28 +321,30 @@ def _fill(
     rules: list[Rule] | None,
     where: str,
     also: Sequence[str] = ("logit_scale", "logit_bias"),
+    unused: int = 0,
 ) -> None:
     """Put a checkpoint's tensors into the towers; ``rules`` None means that they are named as ours."""
     shapes = {
         f"{side}.{key}": value.shape for side, tower in towers.items() for key, value in tower.state_dict().items()
     }
     rules = [Rule(key, (key,)) for key in shapes] if rules is None else rules
-    tensors = keymaps.convert(source, rules, shapes, where=where, also=also)
+    tensors = keymaps.convert(source, rules, shapes, where=where, also=also, unused=unused)
     for side, tower in towers.items():
         own = {key.removeprefix(f"{side}."): value for key, value in tensors.items() if key.startswith(f"{side}.")}
         tower.load_state_dict(own, strict=True, assign=True)
 
 
-def _scale(source: Mapping[str, torch.Tensor], where: str) -> Scale:
+def _scale(source: Mapping[str, torch.Tensor], where: str) -> tuple[float, float]:
+    """Factor and offset of the cosine."""
     if "logit_scale" not in source:
         raise CheckpointError(f"{where} lacks the tensor logit_scale", hint="use a checkpoint of the whole model")
     offset = source.get("logit_bias")
-    return Scale(math.exp(float(source["logit_scale"])), 0.0 if offset is None else float(offset))
+    return math.exp(float(source["logit_scale"])), 0.0 if offset is None else float(offset)
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise CheckpointError(f"{where} lacks a part, or is no table", hint="fetch the file again")
+        raise CheckpointError(f"{where} lacks a part, or is no table")
     return value
 
 

@@ -1,15 +1,16 @@
-"""Reading other projects' configurations: what they say, and the defaults they leave out."""
+"""Geometry of both towers from other projects' configurations, or from the shapes of a checkpoint's tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 
 from glotclip.errors import CheckpointError, ConfigError
-from glotclip.models import config_keys as keys
 from glotclip.models.blocks import Activation
+from glotclip.models.known_keys import known_keys, stated
 from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.vision_tower import VisionConfig
@@ -22,45 +23,6 @@ class Geometry(NamedTuple):
     vision: VisionConfig | NaflexConfig
 
 
-# What the classes of transformers assume where config.json is silent, which it is wherever a value is the default.
-_SHARED = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
-HF_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "clip": {
-        "text": {
-            "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8,
-            "vocab_size": 49_408, "max_position_embeddings": 77, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5,
-        },
-        "vision": {
-            **_SHARED, "image_size": 224, "patch_size": 32, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5,
-        },
-    },
-    "siglip": {
-        "text": {
-            **_SHARED, "vocab_size": 32_000, "max_position_embeddings": 64, "hidden_act": "gelu_pytorch_tanh",
-            "layer_norm_eps": 1e-6,
-        },
-        "vision": {
-            **_SHARED, "image_size": 224, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
-        },
-    },
-}  # fmt: skip
-
-# Those of open_clip's CLIPTextCfg and CLIPVisionCfg.
-OPEN_CLIP_DEFAULTS: dict[str, dict[str, Any]] = {
-    "text": {
-        "context_length": 77, "vocab_size": 49_408, "width": 512, "heads": 8, "layers": 12, "mlp_ratio": 4.0,
-    },
-    "vision": {
-        "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224,
-    },
-}  # fmt: skip
-
-HF_DEFAULTS["siglip2"] = {
-    "text": HF_DEFAULTS["siglip"]["text"],
-    "vision": {**_SHARED, "patch_size": 16, "num_patches": 256, "hidden_act": "gelu_pytorch_tanh",
-               "layer_norm_eps": 1e-6},
-}  # fmt: skip
-
 ACTIVATIONS: dict[str, Activation] = {
     "quick_gelu": "quick_gelu",
     "gelu": "gelu",
@@ -68,6 +30,15 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_new": "gelu_tanh",
+}
+
+# Fields of our configurations → transformers' names, the same in all of its towers.
+_HUGGING_FACE = {
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "mlp_width": "intermediate_size",
+    "norm_eps": "layer_norm_eps",
 }
 
 
@@ -78,80 +49,47 @@ def hugging_face(config: Mapping[str, Any], where: str = "config.json") -> Geome
         CheckpointError: naming the keys that are not understood, or what is missing or wrong.
     """
     kind = config["model_type"]
-    keys.HF_MODEL[kind].check(config, where)
+    siglip = kind != "clip"
+    known_keys(kind).check(config, where)
     text, vision = (_hugging_face_side(config, side, where) for side in ("text", "vision"))
-    try:
-        return _hugging_face(config, text, vision)
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        reason = error.message if isinstance(error, ConfigError) else f"{error} is missing or wrong"
-        raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
+    with _wrong_values_named(where):
+        embed = vision["hidden_size"] if siglip else config.get("projection_dim", 512)
+        text_config = TextConfig(
+            **_hugging_face_tower(text),
+            vocab_size=text["vocab_size"],
+            context_length=text["max_position_embeddings"],
+            embed_dim=text.get("projection_size", text["hidden_size"]) if siglip else embed,
+            causal=not siglip,
+            pooling="last" if siglip else "eot",
+            projection_bias=siglip,
+        )
+        tower = {**_hugging_face_tower(vision), "patch_size": _one_side(vision["patch_size"])}
+        if kind == "siglip2":
+            return Geometry(text_config, NaflexConfig(**tower, patches=vision["num_patches"]))
+        tower |= {"image_size": _one_side(vision["image_size"]), "embed_dim": embed}
+        return Geometry(text_config, VisionConfig(**tower, pooling="attention" if siglip else "class"))
 
 
 def _hugging_face_side(config: Mapping[str, Any], side: str, where: str) -> dict[str, Any]:
     """One tower's settings with the class's defaults; ``text_config_dict``, where given, overrules all."""
-    kind = config["model_type"]
-    known = (keys.HF_TEXT if side == "text" else keys.HF_VISION)[kind]
-    defaults = HF_DEFAULTS[kind][side]
-    values: dict[str, Any] = {}
+    known = known_keys(f"{config['model_type']} {side}")
+    values = dict(known.defaults)
     for name in (f"{side}_config", f"{side}_config_dict"):
         given = config.get(name)
         if given is None:
             continue
         if not isinstance(given, Mapping):
-            raise CheckpointError(f"{where}: {name} is no table", hint="fetch the file again")
-        known.check(given, f"{where} ({name})")
-        stated = {key: value for key, value in given.items() if value is not None}
+            raise CheckpointError(f"{where}: {name} is no table")
         # transformers completes the second table with its defaults before it replaces the first one's values.
-        values = {**values, **defaults, **stated} if name.endswith("_dict") else {**defaults, **stated}
-    return values or dict(defaults)
+        values |= known.read(given, f"{where} ({name})")
+    return values
 
 
-def _hugging_face(config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]) -> Geometry:
-    siglip = config["model_type"] != "clip"
-    embed = vision["hidden_size"] if siglip else config.get("projection_dim", 512)
-    return Geometry(
-        TextConfig(
-            width=text["hidden_size"],
-            layers=text["num_hidden_layers"],
-            heads=text["num_attention_heads"],
-            mlp_width=text["intermediate_size"],
-            vocab_size=text["vocab_size"],
-            context_length=text["max_position_embeddings"],
-            embed_dim=text.get("projection_size", text["hidden_size"]) if siglip else embed,
-            activation=_activation(text["hidden_act"]),
-            causal=not siglip,
-            pooling="last" if siglip else "eot",
-            norm_eps=text["layer_norm_eps"],
-            projection_bias=siglip,
-        ),
-        _hugging_face_naflex(vision)
-        if config["model_type"] == "siglip2"
-        else VisionConfig(
-            width=vision["hidden_size"],
-            layers=vision["num_hidden_layers"],
-            heads=vision["num_attention_heads"],
-            mlp_width=vision["intermediate_size"],
-            image_size=_one_side(vision["image_size"]),
-            patch_size=_one_side(vision["patch_size"]),
-            embed_dim=embed,
-            activation=_activation(vision["hidden_act"]),
-            pooling="attention" if siglip else "class",
-            norm_eps=vision["layer_norm_eps"],
-        ),
-    )
-
-
-def _hugging_face_naflex(vision: Mapping[str, Any]) -> NaflexConfig:
-    return NaflexConfig(
-        width=vision["hidden_size"],
-        layers=vision["num_hidden_layers"],
-        heads=vision["num_attention_heads"],
-        mlp_width=vision["intermediate_size"],
-        patch_size=_one_side(vision["patch_size"]),
-        patches=vision["num_patches"],
-        activation=_activation(vision["hidden_act"]),
-        norm_eps=vision["layer_norm_eps"],
-    )
+def _hugging_face_tower(side: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{ours: side[theirs] for ours, theirs in _HUGGING_FACE.items()},
+        "activation": _activation(side["hidden_act"]),
+    }
 
 
 def open_clip(config: Mapping[str, Any], where: str) -> Geometry:
@@ -160,54 +98,61 @@ def open_clip(config: Mapping[str, Any], where: str) -> Geometry:
     Raises:
         CheckpointError: naming towers that are not open_clip's own, keys that are not understood, or what is missing.
     """
-    try:
-        text = {**OPEN_CLIP_DEFAULTS["text"], **_stated(config["text_cfg"])}
-        vision = {**OPEN_CLIP_DEFAULTS["vision"], **_stated(config["vision_cfg"])}
+    with _wrong_values_named(where):
+        text, vision = ({**known_keys(f"open_clip {side}").defaults, **_table(config[f"{side}_cfg"])}
+                        for side in ("text", "vision"))  # fmt: skip
         foreign = text.get("hf_model_name") or vision.get("timm_model_name")
         if foreign or isinstance(vision["layers"], list):
             raise CheckpointError(
                 f"{where}: the tower {foreign or 'ResNet'} is not one of open_clip's own transformers",
                 hint="use this model's version for transformers if there is one (SigLIP has), or a ViT",
             )
-        keys.OPEN_CLIP_MODEL.check(config, f"{where} (model_cfg)")
-        keys.OPEN_CLIP_TEXT.check(text, f"{where} (text_cfg)")
-        keys.OPEN_CLIP_VISION.check(vision, f"{where} (vision_cfg)")
+        known_keys("open_clip model").check(config, f"{where} (model_cfg)")
+        known_keys("open_clip text").check(text, f"{where} (text_cfg)")
+        known_keys("open_clip vision").check(vision, f"{where} (vision_cfg)")
         quick = bool(config.get("quick_gelu"))
-        width, sight = text["width"], vision["width"]
         return Geometry(
             TextConfig(
-                width=width,
-                layers=text["layers"],
+                **_open_clip_tower(text, quick, config["embed_dim"], f"{where} (text_cfg)"),
                 heads=text["heads"],
-                mlp_width=int(width * text["mlp_ratio"]),
                 vocab_size=text["vocab_size"],
                 context_length=text["context_length"],
-                embed_dim=config["embed_dim"],
-                activation=_open_clip_activation(text, quick, f"{where} (text_cfg)"),
-                norm_eps=_open_clip_eps(text, f"{where} (text_cfg)"),
                 projection_bias=bool(text.get("proj_bias", False)),
             ),
             VisionConfig(
-                width=sight,
-                layers=vision["layers"],
-                heads=sight // vision["head_width"],
-                mlp_width=int(sight * vision["mlp_ratio"]),
+                **_open_clip_tower(vision, quick, config["embed_dim"], f"{where} (vision_cfg)"),
+                heads=vision["width"] // vision["head_width"],
                 image_size=_one_side(vision["image_size"]),
                 patch_size=_one_side(vision["patch_size"]),
-                embed_dim=config["embed_dim"],
-                activation=_open_clip_activation(vision, quick, f"{where} (vision_cfg)"),
-                norm_eps=_open_clip_eps(vision, f"{where} (vision_cfg)"),
             ),
         )
+
+
+def _open_clip_tower(side: Mapping[str, Any], quick: bool, embed_dim: int, where: str) -> dict[str, Any]:
+    return {
+        "width": side["width"],
+        "layers": side["layers"],
+        "mlp_width": int(side["width"] * side["mlp_ratio"]),
+        "embed_dim": embed_dim,
+        "activation": _open_clip_activation(side, quick, where),
+        "norm_eps": _open_clip_eps(side, where),
+    }
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError("a table of a tower's settings")
+    return stated(value)
+
+
+@contextmanager
+def _wrong_values_named(where: str) -> Iterator[None]:
+    """Turn what a missing or impossible value raises into an error of the checkpoint."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, ZeroDivisionError, ConfigError) as error:
         reason = error.message if isinstance(error, ConfigError) else f"{error} is missing or wrong"
-        raise CheckpointError(f"{where}: {reason}", hint="fetch the file again") from error
-
-
-def _stated(table: Any) -> dict[str, Any]:
-    if not isinstance(table, Mapping):
-        raise TypeError("a table of a tower's settings")
-    return {key: value for key, value in table.items() if value is not None}
+        raise CheckpointError(f"{where}: {reason}") from error
 
 
 def _open_clip_activation(side: Mapping[str, Any], quick: bool, where: str) -> Activation:
@@ -241,7 +186,7 @@ def _one_side(value: Any) -> int:
     """The side of a square, given as a number or as height and width."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or pair[0] != pair[1] or not isinstance(pair[0], int):
-        raise ConfigError(f"size {value!r} is no square", hint="glotclip reads towers of square pictures and patches")
+        raise ConfigError(f"size {value!r} is no square", hint="glotclip reads towers of square images and patches")
     return pair[0]
 
 
@@ -297,31 +242,33 @@ def openai(source: Mapping[str, torch.Tensor], where: str) -> Geometry:
             f"{where} is not a CLIP with ViT in OpenAI's layout: it lacks {', '.join(missing)}{resnet}",
             hint="pass the folder of a Hugging Face or open_clip checkpoint instead",
         )
-    vocabulary, width = source["token_embedding.weight"].shape
-    sight, _, patch, _ = source["visual.conv1.weight"].shape
     side = round((source["visual.positional_embedding"].shape[0] - 1) ** 0.5)
-    embed = source["text_projection"].shape[1]
-    stated = source.get("input_resolution")
+    patch, stated_size = source["visual.conv1.weight"].shape[2], source.get("input_resolution")
+    embed_dim = source["text_projection"].shape[1]
     return Geometry(
         TextConfig(
-            width=width,
-            layers=_count(source, "transformer.resblocks."),
-            heads=max(1, width // 64),
-            mlp_width=_rows(source, "transformer.resblocks.0.mlp.c_fc.weight", 4 * width),
-            vocab_size=vocabulary,
+            **_openai_tower(source, "transformer.", source["token_embedding.weight"].shape[1]),
+            vocab_size=source["token_embedding.weight"].shape[0],
             context_length=source["positional_embedding"].shape[0],
-            embed_dim=embed,
+            embed_dim=embed_dim,
         ),
         VisionConfig(
-            width=sight,
-            layers=_count(source, "visual.transformer.resblocks."),
-            heads=max(1, sight // 64),
-            mlp_width=_rows(source, "visual.transformer.resblocks.0.mlp.c_fc.weight", 4 * sight),
-            image_size=int(stated) if stated is not None else side * patch,
+            **_openai_tower(source, "visual.transformer.", source["visual.conv1.weight"].shape[0]),
+            image_size=side * patch if stated_size is None else int(stated_size),
             patch_size=patch,
-            embed_dim=embed,
+            embed_dim=embed_dim,
         ),
     )
+
+
+def _openai_tower(source: Mapping[str, torch.Tensor], prefix: str, width: int) -> dict[str, Any]:
+    up = source.get(f"{prefix}resblocks.0.mlp.c_fc.weight")
+    return {
+        "width": width,
+        "layers": _count(source, f"{prefix}resblocks."),
+        "heads": max(1, width // 64),
+        "mlp_width": 4 * width if up is None else up.shape[0],
+    }
 
 
 def _activation(name: str) -> Activation:
@@ -334,7 +281,3 @@ def _count(source: Mapping[str, torch.Tensor], prefix: str) -> int:
     """Number of blocks, from the highest index after ``prefix``."""
     indices = {int(name.removeprefix(prefix).split(".")[0]) for name in source if name.startswith(prefix)}
     return max(indices, default=-1) + 1
-
-
-def _rows(source: Mapping[str, torch.Tensor], name: str, otherwise: int) -> int:
-    return source[name].shape[0] if name in source else otherwise

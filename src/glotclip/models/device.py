@@ -47,14 +47,10 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        native = any(_supports(probe) for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        # torch's probes are private and came one by one.
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
         return "bf16" if device.type == "cpu" and native else "fp32"
     if name not in DTYPES:
         raise ConfigError(f"unknown precision {name!r}", hint=f"use auto, {', '.join(DTYPES)}")
     return cast(Precision, name)
-
-
-def _supports(probe: str) -> bool:
-    """Ask torch for a processor feature; the probes are private and came one by one."""
-    function = getattr(torch.cpu, probe, None)
-    return bool(function()) if function is not None else False

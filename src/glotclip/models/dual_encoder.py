@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
 from glotclip.models.device import Precision, precision_dtype
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
@@ -28,6 +29,11 @@ from glotclip.textforms import DEFAULT, form_named
 # Tokens of one batch: enough to fill the matrix units, few enough that the widest activation stays in the cache.
 BATCH_TOKENS_CPU, BATCH_TOKENS_ELSEWHERE = 2048, 65_536
 BATCH_IMAGES_CPU, BATCH_IMAGES_ELSEWHERE = 16, 256
+
+
+def normalised(features: torch.Tensor) -> torch.Tensor:
+    """Features (…, E) at length 1, so that their inner products are cosines."""
+    return F.normalize(features, dim=-1)
 
 
 class DualEncoder:
@@ -144,7 +150,7 @@ class DualEncoder:
     def encode_tokens(
         self,
         tokens: Tokens,
-        pathway: TextHooks | None = None,
+        hooks: TextHooks | None = None,
         batch_tokens: int | None = None,
         precision: Precision = "fp32",
     ) -> torch.Tensor:
@@ -152,7 +158,7 @@ class DualEncoder:
 
         Args:
             tokens: of M texts.
-            pathway: what a language adds to the text tower; None is the base itself.
+            hooks: what a language adds to the text tower; None is the base itself.
             batch_tokens: tokens computed at once; by default what this device's memory likes best.
             precision: what linear maps and attention compute in.
 
@@ -176,7 +182,7 @@ class DualEncoder:
                 encoded = self.text(
                     torch.from_numpy(ids).to(self.device),
                     torch.from_numpy(sizes).to(self.device),
-                    pathway,
+                    hooks,
                     precision=dtype,
                 )
                 features[torch.from_numpy(rows).to(self.device)] = encoded.float()
@@ -186,7 +192,7 @@ class DualEncoder:
     def encode_pixels(
         self, pixels: NDArray[np.float32] | torch.Tensor, precision: Precision = "fp32"
     ) -> torch.Tensor:
-        """Encode preprocessed pictures float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
+        """Encode preprocessed images float32 (N, 3, H, W) as unnormalised features float32 (N, E)."""
         dtype = precision_dtype(precision)
         batch = BATCH_IMAGES_CPU if self.device.type == "cpu" else BATCH_IMAGES_ELSEWHERE
         source = torch.as_tensor(pixels, dtype=torch.float32)

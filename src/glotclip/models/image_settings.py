@@ -6,12 +6,13 @@ Rescaling and normalisation are one linear map, (x · factor − mean) / std, of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
 from glotclip.errors import CheckpointError, ConfigError
-from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
+from glotclip.models.known_keys import known_keys, read_table, stated
 from glotclip.models.naflex_tower import NaflexConfig
 from glotclip.models.preprocess import CLIP_MEAN, CLIP_STD, Interpolation, Preprocess, Resize
 from glotclip.models.vision_tower import VisionConfig
@@ -32,50 +33,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Siglip": {**_COMMON, "resample": 3, "image_mean": HALF, "image_std": HALF},
     "ViT": {**_COMMON, "resample": 2, "image_mean": HALF, "image_std": HALF, "default_to_square": True},
 }
-KEYS = KnownKeys(
-    used=frozenset(
-        {*_COMMON, "resample", "image_mean", "image_std", "size", "crop_size", "pad_size", "use_square_size"}
-        | {"image_processor_type", "feature_extractor_type"}
-    ),
-    harmless={
-        **harmless("pictures are always brought to RGB", "do_convert_rgb"),
-        **harmless(
-            "says how the library hands its arrays over",
-            "data_format input_data_format return_tensors device disable_grouping model_input_names backend",
-        ),
-        **harmless("counts tokens of language models", "image_seq_length"),
-        **harmless(
-            "says where the file came from",
-            "processor_class _valid_processor_keys name_or_path _name_or_path _commit_hash is_local local_files_only "
-            "transformers_version auto_map use_fast",
-        ),
-    },
-)
 # NaFlex keeps the aspect ratio, so its processor has no size; it always scales.
 NAFLEX_DEFAULTS = {**_COMMON, "resample": 2, "image_mean": HALF, "image_std": HALF, "max_num_patches": 256}
-NAFLEX_KEYS = KnownKeys(
-    used=names("resample do_rescale rescale_factor do_normalize image_mean image_std patch_size max_num_patches "
-               "image_processor_type"),
-    harmless={
-        **KEYS.harmless,
-        **harmless("its processor passes over these", "size crop_size do_center_crop do_pad pad_size "
-                   "default_to_square"),
-    },
-    fixed={"do_resize": (True,)},
-)  # fmt: skip
-# What else a processor_config.json says: of texts for language models, or nothing that is read.
-PROCESSOR_KEYS = KnownKeys(
-    used=frozenset({"image_processor"}),
-    harmless=harmless(
-        "names classes, or describes the text side, which is read elsewhere", "processor_class auto_map"
-    )
-    | harmless("the tokenizer has files of its own", "tokenizer tokenizer_class image_processor_type chat_template"),
-)
-OPEN_CLIP_KEYS = KnownKeys(
-    used=frozenset({"mean", "std", "interpolation", "resize_mode", "size"}),
-    harmless=harmless("fills borders, which these modes of scaling have not", "fill_color"),
-    fixed={"mode": ("RGB",)},
-)
 
 
 class Size(NamedTuple):
@@ -107,12 +66,10 @@ def hugging_face_settings(folder: Path) -> tuple[dict[str, Any], str] | None:
     if processor.exists():
         table = read_table(processor)
         if table.get("image_processor") is not None:
-            PROCESSOR_KEYS.check(table, PROCESSOR)
+            known_keys("processor").check(table, PROCESSOR)
             nested = table["image_processor"]
             if not isinstance(nested, Mapping):
-                raise CheckpointError(
-                    f"{processor}: image_processor is no table of settings", hint="fetch the file again"
-                )
+                raise CheckpointError(f"{processor}: image_processor is no table of settings")
             return dict(nested), f"{PROCESSOR} (image_processor)"
     return (read_table(older), IMAGE_PROCESSOR) if older.exists() else None
 
@@ -124,7 +81,7 @@ def hugging_face_preprocess(
 
     Args:
         settings: of ``preprocessor_config.json``, or nested in ``processor_config.json``.
-        vision: of the image tower; the pictures must come out at its size.
+        vision: of the image tower; the images must come out at its size.
         where: what an error calls the file.
 
     Raises:
@@ -132,29 +89,20 @@ def hugging_face_preprocess(
     """
     if isinstance(vision, NaflexConfig):
         return _naflex_preprocess(settings, vision, where)
-    KEYS.check(settings, where)
+    known_keys("image processor").check(settings, where)
     kind = _kind(settings, "Siglip" if vision.pooling == "attention" else "CLIP", where)
-    given = {**DEFAULTS[kind], **{key: value for key, value in settings.items() if value is not None}}
-    try:
+    given = {**DEFAULTS[kind], **stated(settings)}
+    sizes = {key: given[key] for key in ("size", "crop_size", "do_resize", "do_center_crop") if key in given}
+    with _followed(where, f" (sizes: {sizes}; the image tower reads {vision.image_size} × {vision.image_size})"):
         resize, scaled, side = _geometry(given, vision.image_size, kind)
-        _check_side(side, vision.image_size)
-        mean, std = _linear(given)
-        return Preprocess(
-            size=side, mean=mean, std=std, resize=resize, interpolation=_filter(given["resample"]), scaled=scaled
-        )
-    except (ConfigError, TypeError, ValueError, KeyError) as error:
-        reason = error.message if isinstance(error, ConfigError) else f"{error}"
-        sizes = {key: given[key] for key in ("size", "crop_size", "do_resize", "do_center_crop") if key in given}
-        raise CheckpointError(
-            f"{where} cannot be followed: {reason} (sizes: {sizes}; the image tower reads "
-            f"{vision.image_size} × {vision.image_size})",
-            hint="use the file of this very checkpoint; glotclip scales and crops to the tower's one square size",
-        ) from error
+        if side != vision.image_size:
+            raise ValueError(f"images come out {side} pixels wide")
+        return Preprocess(side, *_linear(given), resize, _filter(given["resample"]), scaled)
 
 
 def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where: str) -> Preprocess:
-    NAFLEX_KEYS.check(settings, where)
-    given = {**NAFLEX_DEFAULTS, **{key: value for key, value in settings.items() if value is not None}}
+    known_keys("NaFlex processor").check(settings, where)
+    given = {**NAFLEX_DEFAULTS, **stated(settings)}
     name, patch = given.get("image_processor_type", "Siglip2ImageProcessor"), given.get("patch_size", 16)
     if not str(name).startswith("Siglip2ImageProcessor") or patch != vision.patch_size:
         raise CheckpointError(
@@ -162,11 +110,21 @@ def _naflex_preprocess(settings: Mapping[str, Any], vision: NaflexConfig, where:
             f"{vision.patch_size} from Siglip2ImageProcessor",
             hint="use the file of this very checkpoint",
         )
-    try:
+    with _followed(where):
         return _naflex(given, vision)
-    except (ConfigError, TypeError, ValueError) as error:
+
+
+@contextmanager
+def _followed(where: str, facts: str = "") -> Iterator[None]:
+    """Turn what an impossible value raises into an error of the checkpoint."""
+    try:
+        yield
+    except (ConfigError, TypeError, ValueError, KeyError) as error:
         reason = error.message if isinstance(error, ConfigError) else f"{error}"
-        raise CheckpointError(f"{where} cannot be followed: {reason}", hint="correct the file") from error
+        raise CheckpointError(
+            f"{where} cannot be followed: {reason}{facts}",
+            hint="use the file of this very checkpoint; glotclip scales and crops to the tower's one square size",
+        ) from error
 
 
 def _naflex(given: Mapping[str, Any], vision: NaflexConfig) -> Preprocess:
@@ -177,28 +135,22 @@ def _naflex(given: Mapping[str, Any], vision: NaflexConfig) -> Preprocess:
 
 def open_clip_preprocess(settings: Mapping[str, Any], vision: VisionConfig, where: str) -> Preprocess:
     """Preprocessing from the ``preprocess_cfg`` of an ``open_clip_config.json``; OpenAI's where it is silent."""
-    OPEN_CLIP_KEYS.check(settings, where)
-    given = {key: value for key, value in settings.items() if value is not None}
-    resize, name = given.get("resize_mode", "shortest"), given.get("interpolation", "bicubic")
-    size, usual = given.get("size", vision.image_size), default_preprocess(vision)
-    if resize not in ("shortest", "squash"):
-        raise CheckpointError(
-            f"{where}: resize_mode = {resize!r} is not known", hint="shortest and squash are; use such a checkpoint"
-        )
-    if name not in ("bicubic", "bilinear"):
-        raise CheckpointError(
-            f"{where}: interpolation = {name!r} is not known", hint="bicubic and bilinear are; correct the file"
-        )
-    if size not in (vision.image_size, [vision.image_size] * 2):
-        raise CheckpointError(
-            f"{where}: size = {size!r}, but the image tower reads {vision.image_size}",
-            hint="use the file of this very checkpoint",
-        )
+    known_keys("open_clip preprocess").check(settings, where)
+    given = stated(settings)
+    side, usual = vision.image_size, default_preprocess(vision)
+    allowed = {
+        "resize_mode": ("shortest", "squash"), "interpolation": ("bicubic", "bilinear"), "size": (side, [side] * 2)
+    }  # fmt: skip
+    for key, values in allowed.items():
+        if given.get(key, values[0]) not in values:
+            raise CheckpointError(
+                f"{where}: {key} = {given[key]!r}, but only {' and '.join(map(str, values))} can be followed",
+                hint="use the file of this very checkpoint",
+            )
     mean, std = (given.get(key, getattr(usual, key)) for key in ("mean", "std"))
-    try:
-        return Preprocess(vision.image_size, _three(mean), _three(std), resize, name)
-    except (ConfigError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{where}: mean = {mean!r}, std = {std!r}", hint="correct the file") from error
+    resize, name = given.get("resize_mode", "shortest"), given.get("interpolation", "bicubic")
+    with _followed(where, f" (mean = {mean!r}, std = {std!r})"):
+        return Preprocess(side, _three(mean), _three(std), resize, name)
 
 
 def _kind(settings: Mapping[str, Any], usual: str, where: str) -> str:
@@ -218,17 +170,18 @@ def _kind(settings: Mapping[str, Any], usual: str, where: str) -> str:
 
 
 def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, tuple[int, int] | None, int]:
-    """How pictures are scaled, to what, and how large they come out."""
+    """How images are scaled, to what, and how large they come out."""
     crop = None
     if given["do_center_crop"]:
         crop = _size(given.get("crop_size", side), square=True)
         if crop.shortest or crop.height != crop.width:
             raise ValueError(f"crop_size = {given.get('crop_size')!r} is no square")
-    if given["do_pad"]:
-        _check_padding(given, side)
+    # Padding changes nothing where images come out at the tower's size, unless it is to another size.
+    if given["do_pad"] and _size(given.get("pad_size", side), square=True) != (side, side, False):
+        raise ValueError(f"do_pad with pad_size = {given.get('pad_size')!r}")
     if not given["do_resize"]:
         if crop is None:
-            raise ValueError("neither do_resize nor do_center_crop: pictures keep their sizes")
+            raise ValueError("neither do_resize nor do_center_crop: images keep their sizes")
         return "none", None, crop.height
     fallback = {"shortest_edge": side} if kind == "CLIP" else {"height": side, "width": side}
     size = _size(given.get("size", fallback), square=bool(given["default_to_square"]))
@@ -236,22 +189,10 @@ def _geometry(given: Mapping[str, Any], side: int, kind: str) -> tuple[Resize, t
         size = size._replace(shortest=False)
     if crop is None:
         if size.shortest or size.height != size.width:
-            raise ValueError("scaled pictures are not square, and do_center_crop is off")
+            raise ValueError("scaled images are not square, and do_center_crop is off")
         return "squash", None, size.height
     scaled = None if size[:2] == crop[:2] else (size.height, size.width)
     return "shortest" if size.shortest else "squash", scaled, crop.height
-
-
-def _check_side(side: int, wanted: int) -> None:
-    if side != wanted:
-        raise ValueError(f"pictures come out {side} pixels wide")
-
-
-def _check_padding(given: Mapping[str, Any], side: int) -> None:
-    """Padding changes nothing where pictures come out at the tower's size, unless it is to another size."""
-    size = _size(given.get("pad_size", side), square=True)
-    if size != (side, side, False):
-        raise ValueError(f"do_pad with pad_size = {given.get('pad_size')!r}")
 
 
 def _size(value: Any, *, square: bool) -> Size:

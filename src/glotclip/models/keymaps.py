@@ -1,23 +1,27 @@
-"""How the tensors of other projects' checkpoints are named, and what they are called here.
+"""How the tensors of other projects' checkpoints are named (``keymaps.toml``), and turned into ours.
 
-A rule says which tensors of the checkpoint make up one of ours, and how: ``same`` as it is, ``join`` several rows
-upon rows (we keep queries, keys and values in one map), ``turn`` transposed, ``flat`` as a vector, ``fold`` without
-the rows of positions that no token ever gets, and with a row added to all others.
+A rule says which tensors of the checkpoint make up one of ours, and how: several are joined, rows upon rows (we keep
+queries, keys and values in one map); ``turned`` is transposed, ``flat`` made a vector, and ``folded`` is XLM-R's
+table of positions: without the rows that no token ever gets, and with the row of the one token type added to all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from glotclip.errors import CheckpointError
 
-LEAVES = ("weight", "bias")
-
 # Constants that some versions saved beside the weights.
 IGNORED = (".position_ids", "attn_mask", "input_resolution", "context_length", "vocab_size", ".num_batches_tracked")
+
+# What a Multilingual-CLIP checkpoint holds and never uses: the mean is read instead.
+MULTILINGUAL_POOLER = ("transformer.pooler.dense.weight", "transformer.pooler.dense.bias")
 
 
 class Rule(NamedTuple):
@@ -25,132 +29,44 @@ class Rule(NamedTuple):
 
     ours: str
     theirs: tuple[str, ...]
-    how: Literal["same", "join", "turn", "flat", "fold"] = "same"
-    unused: int = 0  # rows that "fold" leaves out at the start
+    how: str = ""
 
 
-def hugging_face(layers: tuple[int, int], *, siglip: bool) -> list[Rule]:
-    """Rules for ``CLIPModel`` and ``SiglipModel``; ``layers`` counts text and vision blocks."""
-    text, vision = "text_model.", "vision_model."
-    rules = [
-        Rule("text.table", (f"{text}embeddings.token_embedding.weight",)),
-        Rule("text.positions", (f"{text}embeddings.position_embedding.weight",)),
-        Rule("vision.positions", (f"{vision}embeddings.position_embedding.weight",)),
-        *_pair("vision.patch", f"{vision}embeddings.patch_embedding", LEAVES if siglip else LEAVES[:1]),
-        *_pair("text.norm", f"{text}final_layer_norm"),
-        *_pair("vision.post_norm", f"{vision}post_layernorm"),
-    ]
-    for side, count in (("text", layers[0]), ("vision", layers[1])):
-        for k in range(count):
-            ours, theirs = f"{side}.blocks.{k}.", f"{side}_model.encoder.layers.{k}."
-            rules += _pair(f"{ours}norm1", f"{theirs}layer_norm1")
-            rules += _pair(f"{ours}norm2", f"{theirs}layer_norm2")
-            rules += _pair(f"{ours}out", f"{theirs}self_attn.out_proj")
-            rules += _pair(f"{ours}up", f"{theirs}mlp.fc1")
-            rules += _pair(f"{ours}down", f"{theirs}mlp.fc2")
-            for leaf in LEAVES:
-                parts = tuple(f"{theirs}self_attn.{part}_proj.{leaf}" for part in "qkv")
-                rules.append(Rule(f"{ours}qkv.{leaf}", parts, "join"))
-    if not siglip:
-        return [
-            *rules,
-            Rule("text.projection.weight", ("text_projection.weight",)),
-            Rule("vision.projection.weight", ("visual_projection.weight",)),
-            Rule("vision.class_token", (f"{vision}embeddings.class_embedding",), "flat"),
-            *_pair("vision.pre_norm", f"{vision}pre_layrnorm"),
-        ]
-    head = f"{vision}head."
-    return [
-        *rules,
-        *_pair("text.projection", f"{text}head"),
-        Rule("vision.head.probe", (f"{head}probe",), "flat"),
-        Rule("vision.head.qkv.weight", (f"{head}attention.in_proj_weight",)),
-        Rule("vision.head.qkv.bias", (f"{head}attention.in_proj_bias",)),
-        *_pair("vision.head.out", f"{head}attention.out_proj"),
-        *_pair("vision.head.norm", f"{head}layernorm"),
-        *_pair("vision.head.up", f"{head}mlp.fc1"),
-        *_pair("vision.head.down", f"{head}mlp.fc2"),
-    ]
-
-
-# What a Multilingual-CLIP checkpoint holds and never uses: the mean is read instead.
-MULTILINGUAL_POOLER = tuple(f"transformer.pooler.dense.{leaf}" for leaf in LEAVES)
-
-
-def multilingual(layers: int, *, unused: int) -> list[Rule]:
-    """Rules for the text tower of Multilingual-CLIP: an ``XLMRobertaModel`` and a linear map.
+def rules(name: str, layers: Mapping[str, int], *, text: str = "") -> list[Rule]:
+    """The rules of a table in ``keymaps.toml``.
 
     Args:
-        layers: of the transformer.
-        unused: rows of the position table before that of a text's first token. XLM-R counts positions from its
-            padding id plus one on; and since all tokens are of one type, the type's row is part of every position.
+        name: ``clip``, ``siglip``, ``multilingual``, or ``openai`` with ``matrix`` (W, E), ``linear`` or ``biased``
+            for the kind of its text projection.
+        layers: blocks of the ``text`` and of the ``vision`` tower.
+        text: what the text tower's names begin with in OpenAI's layout.
     """
-    embeddings = "transformer.embeddings."
-    position, kind = (f"{embeddings}{name}_embeddings.weight" for name in ("position", "token_type"))
-    rules = [
-        Rule("text.table", (f"{embeddings}word_embeddings.weight",)),
-        Rule("text.positions", (position, kind), "fold", unused),
-        *_pair("text.embed_norm", f"{embeddings}LayerNorm"),
-        *_pair("text.projection", "LinearTransformation"),
-    ]
-    for k in range(layers):
-        ours, theirs = f"text.blocks.{k}.", f"transformer.encoder.layer.{k}."
-        rules += _pair(f"{ours}out", f"{theirs}attention.output.dense")
-        rules += _pair(f"{ours}norm1", f"{theirs}attention.output.LayerNorm")
-        rules += _pair(f"{ours}up", f"{theirs}intermediate.dense")
-        rules += _pair(f"{ours}down", f"{theirs}output.dense")
-        rules += _pair(f"{ours}norm2", f"{theirs}output.LayerNorm")
-        for leaf in LEAVES:
-            parts = tuple(f"{theirs}attention.self.{part}.{leaf}" for part in ("query", "key", "value"))
-            rules.append(Rule(f"{ours}qkv.{leaf}", parts, "join"))
-    return rules
+    table = dict(_tables()[name])
+    (family,) = table.pop("extends", (name,))
+    named = dict(table if family == name else {**_tables()[family], **table})
+    for side, place in _tables()[f"{family} places"].items():
+        for k in range(layers[side]):
+            for ours, theirs in _tables()[f"{family} blocks"].items():
+                how, names = _split(theirs)
+                named[f"{side}.blocks.{k}.{ours}"] = " ".join([*how, *(f"{place}{k}.{each}" for each in names)])
+    return [rule for ours, theirs in named.items() for rule in _expanded(ours, theirs.replace("{text}", text))]
 
 
-Projection = Literal["matrix", "linear", "biased"]
+def _expanded(ours: str, theirs: str) -> Iterator[Rule]:
+    """One rule, or one each for weight and bias."""
+    how, names = _split(theirs)
+    for leaf in ("weight", "bias") if "*" in ours else ("",):
+        yield Rule(ours.replace("*", leaf), tuple(name.replace("*", leaf) for name in names), "".join(how))
 
 
-def openai(layers: tuple[int, int], *, text: str = "", projection: Projection = "matrix") -> list[Rule]:
-    """Rules for OpenAI's layout, which open_clip shares.
-
-    Args:
-        layers: text and vision blocks.
-        text: what the text tower's names begin with (``text.`` in some of open_clip's models).
-        projection: whether the text projection is a matrix (W, E), or a linear map without or with a bias.
-    """
-    rules = [
-        Rule("text.table", (f"{text}token_embedding.weight",)),
-        Rule("text.positions", (f"{text}positional_embedding",)),
-        *_pair("text.norm", f"{text}ln_final"),
-        *_blocks("text", f"{text}transformer.", layers[0]),
-        Rule("vision.patch.weight", ("visual.conv1.weight",)),
-        Rule("vision.class_token", ("visual.class_embedding",)),
-        Rule("vision.positions", ("visual.positional_embedding",)),
-        *_pair("vision.pre_norm", "visual.ln_pre"),
-        *_pair("vision.post_norm", "visual.ln_post"),
-        *_blocks("vision", "visual.transformer.", layers[1]),
-        Rule("vision.projection.weight", ("visual.proj",), "turn"),
-    ]
-    if projection == "matrix":
-        return [*rules, Rule("text.projection.weight", (f"{text}text_projection",), "turn")]
-    leaves = LEAVES if projection == "biased" else LEAVES[:1]
-    return [*rules, *_pair("text.projection", f"{text}text_projection", leaves)]
+def _split(theirs: str) -> tuple[list[str], list[str]]:
+    words = theirs.split()
+    return (words[:1], words[1:]) if words[0] in ("turned", "flat", "folded") else ([], words)
 
 
-def _pair(ours: str, theirs: str, leaves: Iterable[str] = LEAVES) -> list[Rule]:
-    return [Rule(f"{ours}.{leaf}", (f"{theirs}.{leaf}",)) for leaf in leaves]
-
-
-def _blocks(side: str, prefix: str, count: int) -> list[Rule]:
-    rules: list[Rule] = []
-    for k in range(count):
-        ours, theirs = f"{side}.blocks.{k}.", f"{prefix}resblocks.{k}."
-        rules += _pair(f"{ours}norm1", f"{theirs}ln_1")
-        rules += _pair(f"{ours}norm2", f"{theirs}ln_2")
-        rules += _pair(f"{ours}out", f"{theirs}attn.out_proj")
-        rules += _pair(f"{ours}up", f"{theirs}mlp.c_fc")
-        rules += _pair(f"{ours}down", f"{theirs}mlp.c_proj")
-        rules += [Rule(f"{ours}qkv.{leaf}", (f"{theirs}attn.in_proj_{leaf}",)) for leaf in LEAVES]
-    return rules
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 def convert(
@@ -160,6 +76,7 @@ def convert(
     *,
     where: str,
     also: Iterable[str] = (),
+    unused: int = 0,
 ) -> dict[str, torch.Tensor]:
     """Rename and reshape a checkpoint's tensors to ours, in float32.
 
@@ -169,6 +86,7 @@ def convert(
         shapes: what each of our tensors must have.
         where: what an error calls the checkpoint.
         also: tensors of the checkpoint that are read elsewhere.
+        unused: rows that ``folded`` leaves out at the start.
 
     Raises:
         CheckpointError: naming every tensor that is missing, of a wrong shape, or unknown.
@@ -184,7 +102,7 @@ def convert(
             missing += absent
             continue
         parts = [source[name] for name in rule.theirs]
-        tensor = _combine(parts, rule)
+        tensor = _combine(parts, rule.how, unused)
         if tensor is None or tensor.shape != shapes[rule.ours]:
             got = ", ".join(str(tuple(part.shape)) for part in parts)
             wrong.append(f"{' + '.join(rule.theirs)} is {got}, for {tuple(shapes[rule.ours])}")
@@ -204,13 +122,15 @@ def convert(
     return result
 
 
-def _combine(parts: list[torch.Tensor], rule: Rule) -> torch.Tensor | None:
-    """Apply a rule; None where shapes forbid it."""
-    first = parts[0]
-    if rule.how == "join":
-        return torch.cat(parts) if all(part.shape == first.shape and part.dim() for part in parts) else None
-    if rule.how == "turn":
+def _combine(parts: list[torch.Tensor], how: str, unused: int) -> torch.Tensor | None:
+    """Make one tensor of those of a rule; None where shapes forbid it."""
+    first, *others = parts
+    if how == "turned":
         return first.t() if first.dim() == 2 else None
-    if rule.how == "fold":
-        return first[rule.unused :].float() + parts[1].float() if parts[1].shape == (1, *first.shape[1:]) else None
-    return first.reshape(-1) if rule.how == "flat" else first
+    if how == "folded":
+        return first[unused:].float() + others[0].float() if others[0].shape == (1, *first.shape[1:]) else None
+    if how == "flat":
+        return first.reshape(-1)
+    if not others:
+        return first
+    return torch.cat(parts) if first.dim() and all(part.shape == first.shape for part in others) else None

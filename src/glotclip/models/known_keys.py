@@ -1,12 +1,15 @@
 """Every key of a configuration is used, known to be harmless, or refused by name.
 
 A key that is passed over in silence is how a loaded model comes to compute something else than its makers' code.
+The tables are in ``known_keys.toml``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ def read_table(file: Path) -> dict[str, Any]:
     except DataError as error:
         raise CheckpointError(error.message, hint=error.hint) from error
     if not isinstance(table, dict):
-        raise CheckpointError(f"{file} is no table of settings", hint="fetch the file again")
+        raise CheckpointError(f"{file} is no table of settings")
     return table
 
 
@@ -33,18 +36,25 @@ class KnownKeys:
         used: keys that the reader reads.
         harmless: keys that change no feature, whatever their value, with the reason.
         fixed: keys of which only some values can be read; the values.
+        defaults: what the makers' code assumes where the table is silent.
     """
 
     used: frozenset[str] = frozenset()
     harmless: Mapping[str, str] = field(default_factory=dict)
-    fixed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Check a table, and return what it says over the defaults."""
+        self.check(table, where)
+        return {**self.defaults, **stated(table)}
 
     def check(self, table: Mapping[str, Any], where: str) -> None:
         """Raise CheckpointError naming every key that is not known, or has a value that cannot be read.
 
         A key that is null says nothing, as if it were not there.
         """
-        given = {key: value for key, value in table.items() if value is not None}
+        given = stated(table)
         known = {*self.used, *self.harmless, *self.fixed}
         unknown = [f"{key} = {_short(value)}" for key, value in given.items() if key not in known]
         if unknown:
@@ -65,14 +75,32 @@ class KnownKeys:
             )
 
 
-def harmless(reason: str, keys: str) -> dict[str, str]:
-    """Give one reason to several keys, which stand between spaces."""
-    return dict.fromkeys(keys.split(), reason)
+@cache
+def known_keys(name: str) -> KnownKeys:
+    """What is known of the table of this name in ``known_keys.toml``."""
+    table = _tables()[name]
+    inner = [known_keys(each) for each in table.get("extends", ())]
+    own = {key: reason for reason, keys in table.get("harmless", {}).items() for key in keys.split()}
+    return KnownKeys(
+        used=frozenset(table.get("used", "").split()).union(*(each.used for each in inner)),
+        harmless=_joined([each.harmless for each in inner], own),
+        fixed=_joined([each.fixed for each in inner], table.get("fixed", {})),
+        defaults=_joined([each.defaults for each in inner], table.get("defaults", {})),
+    )
 
 
-def names(text: str) -> frozenset[str]:
-    """The names that stand between spaces."""
-    return frozenset(text.split())
+def stated(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table without the keys that are null: they say nothing."""
+    return {key: value for key, value in table.items() if value is not None}
+
+
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def _joined(inner: Iterable[Mapping[str, Any]], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for each in (*inner, own) for key, value in each.items()}
 
 
 def _among(value: object, allowed: Iterable[object]) -> bool:

@@ -1,10 +1,10 @@
-"""The image tower of SigLIP 2 in its NaFlex form: pictures of any aspect ratio, as rows of patches.
+"""The image tower of SigLIP 2 in its NaFlex form: images of any aspect ratio, as rows of patches.
 
-Shapes: N images, R rows (one more than the most patches of a picture), P patches of one picture, p the side of a
+Shapes: N images, R rows (one more than the most patches of an image), P patches of one image, p the side of a
 patch, W width, E embedding.
 
-A picture is scaled so that its patches are as many as allowed while its aspect ratio stays (Tschannen et al. 2025,
-§ 2.4.2). Its rows are a header with its height and width in patches, the patches, and zeros. Each picture is computed
+An image is scaled so that its patches are as many as allowed while its aspect ratio stays (Tschannen et al. 2025,
+§ 2.4.2). Its rows are a header with its height and width in patches, the patches, and zeros. Each image is computed
 at its own length, so what fills up the rows is never seen and no mask is needed.
 """
 
@@ -46,7 +46,7 @@ class NaflexConfig:
 
 
 class NaflexTower(nn.Module):
-    """ViT over the patches of pictures of any shape, pooled by a learnt query."""
+    """ViT over the patches of images of any shape, pooled by a learnt query."""
 
     def __init__(self, config: NaflexConfig) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class NaflexTower(nn.Module):
         return json.dumps({"kind": "naflex", **asdict(self.config)}, sort_keys=True)
 
     def forward(self, pixels: torch.Tensor, *, precision: torch.dtype | None = None) -> torch.Tensor:
-        """Encode pictures as unnormalised features float32 (N, E).
+        """Encode images as unnormalised features float32 (N, E).
 
         Args:
             pixels: float32 (N, R, 3·p²), as :meth:`glotclip.models.preprocess.Preprocess.load` gives them.
@@ -76,15 +76,15 @@ class NaflexTower(nn.Module):
         if pixels.dim() != 3 or pixels.shape[2] != self.patch.in_features:
             raise ConfigError(
                 f"pixels of shape {tuple(pixels.shape[1:])}, but this tower reads rows of {self.patch.in_features}",
-                hint="load pictures with the base's own preprocess",
+                hint="load images with the base's own preprocess",
             )
         dtype = precision or self.positions.dtype
         grids = [(int(height), int(width)) for height, width in pixels[:, 0, :2].tolist()]
         groups = [Group(1, height * width) for height, width in grids]
         hidden = torch.cat(
             [
-                self.patch(picture[1 : 1 + group.length]) + self._positions(*grid)
-                for picture, grid, group in zip(pixels, grids, groups, strict=True)
+                self.patch(image[1 : 1 + group.length]) + self._positions(*grid)
+                for image, grid, group in zip(pixels, grids, groups, strict=True)
             ]
         )
         for block in self.blocks:
@@ -94,7 +94,7 @@ class NaflexTower(nn.Module):
         return torch.cat([self.head(part[None]) for part in parts]) if parts else hidden.new_zeros(0, self.embed_dim)
 
     def _positions(self, height: int, width: int) -> torch.Tensor:
-        """The learnt square of positions, scaled to a picture's patches (P, W)."""
+        """The learnt square of positions, scaled to an image's patches (P, W)."""
         side = round(self.config.patches**0.5)
         # Contiguous: for channels that lie innermost torch 2.13 scales to a width of one wrongly.
         square = self.positions.view(1, side, side, -1).permute(0, 3, 1, 2).contiguous()

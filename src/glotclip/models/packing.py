@@ -5,7 +5,6 @@ Shapes: B texts, T columns of the padded batch, S tokens laid end to end, W widt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +67,11 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool
     texts = _groups(ordered, PADDING_WORTH.get(device.type, PADDING_WORTH_ELSEWHERE), width, coarse)
     groups = [Group(_up(size, SIZE_GRID), length) for size, length in texts] if coarse else texts
     # Of every sequence, filler included: its text (filler repeats its group's first), its length, its last token.
-    rows = np.concatenate([_repeating(first, size, group.size) for first, size, group in _spans(texts, groups)])
+    begins = np.cumsum([0, *(text.size for text in texts)])
+    rows = np.concatenate([
+        begin + np.where(np.arange(group.size) < text.size, np.arange(group.size), 0)
+        for begin, text, group in zip(begins, texts, groups, strict=False)
+    ])  # fmt: skip
     padded = np.repeat([group.length for group in groups], [group.size for group in groups])
     starts = np.cumsum(padded) - padded
     total = int(padded.sum())
@@ -80,11 +83,7 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool
         own = None if own is None else F.pad(own, (0, missing))
     place = np.empty(len(order), np.int64)
     firsts = np.cumsum([0, *(group.size for group in groups)])[:-1]
-    place[order] = (
-        np.concatenate([first + np.arange(size) for first, (size, _) in zip(firsts, texts, strict=True)])
-        if texts
-        else order
-    )
+    place[order] = np.concatenate([first + np.arange(size) for first, (size, _) in zip(firsts, texts, strict=True)])
 
     def tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(device, non_blocking=True)
@@ -138,21 +137,6 @@ def insert(lengths: torch.Tensor, width: int, count: int, context: int) -> Promp
 def _up(number: int, grid: int) -> int:
     """Round up to the grid."""
     return -(-number // grid) * grid
-
-
-def _spans(texts: list[Group], groups: list[Group]) -> Iterator[tuple[int, int, Group]]:
-    """First text, number of texts, and the group with its filler, for every group."""
-    first = 0
-    for text, group in zip(texts, groups, strict=True):
-        yield first, text.size, group
-        first += text.size
-
-
-def _repeating(first: int, size: int, total: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """``size`` consecutive numbers from ``first``, then ``first`` again up to ``total`` of them."""
-    numbers = np.full(total, first, np.int64)
-    numbers[:size] += np.arange(size)
-    return numbers
 
 
 def _groups(

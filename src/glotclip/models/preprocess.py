@@ -1,7 +1,7 @@
-"""Pictures to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
+"""Images to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
 
-Any picture file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
-first frame counts), truncated, far too large, or not a picture at all. The last three raise :class:`ImageError`,
+Any image file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
+first frame counts), truncated, far too large, or not an image at all. The last three raise :class:`ImageError`,
 before time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file
 is called.
 """
@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,6 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from glotclip import image_formats
 from glotclip.errors import ConfigError, ImageError
+from glotclip.fingerprint import record_of
 
 MAX_PIXELS = 150_000_000
 LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
@@ -36,14 +37,10 @@ WHITE = (255, 255, 255)
 Resize = Literal["shortest", "squash", "pad", "none", "patches"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
-# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
-# fingerprints of older bases, to which packs are tied, stay what they were.
-LATER = ("scaled", "patches")
-
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How an image tower wants its pictures; the defaults are CLIP's.
+    """How an image tower wants its images; the defaults are CLIP's.
 
     ``shortest`` scales the shorter side and cuts the middle out (CLIP), ``squash`` scales both sides (SigLIP),
     ``pad`` scales the longer side to ``size`` and fills up with white, ``none`` only cuts the middle out. ``scaled``
@@ -85,30 +82,28 @@ class Preprocess:
 
     def record(self) -> dict[str, Any]:
         """These settings as JSON, from which they can be built again."""
-        usual = {field.name: field.default for field in fields(self)}
-        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
+        return record_of(self, later=("scaled", "patches"))
 
-    def load(self, picture: Path | str | Image.Image) -> NDArray[np.float32]:
-        """Read one picture as float32 (3, H, W), normalised.
+    def load(self, image: Path | str | Image.Image) -> NDArray[np.float32]:
+        """Read one image as float32 (3, H, W), normalised.
 
         With ``resize="patches"`` it is float32 (patches + 1, 3 · size²): a row that begins with the height and width
         in patches, a row for each patch (pixel by pixel, its three channels together), and rows of zeros.
 
         Args:
-            picture: a file, or an opened Pillow image (which is not changed).
+            image: a file, or an opened Pillow image (which is not changed).
 
         Raises:
-            ImageError: missing, broken, truncated, too large, or not a picture.
+            ImageError: missing, broken, truncated, too large, or not an image.
         """
-        name = "the picture" if isinstance(picture, Image.Image) else str(picture)
+        name = "the image" if isinstance(image, Image.Image) else str(image)
         with _readable(name):
-            if isinstance(picture, Image.Image):
-                _check_size(picture, name)
-                image = on_white(ImageOps.exif_transpose(picture))
+            if isinstance(image, Image.Image):
+                _check_size(image, name)
+                decoded = on_white(ImageOps.exif_transpose(image))
             else:
-                image = self._decode(Path(picture))
-            image = self._resized(image)
-        pixels = np.asarray(image, dtype=np.float32)  # (H, W, 3)
+                decoded = self._decode(Path(image))
+            pixels = np.asarray(self._resized(decoded), dtype=np.float32)  # (H, W, 3)
         scaled = (pixels / np.float32(255) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         if self.patches is not None:
             return _in_patches(scaled.astype(np.float32, copy=False), self.size, self.patches)
@@ -146,7 +141,7 @@ class Preprocess:
         scaled = int(side * width / short), int(side * height / short)
         if max(scaled) <= LONGEST_STRIP * side:
             return _middle(image.resize(scaled, resample), size)
-        # A picture of 1 × 10,000 pixels would become enormous: resize only what the crop keeps. That is the same up
+        # An image of 1 × 10,000 pixels would become enormous: resize only what the crop keeps. That is the same up
         # to the rounding of the box.
         kept = min(size, scaled[0]), min(size, scaled[1])
         left, top = (scaled[0] - kept[0]) // 2, (scaled[1] - kept[1]) // 2
@@ -156,7 +151,7 @@ class Preprocess:
 
 
 def _middle(image: Image.Image, size: int) -> Image.Image:
-    """Cut the middle ``size`` × ``size`` out of an RGB picture; a smaller one gets a black border."""
+    """Cut the middle ``size`` × ``size`` out of an RGB image; a smaller one gets a black border."""
     width, height = image.size
     if (width, height) == (size, size):
         return image
@@ -165,7 +160,7 @@ def _middle(image: Image.Image, size: int) -> Image.Image:
 
 
 class _Bombs:
-    """Pillow's warning of large pictures, from 89 megapixels on: our limit is MAX_PIXELS, and an error.
+    """Pillow's warning of large images, from 89 megapixels on: our limit is MAX_PIXELS, and an error.
 
     The warnings' filters belong to the process. Were every thread to set them and set them back, the last to leave
     could leave behind what another had set. So the first sets them, and the last sets them back.
@@ -219,7 +214,7 @@ def _fitted(width: int, height: int, patch: int, most: int) -> tuple[int, int]:
 
 
 def _in_patches(pixels: NDArray[np.float32], patch: int, most: int) -> NDArray[np.float32]:
-    """Lay a picture (H, W, 3) out as rows of patches behind a row with its height and width in patches."""
+    """Lay an image (H, W, 3) out as rows of patches behind a row with its height and width in patches."""
     down, across = pixels.shape[0] // patch, pixels.shape[1] // patch
     rows = np.zeros((most + 1, 3 * patch * patch), np.float32)
     rows[0, :2] = down, across
@@ -230,7 +225,7 @@ def _in_patches(pixels: NDArray[np.float32], patch: int, most: int) -> NDArray[n
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises for an unreadable picture into :class:`ImageError`."""
+    """Turn whatever Pillow raises for an unreadable image into :class:`ImageError`."""
     try:
         with _BOMBS.ignored():
             yield
@@ -243,7 +238,7 @@ def _readable(name: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         if _is_heif(name) and not image_formats.has_heif():
             raise ImageError(f"{name} is a HEIC image, which needs pi-heif", hint=image_formats.HEIF_HINT) from error
-        raise ImageError(f"{name} is not a picture", hint="leave it out, or convert it to JPEG or PNG") from error
+        raise ImageError(f"{name} is not an image", hint="leave it out, or convert it to JPEG or PNG") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
         # What Pillow's decoders raise for damaged files depends on the format.
         raise ImageError(f"{name} is damaged: {error}", hint="fetch or export the file again") from error
@@ -273,7 +268,7 @@ def _too_large(name: str, size: str) -> ImageError:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """Bring a picture of any mode to 8-bit RGB; what is transparent becomes white."""
+    """Bring an image of any mode to 8-bit RGB; what is transparent becomes white."""
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -121,7 +121,7 @@ def read_model(file: Path) -> SentencePieceModel:
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}", hint="check the path") from error
     except (ValueError, IndexError, struct.error) as error:
-        raise CheckpointError(f"{file} is not a SentencePiece model: {error}", hint="fetch it again") from error
+        raise CheckpointError(f"{file} is not a SentencePiece model: {error}") from error
     unknown = [index for index, piece in enumerate(pieces) if piece.kind == UNKNOWN]
     if (
         trainer.get(3, UNIGRAM) != UNIGRAM

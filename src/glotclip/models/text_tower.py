@@ -1,4 +1,4 @@
-"""The text transformer of CLIP, SigLIP and XLM-R, block by block, with named places for a language's pathway.
+"""The text transformer of CLIP, SigLIP and XLM-R, block by block, with hooks for what a language adds.
 
 Shapes: B texts, T tokens, S packed tokens, W width, H heads, E embedding, V vocabulary rows, P vectors of a prompt.
 
@@ -12,7 +12,7 @@ normalises after each addition; Multilingual-CLIP reads it by the mean over all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -20,13 +20,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
-from glotclip.models.blocks import NOTHING, Activation, Block, Norms, check_shapes
+from glotclip.fingerprint import record_of
+from glotclip.models.blocks import NO_HOOKS, Activation, Block, Norms, check_shapes
+from glotclip.models.hooks import TextHooks
 from glotclip.models.packing import Layout, Prompted, insert, means, pack
-from glotclip.models.pathway import TextHooks
 
-# Fields that a later version added. At their defaults they are left out of what is written and hashed, so that the
-# fingerprints of older bases, to which packs are tied, stay what they were.
-LATER = ("norms",)
+BASE = TextHooks()  # adds nothing
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ class TextConfig:
 
     def record(self) -> dict[str, Any]:
         """This geometry as JSON, from which it can be built again."""
-        usual = {field.name: field.default for field in fields(self)}
-        return {key: value for key, value in asdict(self).items() if key not in LATER or value != usual[key]}
+        return record_of(self, later=("norms",))
 
 
 class TextTower(nn.Module):
@@ -119,7 +117,7 @@ class TextTower(nn.Module):
         self,
         ids: torch.Tensor,
         lengths: torch.Tensor,
-        pathway: TextHooks | None = None,
+        hooks: TextHooks | None = None,
         *,
         precision: torch.dtype | None = None,
     ) -> torch.Tensor:
@@ -128,9 +126,8 @@ class TextTower(nn.Module):
         Args:
             ids: int64 (B, T), padded; T must be the context length where :attr:`trims` is false.
             lengths: int64 (B,), tokens of each text including the end token.
-            pathway: what a language adds; None is the base's own path without an extra operation. What it is
-                handed is packed: one row (1, S) of all the batch's tokens, and (1, B, W) after the last block
-                unless all tokens are read (the mean).
+            hooks: what a language adds; None: nothing. They are handed packed tokens: one row (1, S) of all the
+                batch's tokens, and (1, B, W) after the last block unless all tokens are read (the mean).
             precision: dtype of the linear maps and of attention; the residual stream and norms stay float32. By
                 default that of an enclosing ``torch.autocast``, else the weights' own.
 
@@ -143,65 +140,61 @@ class TextTower(nn.Module):
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
         if not len(ids):
             return self.table.new_zeros(0, self.config.embed_dim)
-        if pathway is not None and (before := pathway.probe()) is not None:
+        hooks = BASE if hooks is None else hooks
+        if (probe := hooks.probe()) is not None:
             with torch.no_grad():
-                query = self(ids, lengths, before, precision=precision)
-            pathway = pathway.condition_on(query)
-        outside = NOTHING if pathway is None else pathway.parameter_overrides()
-        if outside:
-            self._check(outside)
-        prompt = None if pathway is None else pathway.prompt(self.table)
+                features = self(ids, lengths, probe, precision=precision)
+            hooks = hooks.condition_on(features)
+        overrides = hooks.parameter_overrides()
+        if overrides:
+            self._check(overrides)
+        prompt = hooks.prompt(self.table)
         coarse = device_type == "cpu" and precision != torch.float32
         self._fits(ids.shape[1], 0 if prompt is None else len(prompt))
         if prompt is None:
             layout = self._layout(lengths, ids.shape[1], coarse)
-            hidden = self._embed(ids.reshape(-1).index_select(0, layout.source), pathway)
+            hidden = hooks.embed(ids.reshape(-1).index_select(0, layout.source)[None], self.table)[0]
         else:
             plan = insert(lengths, ids.shape[1], len(prompt), self.config.context_length)
             layout = self._layout(plan.lengths, plan.width, coarse)
-            hidden = self._embed_prompted(ids, prompt, plan, layout, pathway)
+            hidden = self._embed_prompted(ids, prompt, plan, layout, hooks)
         # What computes in low precision is decided here; autocast would only look at each operation once more.
         with torch.autocast(device_type, enabled=False):
-            hidden = hidden + F.embedding(layout.position, outside.get("positions", self.positions))
-            hidden = self._normed(hidden, "embed_norm", outside)
-            hidden = self._run(hidden, layout, pathway, precision)
+            hidden = hidden + F.embedding(layout.position, overrides.get("positions", self.positions))
+            hidden = self._normed(hidden, "embed_norm", overrides)
+            hidden = self._run(hidden, layout, hooks, precision)
             if self.config.pooling == "mean":
                 hidden = means(hidden, layout)
-            hidden = self._normed(hidden.to(self.table.dtype), "norm", outside)
-            weight = outside.get("projection.weight", self.projection.weight)
-            features = F.linear(hidden, weight, outside.get("projection.bias", self.projection.bias))
+            hidden = self._normed(hidden.to(self.table.dtype), "norm", overrides)
+            weight = overrides.get("projection.weight", self.projection.weight)
+            features = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
             return features.index_select(0, layout.restore)
 
-    def _run(
-        self, hidden: torch.Tensor, layout: Layout, pathway: TextHooks | None, precision: torch.dtype
-    ) -> torch.Tensor:
+    def _run(self, hidden: torch.Tensor, layout: Layout, hooks: TextHooks, precision: torch.dtype) -> torch.Tensor:
         """Run the blocks on the packed tokens (S, W); what is read off one token becomes (B, W) in the last."""
-        # A pathway that leaves the blocks' insides alone is not asked about them.
-        acts = pathway is not None and type(pathway).block_hooks is not TextHooks.block_hooks
+        # Hooks that leave a place alone are not asked about it.
+        within = type(hooks).block_hooks is not TextHooks.block_hooks
+        after = type(hooks).after_block is not TextHooks.after_block
         causal = self.config.causal
         final = len(self.blocks) - 1 if self.config.pooling != "mean" else len(self.blocks)
         for k, block in enumerate(self.blocks):
             assert isinstance(block, Block)
-            block_hooks = pathway.block_hooks(k) if acts and pathway is not None else None
-            if block_hooks is not None and block_hooks.prefix is not None and block_hooks.prefix[0].dim() == 3:
+            block_hooks = (hooks.block_hooks(k) if within else None) or NO_HOOKS
+            if block_hooks.prefix is not None and block_hooks.prefix[0].dim() == 3:
                 key, value = (each.index_select(0, layout.texts()) for each in block_hooks.prefix)
                 block_hooks = replace(block_hooks, prefix=(key, value))
             if k < final:
                 hidden = block(hidden, layout.groups, causal, precision, block_hooks, layout.own)
             else:
                 hidden = block.pooled(hidden, layout.groups, layout.queries, causal, precision, block_hooks)
-            if pathway is not None:
-                # What a pathway computes here is linear maps for the most part; the residual stream stays as it is.
+            if after:
+                # What hooks compute here is linear maps for the most part; the residual stream stays as it is.
                 with torch.autocast(hidden.device.type, precision, enabled=precision != torch.float32):
-                    hidden = pathway.after_block(k, hidden[None])[0]
+                    hidden = hooks.after_block(k, hidden[None])[0]
         return hidden
 
-    def _embed(self, tokens: torch.Tensor, pathway: TextHooks | None) -> torch.Tensor:
-        """Look up packed tokens (S,): (S, W)."""
-        return F.embedding(tokens, self.table) if pathway is None else pathway.embed(tokens[None], self.table)[0]
-
     def _embed_prompted(
-        self, ids: torch.Tensor, prompt: torch.Tensor, plan: Prompted, layout: Layout, pathway: TextHooks | None
+        self, ids: torch.Tensor, prompt: torch.Tensor, plan: Prompted, layout: Layout, hooks: TextHooks
     ) -> torch.Tensor:
         """Look up packed tokens, and put the prompt's vectors (P, W) between them: (S, W)."""
         source = plan.source.reshape(-1).index_select(0, layout.source)
@@ -209,31 +202,31 @@ class TextTower(nn.Module):
         # The places of vectors look up the first token of all, for nothing: there are few of them.
         tokens = ids.reshape(-1).index_select(0, source.masked_fill(number >= 0, 0))
         vectors = F.embedding(number.clamp(min=0), prompt.to(self.table.dtype))
-        return torch.where((number >= 0)[:, None], vectors, self._embed(tokens, pathway))
+        return torch.where((number >= 0)[:, None], vectors, hooks.embed(tokens[None], self.table)[0])
 
     def _normed(
-        self, hidden: torch.Tensor, name: Literal["norm", "embed_norm"], outside: Mapping[str, torch.Tensor]
+        self, hidden: torch.Tensor, name: Literal["norm", "embed_norm"], overrides: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         """Apply the norm of this name, where the tower has it."""
         norm = self.norm if name == "norm" else self.embed_norm
         if norm is None:
             return hidden
-        weight, bias = outside.get(f"{name}.weight", norm.weight), outside.get(f"{name}.bias", norm.bias)
+        weight, bias = overrides.get(f"{name}.weight", norm.weight), overrides.get(f"{name}.bias", norm.bias)
         return F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps)
 
-    def _check(self, outside: Mapping[str, torch.Tensor]) -> None:
+    def _check(self, overrides: Mapping[str, torch.Tensor]) -> None:
         own = {
             name: tensor
             for name, tensor in self.named_parameters()
             if name != "table" and not name.startswith("blocks.")
         }
-        for name in outside:
+        for name in overrides:
             if name not in own:
                 raise ConfigError(
-                    f"a pathway cannot replace {name!r} outside the blocks",
+                    f"hooks cannot replace {name!r} outside the blocks",
                     hint=f"this tower has {', '.join(own)}; the table is replaced through embed",
                 )
-        check_shapes(outside, own)
+        check_shapes(overrides, own)
 
     def _fits(self, width: int, prompt: int) -> None:
         """Raise ConfigError if a batch of ``width`` columns, or a prompt in it, is not one for this tower."""

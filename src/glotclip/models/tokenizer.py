@@ -15,14 +15,7 @@ import numpy as np
 from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
-from glotclip.models.bpe import END, END_OF_WORD, START, Splitting, Vocabulary
-from glotclip.models.clip_vocabulary import (
-    SIMPLE_VOCABULARY,
-    check_vocabulary,
-    read_pair,
-    read_simple_vocabulary,
-    read_tokenizer_json,
-)
+from glotclip.models.bpe import END, END_OF_WORD, SIMPLE_VOCABULARY, START, Splitting, Vocabulary
 from glotclip.models.sentencepiece_model import Charsmap, canonical
 from glotclip.models.tokens import Tokens
 from glotclip.textforms import well_formed
@@ -33,23 +26,19 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", SETTINGS_FILE) 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What a text tower's tokenizer must do."""
+    """What a text tower's tokenizer must do.
 
-    @property
-    def vocab_size(self) -> int:
-        """Rows the token table needs: the highest id plus one."""
+    Attributes:
+        vocab_size: rows the token table needs: the highest id plus one.
+        context_length: most tokens a text may have, special tokens included.
+        pad_id: fills a batch's rectangle.
+        special_ids: of the tokens that mark start, end and padding.
+    """
 
-    @property
-    def context_length(self) -> int:
-        """Most tokens a text may have, special tokens included."""
-
-    @property
-    def pad_id(self) -> int:
-        """The id that fills a batch's rectangle."""
-
-    @property
-    def special_ids(self) -> frozenset[int]:
-        """Ids of the tokens that mark start, end and padding."""
+    vocab_size: int
+    context_length: int
+    pad_id: int
+    special_ids: frozenset[int]
 
     @property
     def identity(self) -> str:
@@ -99,20 +88,16 @@ class ClipTokenizer:
         self.splitting = bpe.check_splitting(splitting)
         self.vocabulary = dict(vocabulary)
         self.merges = tuple((left, right) for left, right in merges)
-        check_vocabulary(self.vocabulary, self.merges)
+        bpe.check_vocabulary(self.vocabulary, self.merges)
         self.start_id, self.end_id = self.vocabulary[START], self.vocabulary[END]
         self.pad_id = self.end_id
         self.special_ids = frozenset((self.start_id, self.end_id))
+        self.vocab_size = max(self.vocabulary.values()) + 1
         model = BPE(
             vocab=self.vocabulary, merges=list(self.merges), end_of_word_suffix=END_OF_WORD, unk_token=END,
             fuse_unk=False,
         )  # fmt: skip
         self._tokenizer: Any = bpe.pipeline(model, self.splitting)
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows the token table needs: the highest id plus one."""
-        return max(self.vocabulary.values()) + 1
 
     @property
     def identity(self) -> str:
@@ -210,11 +195,11 @@ class ClipTokenizer:
         splitting = bpe.check_splitting(settings.get("splitting", "clip"))
         context = context_length or int(settings.get("context_length", 77))
         if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-            vocabulary, merges = read_pair(folder)
+            vocabulary, merges = bpe.read_pair(folder)
         elif (folder / "tokenizer.json").exists():
-            vocabulary, merges = read_tokenizer_json(folder / "tokenizer.json")
+            vocabulary, merges = bpe.read_tokenizer_json(folder / "tokenizer.json")
         elif (folder / SIMPLE_VOCABULARY).exists():
-            vocabulary, merges = read_simple_vocabulary(folder / SIMPLE_VOCABULARY)
+            vocabulary, merges = bpe.read_simple_vocabulary(folder / SIMPLE_VOCABULARY)
         else:
             raise CheckpointError(
                 f"{folder} holds no CLIP tokenizer",
@@ -268,7 +253,7 @@ class HfTokenizer:
         except OSError as error:
             raise CheckpointError(f"cannot read {file}: {error.strerror}", hint="check the path") from error
         except Exception as error:
-            raise CheckpointError(f"{where} is not a tokenizer: {error}", hint="fetch the file again") from error
+            raise CheckpointError(f"{where} is not a tokenizer: {error}") from error
         backend.no_padding()
         backend.enable_truncation(context_length, direction=truncation)
         self._tokenizer: Any = backend
@@ -279,16 +264,16 @@ class HfTokenizer:
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
     @property
-    def _ways(self) -> dict[str, str]:
-        """Settings that a later version added, where they are not what an older one did."""
-        ways = {"rule": self.rule, "padding": self.padding, "truncation": self.truncation}
-        return {key: way for key, way in ways.items() if way not in ("file", "right")}
+    def _unusual(self) -> dict[str, str]:
+        """Settings that are not the usual ones; only these are hashed and saved."""
+        settings = {"rule": self.rule, "padding": self.padding, "truncation": self.truncation}
+        return {key: value for key, value in settings.items() if value not in ("file", "right")}
 
     @property
     def identity(self) -> str:
         """Hash of the file, the context length, the padding id and what else decides the ids."""
-        ways = "".join(f"{key}={way} " for key, way in self._ways.items())
-        content = f"{self.context_length} {self.pad_id} {ways}{self._content}"
+        unusual = "".join(f"{key}={value} " for key, value in self._unusual.items())
+        content = f"{self.context_length} {self.pad_id} {unusual}{self._content}"
         return "hf:" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def encode(self, texts: Sequence[str]) -> Tokens:
@@ -317,7 +302,7 @@ class HfTokenizer:
         """Write ``tokenizer.json`` as it was read, and the settings that are not in it."""
         folder.mkdir(parents=True, exist_ok=True)
         storage.write_text(folder / "tokenizer.json", self._content)
-        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id, **self._ways}
+        settings = {"kind": "hf", "context_length": self.context_length, "pad_id": self.pad_id, **self._unusual}
         storage.write_json(folder / SETTINGS_FILE, settings)
 
     @classmethod

@@ -13,31 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from glotclip.errors import CheckpointError
-from glotclip.models import sentencepiece_model
-from glotclip.models.known_keys import KnownKeys, harmless, names, read_table
+from glotclip.models.known_keys import known_keys, read_table, stated
+from glotclip.models.sentencepiece_model import canonical, convert
 from glotclip.models.tokenizer import ClipTokenizer, HfTokenizer, Rule, Side
 
 CONFIG, SPECIAL, VOCABULARY, SENTENCEPIECE = (
     "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json", "spiece.model"
-)  # fmt: skip
-
-KEYS = KnownKeys(
-    used=names("tokenizer_class pad_token eos_token bos_token model_max_length padding_side truncation_side "
-               "do_lower_case add_bos_token add_eos_token added_tokens_decoder"),
-    harmless={
-        **harmless("these tokens are in the vocabulary, or never come", "unk_token mask_token cls_token sep_token "
-                   "additional_special_tokens extra_special_tokens image_token boi_token eoi_token"),
-        **harmless("acts where ids become text", "clean_up_tokenization_spaces spaces_between_special_tokens "
-                   "errors use_default_system_prompt chat_template"),
-        **harmless("names, paths or versions", "name_or_path special_tokens_map_file processor_class tokenizer_file "
-                   "vocab_file backend is_local local_files_only transformers_version auto_map from_slow is_fast "
-                   "_commit_hash tokenizer_type"),
-        **harmless("lengths are the tower's", "max_length max_len stride truncation_strategy truncation padding"),
-        **harmless("which arrays are handed over; SigLIP sees its padding", "model_input_names "
-                   "return_token_type_ids return_attention_mask pad_token_type_id"),
-        **harmless("has no effect on the classes that are read here", "legacy add_prefix_space"),
-    },
-    fixed={"split_special_tokens": (False,), "sp_model_kwargs": ({},), "pad_to_multiple_of": ()},
 )  # fmt: skip
 
 
@@ -59,6 +40,8 @@ class Family(NamedTuple):
     end: str | None = None
 
 
+# Texts that show what a file's rules do.
+PROBE = "A  B!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\tC\nÄ"
 CLIP_PROBE, CLIP_NORMALISED = "A  B\tE\u0301", "a b é"
 GENERIC = ("TokenizersBackend", "PreTrainedTokenizer", "PreTrainedTokenizerFast")
 FAMILIES = {
@@ -70,46 +53,27 @@ FAMILIES = {
 }
 
 
-class Files(NamedTuple):
-    """What the files beside a vocabulary say: settings, and the class that is meant."""
-
-    folder: Path
-    settings: dict[str, Any]
-    name: str
-
-    def token(self, key: str) -> str | None:
-        """A special token by its role, given as a string or with its properties."""
-        value = self.settings.get(key)
-        content = value.get("content") if isinstance(value, Mapping) else value
-        return None if content is None else str(content)
-
-    def context(self, positions: int) -> int:
-        """Most tokens of a text: the tower's positions, or fewer where the tokenizer says so."""
-        stated = self.settings.get("model_max_length")
-        return min(positions, int(stated)) if isinstance(stated, int | float) and stated >= 1 else positions
-
-
 def read_clip(folder: Path, context_length: int) -> ClipTokenizer:
     """Read CLIP's tokenizer.
 
     Raises:
         CheckpointError: there is none, it is damaged, or its files ask for something that CLIP's does not do.
     """
-    files = _files(folder, "CLIPTokenizer")
-    settings = files.settings
+    files = Files.of(folder, "CLIPTokenizer")
+    file = folder / VOCABULARY
     if files.name not in ("CLIPTokenizer", *GENERIC):
-        raise _foreign(files, "CLIPTokenizer")
-    if files.name in GENERIC and (folder / VOCABULARY).exists():
-        own = _normalised(read_table(folder / VOCABULARY), CLIP_PROBE, folder / VOCABULARY)
+        raise files.foreign("CLIPTokenizer")
+    if files.name in GENERIC and file.exists():
+        own = _normalised(read_table(file), CLIP_PROBE, file)
         if own != CLIP_NORMALISED:
             raise CheckpointError(
-                f"{folder / VOCABULARY} normalises texts otherwise than CLIP: {own!r}, not {CLIP_NORMALISED!r}",
+                f"{file} normalises texts otherwise than CLIP: {own!r}, not {CLIP_NORMALISED!r}",
                 hint="use the tokenizer files of a plain CLIP",
             )
     for key, usual in (("truncation_side", "right"), ("add_bos_token", True), ("add_eos_token", True)):
-        if settings.get(key, usual) != usual:
+        if files.settings.get(key, usual) != usual:
             raise CheckpointError(
-                f"{folder / CONFIG}: {key} = {settings[key]!r} is not CLIP's way",
+                f"{folder / CONFIG}: {key} = {files.settings[key]!r} is not what CLIP does",
                 hint="the text tower reads start token, text, end token; use the files of a plain CLIP",
             )
     return ClipTokenizer.load(folder, context_length=files.context(context_length))
@@ -130,89 +94,109 @@ def read_hugging_face(
     Raises:
         CheckpointError: files are missing or damaged, or say something that is not understood.
     """
-    files = _files(folder, usual)
-    family = FAMILIES.get(files.name)
-    if family is None:
-        raise _foreign(files, usual)
-    settings, rule, file = files.settings, family.rule, folder / VOCABULARY
-    if rule == "siglip" and settings.get("do_lower_case") is False:
-        rule = "siglip-cased"
+    files = Files.of(folder, usual)
+    if files.name not in FAMILIES:
+        raise files.foreign(usual)
+    family, file = FAMILIES[files.name], folder / VOCABULARY
+    rule = "siglip-cased" if family.rule == "siglip" and files.settings.get("do_lower_case") is False else family.rule
     if file.exists():
         table, content = read_table(file), file.read_text(encoding="utf-8")
-        if rule == "siglip" and _is_canonical(table, file):
-            rule = "file"
+        if rule == "siglip" and _normalised(table, PROBE, file) == _normalised(table, canonical(PROBE), file):
+            rule = "file"  # the file itself brings texts to SigLIP's form
     elif (folder / SENTENCEPIECE).exists() and family.end:
-        content = sentencepiece_model.convert(folder / SENTENCEPIECE, files.token("eos_token") or family.end)
+        content = convert(folder / SENTENCEPIECE, files.token("eos_token") or family.end)
         table = json.loads(content)
     else:
         raise CheckpointError(
             f"{folder} has no {VOCABULARY}", hint=f"put the {VOCABULARY} of the same model beside the weights"
         )
-    if _completed(table, files, family):
+    if _complete(table, files, family):
         content = json.dumps(table, ensure_ascii=False)
-    padding, truncation = _sides(table, files, family)
+    padding = files.side("padding", table, family.side)
     context = files.context(context_length)
     if sees_padding and context != context_length:
-        raise CheckpointError(
-            f"{folder / CONFIG}: model_max_length is {context}, but the text tower reads place {context_length}",
-            hint="use the tokenizer files of the same checkpoint",
-        )
-    if pad_id is None:
-        pad_id = _padding(table, files, family)
+        raise files.mixed(f"model_max_length is {context}, but the text tower reads place {context_length}")
     return HfTokenizer(
         content,
         context_length=context,
-        pad_id=pad_id,
+        pad_id=_padding(table, files, family) if pad_id is None else pad_id,
         rule=rule,
         padding=padding if sees_padding else "right",
-        truncation=truncation,
+        truncation=files.side("truncation", table, "right"),
     )
 
 
-def _files(folder: Path, usual: str) -> Files:
-    settings = read_table(folder / SPECIAL) if (folder / SPECIAL).exists() else {}
-    settings = {key: value for key, value in settings.items() if key.endswith("_token")}
-    if (folder / CONFIG).exists():
-        stated = read_table(folder / CONFIG)
-        KEYS.check(stated, str(folder / CONFIG))
-        settings |= {key: value for key, value in stated.items() if value is not None}
-    name = settings.get("tokenizer_class")
-    if name is None and usual == "SiglipTokenizer" and _looks_like_gemma(folder):
-        raise CheckpointError(
-            f"{folder} has no {CONFIG} that names the tokenizer's class, and its vocabulary is Gemma's: whether "
-            "texts become lower case, and on which side they are padded, is not said",
-            hint=f"put the {CONFIG} of the same checkpoint (SigLIP 2) beside the {VOCABULARY}",
+class Files(NamedTuple):
+    """What the files beside a vocabulary say: settings, and the class that is meant."""
+
+    folder: Path
+    settings: dict[str, Any]
+    name: str
+
+    @classmethod
+    def of(cls, folder: Path, usual: str) -> Files:
+        """Read them; ``usual`` is the class where they name none."""
+        settings = read_table(folder / SPECIAL) if (folder / SPECIAL).exists() else {}
+        settings = {key: value for key, value in settings.items() if key.endswith("_token")}
+        if (folder / CONFIG).exists():
+            table = read_table(folder / CONFIG)
+            known_keys("tokenizer").check(table, str(folder / CONFIG))
+            settings |= stated(table)
+        name = settings.get("tokenizer_class")
+        if name is None and usual == "SiglipTokenizer" and (folder / VOCABULARY).exists():
+            known = _vocabulary(read_table(folder / VOCABULARY))
+            if "<pad>" in known and "<eos>" in known and "</s>" not in known:
+                raise CheckpointError(
+                    f"{folder} has no {CONFIG} that names the tokenizer's class, and its vocabulary is Gemma's: "
+                    "whether texts become lower case, and on which side they are padded, is not said",
+                    hint=f"put the {CONFIG} of the same checkpoint (SigLIP 2) beside the {VOCABULARY}",
+                )
+        # Of this model the files on the hub name the wrong class, so transformers does not ask them.
+        if name is None or usual == "Siglip2Tokenizer":
+            return cls(folder, settings, usual)
+        return cls(folder, settings, str(name) if str(name) in GENERIC else str(name).removesuffix("Fast"))
+
+    def token(self, key: str) -> str | None:
+        """A special token by its role, given as a string or with its properties."""
+        value = self.settings.get(key)
+        content = value.get("content") if isinstance(value, Mapping) else value
+        return None if content is None else str(content)
+
+    def context(self, positions: int) -> int:
+        """Most tokens of a text: the tower's positions, or fewer where the tokenizer says so."""
+        given = self.settings.get("model_max_length")
+        return min(positions, int(given)) if isinstance(given, int | float) and given >= 1 else positions
+
+    def side(self, what: str, table: Mapping[str, Any], usual: str) -> Side:
+        """On which side ``padding`` stands or ``truncation`` cuts."""
+        written = (table.get(what) or {}).get("direction")
+        side = str(self.settings.get(f"{what}_side", written or usual)).lower()
+        if side not in ("right", "left"):
+            raise self.mixed(f"{what}_side = {side!r}, which is neither right nor left")
+        return cast(Side, side)
+
+    def foreign(self, usual: str) -> CheckpointError:
+        """The error for a class that is not known where ``usual`` is expected."""
+        return CheckpointError(
+            f"{self.folder / CONFIG} names the tokenizer {self.name!r}, which glotclip does not know here",
+            hint=f"for this model it reads {usual} and files of the tokenizers library (PreTrainedTokenizerFast)",
         )
-    # Of this model the files on the hub name the wrong class, so transformers does not ask them.
-    if name is None or usual == "Siglip2Tokenizer":
-        return Files(folder, settings, usual)
-    return Files(folder, settings, str(name) if str(name) in GENERIC else str(name).removesuffix("Fast"))
+
+    def mixed(self, fault: str) -> CheckpointError:
+        """The error for files that do not go together."""
+        return CheckpointError(
+            f"{self.folder / CONFIG}: {fault}",
+            hint="use the tokenizer files of one checkpoint, the same as the weights",
+        )
 
 
-def _looks_like_gemma(folder: Path) -> bool:
-    if not (folder / VOCABULARY).exists():
-        return False
-    known = _vocabulary(read_table(folder / VOCABULARY))
-    return "<pad>" in known and "<eos>" in known and "</s>" not in known
-
-
-def _foreign(files: Files, usual: str) -> CheckpointError:
-    return CheckpointError(
-        f"{files.folder / CONFIG} names the tokenizer {files.name!r}, which glotclip does not know here",
-        hint=f"for this model it reads {usual} and files of the tokenizers library (PreTrainedTokenizerFast)",
-    )
-
-
-def _completed(table: dict[str, Any], files: Files, family: Family) -> bool:
+def _complete(table: dict[str, Any], files: Files, family: Family) -> bool:
     """Write into a ``tokenizer.json`` what its class adds to it; whether that changed anything."""
     changed, known, settings, file = False, _vocabulary(table), files.settings, files.folder / VOCABULARY
     for place, added in (settings.get("added_tokens_decoder") or {}).items():
         content = added["content"] if isinstance(added, Mapping) else added
         if known.get(str(content)) != int(place):
-            raise CheckpointError(
-                f"{files.folder / CONFIG} adds the token {content!r} as {place}, which {VOCABULARY} lacks",
-                hint="use the tokenizer files of one checkpoint",
-            )
+            raise files.mixed(f"adds the token {content!r} as {place}, which {VOCABULARY} lacks")
     # transformers' Gemma tokenizer passes over do_lower_case; SigLIP 2, whose files say it, was trained so.
     lower = family.lower or (files.name == "GemmaTokenizer" and settings.get("do_lower_case") is True)
     if lower and _normalised(table, "ABC Ä", file) != _normalised(table, "abc ä", file):
@@ -223,7 +207,8 @@ def _completed(table: dict[str, Any], files: Files, family: Family) -> bool:
     start, end = settings.get("add_bos_token"), settings.get("add_eos_token")
     if family.end is not None:
         last = known.get(files.token("eos_token") or family.end)
-        start, end = (None, None) if _appends(table, last, file) else (False, True)
+        appends = last is not None and _backend(table, file).encode("").ids == [last]
+        start, end = (None, None) if appends else (False, True)
     if start is not None or end is not None:
         table["post_processor"] = _template(files, known, bool(start), bool(end), family)
         changed = True
@@ -241,45 +226,24 @@ def _template(files: Files, known: Mapping[str, int], start: bool, end: bool, fa
         if wanted:
             token = files.token(key) or fallback
             if token not in known:
-                raise CheckpointError(
-                    f"{files.folder}: {key} is {token!r}, which {VOCABULARY} lacks",
-                    hint="use the tokenizer files of one checkpoint",
-                )
+                raise files.mixed(f"{key} is {token!r}, which {VOCABULARY} lacks")
             single.insert(place, {"SpecialToken": {"id": token, "type_id": 0}})
             special[token] = {"id": token, "ids": [known[token]], "tokens": [token]}
     pair = [*single, {"Sequence": {"id": "B", "type_id": 1}}]
     return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}
 
 
-def _sides(table: Mapping[str, Any], files: Files, family: Family) -> tuple[Side, Side]:
-    """On which side texts are padded, and on which they are cut."""
-    sides = []
-    for key, part, usual in (("padding_side", "padding", family.side), ("truncation_side", "truncation", "right")):
-        stated = (table.get(part) or {}).get("direction")
-        side = str(files.settings.get(key, stated or usual)).lower()
-        if side not in ("right", "left"):
-            raise CheckpointError(
-                f"{files.folder / CONFIG}: {key} = {side!r}", hint="right and left are sides; correct the file"
-            )
-        sides.append(side)
-    return cast(tuple[Side, Side], tuple(sides))
-
-
 def _padding(table: Mapping[str, Any], files: Files, family: Family) -> int:
     """The id that fills up texts."""
     known = _vocabulary(table)
-    stated = (table.get("padding") or {}).get("pad_token")
-    token = files.token("pad_token") or stated or family.pad
+    token = files.token("pad_token") or (table.get("padding") or {}).get("pad_token") or family.pad
     if token is None:
         raise CheckpointError(
             f"no file in {files.folder} says with what texts are padded, which this text tower sees",
             hint=f"put the {CONFIG} of the same checkpoint, with its pad_token, beside the {VOCABULARY}",
         )
     if token not in known:
-        raise CheckpointError(
-            f"texts are padded with {token!r}, which the vocabulary of {files.folder} lacks",
-            hint="use the tokenizer files of one checkpoint",
-        )
+        raise files.mixed(f"texts are padded with {token!r}, which the vocabulary of {files.folder} lacks")
     return known[token]
 
 
@@ -288,12 +252,6 @@ def _vocabulary(table: Mapping[str, Any]) -> dict[str, int]:
     vocab = (table.get("model") or {}).get("vocab") or {}
     pairs = vocab if isinstance(vocab, Mapping) else {piece[0]: place for place, piece in enumerate(vocab)}
     return {**pairs, **{added["content"]: added["id"] for added in table.get("added_tokens") or ()}}
-
-
-def _is_canonical(table: Mapping[str, Any], file: Path) -> bool:
-    """Whether a ``tokenizer.json`` itself brings texts to SigLIP's form."""
-    probe = "A  B!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\tC\nÄ"
-    return _normalised(table, probe, file) == _normalised(table, sentencepiece_model.canonical(probe), file)
 
 
 def _normalised(table: Mapping[str, Any], text: str, file: Path) -> str:
@@ -305,15 +263,10 @@ def _normalised(table: Mapping[str, Any], text: str, file: Path) -> str:
     return str(_backend(bare, file).normalizer.normalize_str(text))
 
 
-def _appends(table: Mapping[str, Any], end: int | None, file: Path) -> bool:
-    """Whether a ``tokenizer.json`` ends each text with this id, and adds nothing else."""
-    return end is not None and _backend(table, file).encode("").ids == [end]
-
-
 def _backend(table: Mapping[str, Any], file: Path) -> Any:
     from tokenizers import Tokenizer as Backend
 
     try:
         return Backend.from_str(json.dumps(table))
     except Exception as error:  # what this library raises is nothing narrower
-        raise CheckpointError(f"{file} is not a tokenizer: {error}", hint="fetch the file again") from error
+        raise CheckpointError(f"{file} is not a tokenizer: {error}") from error

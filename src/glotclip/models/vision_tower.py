@@ -1,6 +1,6 @@
 """Image towers: what they must do, and the vision transformer of CLIP and SigLIP.
 
-Shapes: N images, H × W pixels, P patches of a picture (the class token included), D width, E embedding.
+Shapes: N images, H × W pixels, P patches of an image (the class token included), D width, E embedding.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class VisionConfig:
 
     @property
     def patches(self) -> int:
-        """Patches of one picture, without the class token; an incomplete row at the edge is left out."""
+        """Patches of one image, without the class token; an incomplete row at the edge is left out."""
         return (self.image_size // self.patch_size) ** 2
 
 
@@ -93,14 +93,14 @@ class VisionTransformer(nn.Module):
         """Encode pixels (N, 3, H, W) as unnormalised features float32 (N, E).
 
         Args:
-            pixels: preprocessed pictures, H = W = ``config.image_size``.
+            pixels: preprocessed images, H = W = ``config.image_size``.
             precision: dtype of the linear maps and of attention; by default the weights' own.
         """
         size = self.config.image_size
         if pixels.shape[1:] != (3, size, size):
             raise ConfigError(
                 f"pixels of shape {tuple(pixels.shape[1:])}, but this tower reads (3, {size}, {size})",
-                hint="load pictures with the base's own preprocess",
+                hint="load images with the base's own preprocess",
             )
         dtype = precision or self.positions.dtype
         count = len(pixels)

@@ -95,9 +95,7 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
                 f"{file} is a pickle, although its name says safetensors",
                 hint="do not open it: a pickle can run code. Fetch a real safetensors file",
             ) from error
-        raise CheckpointError(
-            f"{file} is damaged or not safetensors: {error}", hint="fetch the file again"
-        ) from error
+        raise CheckpointError(f"{file} is damaged or not safetensors: {error}") from error
 
 
 def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
@@ -117,7 +115,7 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
             hint="fetch the safetensors file of this model, or convert it where you trust it",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{file} is damaged or not a PyTorch file: {error}", hint="fetch it again") from error
+        raise CheckpointError(f"{file} is damaged or not a PyTorch file: {error}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]  # a training checkpoint of open_clip
     if not isinstance(content, Mapping) or not any(isinstance(value, torch.Tensor) for value in content.values()):

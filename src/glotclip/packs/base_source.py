@@ -5,12 +5,14 @@ A source is a built-in name, an id of the hub, or a path; two of them joined by 
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from glotclip.config import Settings
 from glotclip.errors import CheckpointError, FingerprintError, GlotclipError
+from glotclip.models.checkpoints import load_base
 from glotclip.models.dual_encoder import DualEncoder
 
 
@@ -38,26 +40,19 @@ class BaseSource(Settings):
 
     def candidates(self, folder: Path) -> Iterator[str]:
         """Where to look, in this order; paths that do not exist are left out."""
-        parts = _parts(self.source)
-        near = self.relative.split("+") if self.relative else parts
-        found = dict.fromkeys((
-            "+".join(
-                part if near[place : place + 1] in ([], [part]) else str(_joined(folder, near[place]))
-                for place, part in enumerate(parts)
-            ),
-            self.source,
-            *("+".join(_beside(part, where) for part in parts) for where in (folder.resolve().parent, folder)),
-        ))  # fmt: skip
-        for each in found:
-            if all(Path(part).exists() for part in _parts(each) if Path(part).is_absolute()):
-                yield each
+        names = _parts(self.source)
+        seen = self.relative.split("+") if self.relative else names
+        moved = [
+            name if near in (None, name) else os.path.normpath(folder.resolve() / near)
+            for name, near in itertools.zip_longest(names, seen[: len(names)])
+        ]
+        beside = ([_beside(name, where) for name in names] for where in (folder.resolve().parent, folder))
+        for source in dict.fromkeys("+".join(each) for each in (moved, names, *beside)):
+            if all(Path(part).exists() for part in _parts(source) if Path(part).is_absolute()):
+                yield source
 
-    def find(self, folder: Path, load: Callable[[str], DualEncoder]) -> tuple[DualEncoder, str]:
-        """Load the base, and return it with where it was found.
-
-        Args:
-            folder: of the polyglot.
-            load: loads a base by its source.
+    def find(self, folder: Path) -> tuple[DualEncoder, str]:
+        """Load the base that the polyglot in ``folder`` needs, and return it with where it was found.
 
         Raises:
             CheckpointError: if it is nowhere.
@@ -67,7 +62,7 @@ class BaseSource(Settings):
         other: tuple[str, str] | None = None
         for source in self.candidates(folder):
             try:
-                base = load(source)
+                base = load_base(source)
             except GlotclipError as error:
                 fault = fault or error
                 continue
@@ -110,10 +105,6 @@ def _seen_from(folder: Path, part: str) -> str:
         return Path(os.path.relpath(os.path.realpath(part), folder.resolve())).as_posix()
     except ValueError:  # on another drive
         return part
-
-
-def _joined(folder: Path, relative: str) -> Path:
-    return Path(os.path.normpath(folder.resolve() / relative))
 
 
 def _beside(part: str, where: Path) -> str:

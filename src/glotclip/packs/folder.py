@@ -18,24 +18,24 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import LanguageError, PackError, StorageError
-from glotclip.languages import normalise, resolve
+from glotclip.models.checkpoints import load_base
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import Workplace
-from glotclip.packs.base_source import BaseSource as BaseSource
-from glotclip.packs.base_source import absolute
-from glotclip.packs.manifest import Manifest
-from glotclip.packs.pack import LanguagePack, read_manifest, remove_pack_files
-from glotclip.packs.polyglot import Polyglot
+from glotclip.packs.base_source import BaseSource, absolute
+from glotclip.packs.manifest import FORMAT, Manifest, check_format, pack_for
+from glotclip.packs.pack import read_manifest, remove_pack_files
 from glotclip.storage import disk_errors, read_json, write_json
 
-Base = DualEncoder | Polyglot | str | Path
-FORMAT = 1
+if TYPE_CHECKING:
+    from glotclip.packs.polyglot import Polyglot
+
+Base: TypeAlias = "DualEncoder | Polyglot | str | Path"
 RECORD = "polyglot.json"
 MEMORIES, RUN = ".memory", ".run"
 OUTPUTS = ("config.json", "log.jsonl", "results.json", "report.md", "report.html", "skipped.txt")
@@ -106,13 +106,9 @@ class PolyglotFolder:
         self.workplace.check(places, inputs, adopt=recorded)
 
     def read(self) -> FolderRecord:
-        """Read ``polyglot.json``; a damaged or newer one is a :class:`PackError`."""
+        """Read ``polyglot.json``; a damaged, older or newer one is a :class:`PackError`."""
         content = read_json(self.path / RECORD)
-        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
-            raise PackError(
-                f"{self.path} has format {content['format']}; this glotclip reads up to {FORMAT}",
-                hint="pip install -U glotclip",
-            )
+        check_format(content, self.path / RECORD)
         try:
             return FolderRecord.model_validate(content)
         except ValidationError as error:
@@ -145,15 +141,13 @@ class PolyglotFolder:
             CheckpointError: if it cannot be found or read.
             FingerprintError: if it has other weights than the packs were made for.
         """
-        from glotclip.models.checkpoints import load_base
-
         reference = self.read().base
         if base is None:
-            return reference.find(self.path, load_base)
-        if isinstance(base, Polyglot):
-            found, source = base.base, base.source
-        elif isinstance(base, DualEncoder):
+            return reference.find(self.path)
+        if isinstance(base, DualEncoder):
             found, source = base, reference.source
+        elif not isinstance(base, str | Path):
+            found, source = base.base, base.source
         elif self.is_one(base):
             found, source = PolyglotFolder(base).find_base()
         else:
@@ -162,19 +156,6 @@ class PolyglotFolder:
         if found.fingerprint != reference.fingerprint:
             raise reference.other_weights(self.path, source, found.fingerprint)
         return found, source
-
-    def load(self, base: Base | None = None) -> Polyglot:
-        """Open base and packs; ``base`` as for :meth:`find_base`."""
-        encoder, source = self.find_base(base)
-        record = self.read()
-        while True:
-            try:
-                return Polyglot(encoder, self._open(record, encoder), source=source)
-            except (PackError, OSError):
-                fresh = self.read()  # a run may have replaced a pack since: then that is the state to read
-                if fresh == record:
-                    raise
-                record = fresh
 
     def manifests(self) -> dict[str, Manifest]:
         """The manifests of all packs by name, without loading the base or any weights."""
@@ -193,18 +174,9 @@ class PolyglotFolder:
         self.read()
         with self.locked():
             record, manifests = self.read(), self.manifests()
-            if lang in manifests:
-                name = lang
-            else:
-                taught = [code for manifest in manifests.values() for code in manifest.languages]
-                code = resolve(lang, taught, near=True) or normalise(lang)
-                name = next((name for name, manifest in manifests.items() if code in manifest.languages), "")
-                if not name:
-                    raise LanguageError(
-                        f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}"
-                    )
-                if manifests[name].learnt != (code,):
-                    raise self._inseparable(code, manifests[name])
+            name, code = pack_for(lang, {name: manifest.languages for name, manifest in manifests.items()})
+            if code and manifests[name].learnt != (code,):
+                raise self._inseparable(code, manifests[name])
             packs = {key: folder for key, folder in record.packs.items() if key != name}
             self.commit(record.model_copy(update={"packs": packs, "run": None}))
             self.sweep()
@@ -308,6 +280,3 @@ class PolyglotFolder:
         finally:
             lock.release()
             workplace.leave(existed=existed)
-
-    def _open(self, record: FolderRecord, base: DualEncoder) -> list[LanguagePack]:
-        return [LanguagePack.load(self.path / folder, base) for folder in record.packs.values()]

@@ -130,7 +130,10 @@ class Guesser:
     def probabilities(self, text: str) -> NDArray[np.float64]:
         """The probability of each candidate (L,)."""
         seen = plain(text)[:_READ]
-        written = self._written(seen)
+        # What the text's letters count for each candidate, and how many are outside its character set (L,).
+        counts, outside = sum((self._letter(letter) for letter in seen), start=np.zeros((2, len(self.codes))))
+        # Candidates that write all of the text's letters, or the most of them; none, where none writes any.
+        written = (counts > 0) & (counts >= counts.max() - 1e-9)
         if len(self.codes) == 1 or not written.any():
             return np.full(len(self.codes), 1 / len(self.codes))
         scores = np.zeros(len(self.codes))
@@ -142,18 +145,9 @@ class Guesser:
             return prior
         evidence = np.full(len(self.codes), -np.inf)
         evidence[self._profiled] = self.settings.temperature * self._model.log_likelihood(seen)
-        evidence -= self.settings.outside * self._outside(seen)
+        evidence -= self.settings.outside * outside
         shares = _softmax(np.where(profiled, np.log(np.maximum(prior, 1e-300)) + evidence, -np.inf))
         return np.where(profiled, shares * prior[profiled].sum(), prior)
-
-    def _written(self, text: str) -> NDArray[np.bool_]:
-        """Which candidates (L,) write the text's letters, or the most of them; none, where none writes any."""
-        covered = sum((self._letter(letter)[0] for letter in text), start=np.zeros(len(self.codes)))
-        return np.asarray((covered > 0) & (covered >= covered.max() - 1e-9))
-
-    def _outside(self, text: str) -> NDArray[np.float64]:
-        """How many of the text's characters are outside each candidate's character set (L,)."""
-        return sum((self._letter(letter)[1] for letter in text), start=np.zeros(len(self.codes)))
 
     def _letter(self, letter: str) -> NDArray[np.float64]:
         """What a character counts for each candidate, and whether it is outside its character set (2, L)."""

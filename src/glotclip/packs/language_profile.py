@@ -100,7 +100,7 @@ def read_profiles(path: Path) -> dict[str, Profile]:
     try:
         return {code: Profile.of(record) for code, record in content.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise PackError(f"{path} is damaged: {error}", hint="get the pack again") from error
+        raise PackError(f"{path} is damaged: {error}") from error
 
 
 @cache

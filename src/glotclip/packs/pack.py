@@ -25,9 +25,8 @@ from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
-from glotclip.packs.card import model_card
 from glotclip.packs.language_profile import Profile
-from glotclip.packs.manifest import FORMAT, BaseReference, Manifest, PartEntry, TensorEntry
+from glotclip.packs.manifest import BaseReference, Manifest, ModuleEntry, TensorEntry, check_format, model_card
 from glotclip.storage import (
     file_sha256,
     read_json,
@@ -60,12 +59,12 @@ class LanguagePack:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that take their way through this pack."""
+        """The languages that are encoded with this pack."""
         return self.manifest.languages
 
     def text_form(self, lang: str) -> TextForm:
         """The form that texts of one of its languages are brought to: the one they were learnt in."""
-        return TextForm(self.manifest.text_forms.get(lang, NONE))
+        return TextForm(self.manifest.text_forms[lang])
 
     @classmethod
     def load(cls, folder: Path | str, base: DualEncoder) -> LanguagePack:
@@ -78,8 +77,8 @@ class LanguagePack:
         folder = Path(folder)
         manifest = read_manifest(folder)
         check_base(manifest, base)
-        parts = _parts(manifest, read_weights(folder, manifest), base)
-        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), parts)
+        modules = _modules(manifest, read_weights(folder, manifest), base)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), modules)
         return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
@@ -95,30 +94,25 @@ def check_base(manifest: Manifest, base: DualEncoder) -> None:
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
+    path = folder / MANIFEST
     try:
-        content = read_json(folder / MANIFEST)
+        content = read_json(path)
     except DataError as error:
         raise PackError(
             f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
         ) from error
-    number = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(number, int):
-        raise PackError(f"{folder / MANIFEST} has no format number", hint="get the pack again")
-    if number > FORMAT:
-        raise PackError(
-            f"the pack in {folder} has format {number}; this glotclip reads up to {FORMAT}",
-            hint="pip install -U glotclip",
-        )
+    check_format(content, path)
     try:
         manifest = Manifest.model_validate(content)
         for name in manifest.text_forms.values():
             form_named(name)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PackError(f"{folder / MANIFEST}: {place}: {first['msg']}", hint="get the pack again") from error
+        raise PackError(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
     except ConfigError as error:
-        raise PackError(f"{folder / MANIFEST}: {error.message}", hint=error.hint) from error
+        raise PackError(f"{path}: {error.message}", hint=error.hint) from error
+    if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
+        raise PackError(f"{path} names no text form of {', '.join(missing)}")
     return manifest
 
 
@@ -128,29 +122,25 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
 
     path = folder / WEIGHTS
     if not path.exists():
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise PackError(f"{path} is missing")
     if (size := path.stat().st_size) != manifest.bytes:
-        raise PackError(
-            f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced",
-            hint="get the pack again",
-        )
+        raise PackError(f"{path} has {size} bytes, the manifest says {manifest.bytes}: it was cut short or replaced")
     try:
         tensors = read_tensors(path)
     except (SafetensorError, OSError) as error:
-        raise PackError(f"{path} is not a whole safetensors file: {error}", hint="get the pack again") from error
+        raise PackError(f"{path} is not a whole safetensors file: {error}") from error
     if missing := sorted(set(manifest.tensors) - set(tensors)):
-        raise PackError(f"{path} lacks the tensors {missing}", hint="get the pack again")
+        raise PackError(f"{path} lacks the tensors {missing}")
     if extra := sorted(set(tensors) - set(manifest.tensors)):
-        raise PackError(f"{path} holds tensors that the manifest does not name: {extra}", hint="get the pack again")
+        raise PackError(f"{path} holds tensors that the manifest does not name: {extra}")
     for name, entry in manifest.tensors.items():
-        found = TensorEntry(shape=tuple(tensors[name].shape), dtype=_dtype(tensors[name]))
+        found = _entry(tensors[name])
         if found != entry:
             raise PackError(
-                f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}",
-                hint="get the pack again",
+                f"tensor {name} is {found.dtype} {found.shape}, the manifest says {entry.dtype} {entry.shape}"
             )
     if file_sha256(path) != manifest.sha256:
-        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+        raise PackError(f"{path} does not match its checksum: its content was altered")
     return tensors
 
 
@@ -174,14 +164,12 @@ def write_pack(
     those of the languages whose texts are at hand.
     """
     half = settings.get("store") == "fp16"
+    modules = [(scope, module) for scope, several in state.modules.items() for module in several]
     tensors = {
-        f"{scope}.{part.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
-        for scope, parts in state.modules.items()
-        for part in parts
-        for key, tensor in part.tensors().items()
+        f"{scope}.{module.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
+        for scope, module in modules
+        for key, tensor in module.tensors().items()
     }
-    foreign = isinstance(state.tokenizer, HfTokenizer) and state.tokenizer.identity != base.tokenizer.identity
-    vocabulary = None if foreign else added_vocabulary(state.tokenizer, base)
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
         if profiles:
@@ -192,19 +180,18 @@ def write_pack(
             languages=state.languages,
             learnt=tuple(learnt),
             base=BaseReference(name=base.name, fingerprint=base.fingerprint),
-            parts=tuple(
-                PartEntry(scope=scope, kind=part.kind, description=part.description())
-                for scope, parts in state.modules.items()
-                for part in parts
+            modules=tuple(
+                ModuleEntry(scope=scope, kind=module.kind, description=module.description())
+                for scope, module in modules
             ),
-            tensors={key: TensorEntry(shape=tuple(t.shape), dtype=_dtype(t)) for key, t in tensors.items()},
+            tensors={key: _entry(tensor) for key, tensor in tensors.items()},
             sha256=file_sha256(aside / WEIGHTS),
             parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
             bytes=(aside / WEIGHTS).stat().st_size,
-            added_tokens=len(vocabulary.tokens) if vocabulary else 0,
+            added_tokens=_write_tokenizer(aside, state.tokenizer, base),
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
-            text_forms=dict(text_forms or {}),
+            text_forms={code: (text_forms or {}).get(code, NONE) for code in state.languages},
             settings=dict(settings),
             data=dict(data),
             scores=dict(scores),
@@ -212,15 +199,6 @@ def write_pack(
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if foreign:
-            state.tokenizer.save(aside / FOREIGN)
-        if vocabulary:
-            content = {
-                "splitting": vocabulary.splitting,
-                "tokens": vocabulary.tokens,
-                "merges": [f"{left} {right}" for left, right in vocabulary.merges],
-            }
-            write_json(aside / TOKENIZER, content)
         rewrite_manifest(aside, manifest)
     return manifest
 
@@ -237,18 +215,23 @@ def remove_pack_files(folder: Path) -> None:
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a pack, and the model card that follows from it."""
-    manifest = manifest.model_copy(update={"format": FORMAT})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     write_text(folder / CARD, model_card(manifest))
 
 
-def added_vocabulary(tokenizer: Tokenizer, base: DualEncoder) -> Vocabulary | None:
-    """What a pack's tokenizer has beyond the base's, or None where they are the same."""
+def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> int:
+    """Write what a pack's tokenizer has beyond the base's, or a foreign one; the number of added tokens."""
     if tokenizer.identity == base.tokenizer.identity:
-        return None
+        return 0
+    if isinstance(tokenizer, HfTokenizer):
+        tokenizer.save(folder / FOREIGN)
+        return 0
     if not (isinstance(tokenizer, ClipTokenizer) and isinstance(base.tokenizer, ClipTokenizer)):
         raise PackError("only byte-level BPE vocabularies can be extended", hint="use the base's own tokenizer")
-    return tokenizer.added(base.tokenizer)
+    added = tokenizer.added(base.tokenizer)
+    merges = [f"{left} {right}" for left, right in added.merges]
+    write_json(folder / TOKENIZER, {"splitting": added.splitting, "tokens": added.tokens, "merges": merges})
+    return len(added.tokens)
 
 
 def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
@@ -270,39 +253,38 @@ def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer
             tokenizer = tokenizer.extended(vocabulary)
         except (GlotclipError, KeyError, TypeError, ValueError, AttributeError) as error:
             said = error.message if isinstance(error, GlotclipError) else repr(error)
-            raise PackError(f"{path} is damaged: {said}", hint="get the pack again") from error
+            raise PackError(f"{path} is damaged: {said}") from error
     elif manifest.added_tokens:
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise PackError(f"{path} is missing")
     if tokenizer.identity != manifest.tokenizer:
-        raise PackError(f"{path} is not the tokenizer that the manifest names", hint="get the pack again")
+        raise PackError(f"{path} is not the tokenizer that the manifest names")
     return tokenizer
 
 
 def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
-    """The profiles of a pack's languages; none where it was made without."""
+    """The profiles of a pack's languages; none where their texts were not at hand."""
     if manifest.profile is None:
         return {}
     path = folder / language_profile.FILE
     if not path.exists():
-        raise PackError(f"{path} is missing", hint="get the pack again")
+        raise PackError(f"{path} is missing")
     if file_sha256(path) != manifest.profile:
-        raise PackError(f"{path} does not match its checksum: its content was altered", hint="get the pack again")
+        raise PackError(f"{path} does not match its checksum: its content was altered")
     return language_profile.read_profiles(path)
 
 
-def _parts(
+def _modules(
     manifest: Manifest, tensors: Mapping[str, torch.Tensor], base: DualEncoder
 ) -> dict[str, tuple[TextModule, ...]]:
-    parts: dict[str, tuple[TextModule, ...]] = {}
-    for entry in manifest.parts:
+    """The modules by scope, rebuilt from their tensors."""
+    modules: dict[str, tuple[TextModule, ...]] = {}
+    for entry in manifest.modules:
         prefix = f"{entry.scope}.{entry.kind}."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        parts[entry.scope] = (
-            *parts.get(entry.scope, ()),
-            module_named(entry.kind).restore(base, own, entry.description),
-        )
-    return parts
+        module = module_named(entry.kind).restore(base, own, entry.description)
+        modules[entry.scope] = (*modules.get(entry.scope, ()), module)
+    return modules
 
 
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _entry(tensor: torch.Tensor) -> TensorEntry:
+    return TensorEntry(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))

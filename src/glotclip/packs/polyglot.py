@@ -12,27 +12,28 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch.nn import functional as F
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError, TruncationWarning
-from glotclip.languages import check_installed, normalise, resolve
+from glotclip.errors import ConfigError, LanguageError, PackError, TruncationWarning
+from glotclip.languages import check_installed, resolve
 from glotclip.models.device import choose_precision
-from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.models.windows import windows
+from glotclip.packs.folder import Base, PolyglotFolder
 from glotclip.packs.guess import Guess
-from glotclip.packs.installed import Installed
+from glotclip.packs.installed import Installed, SharedLock
+from glotclip.packs.manifest import pack_for
 from glotclip.packs.pack import LanguagePack, check_base
-from glotclip.packs.sharing import SharedLock
+from glotclip.packs.saving import save_polyglot
 
 Long = Literal["cut", "mean"]
-Picture = str | Path | Image.Image
+ImageLike = str | Path | Image.Image
 AUTO = "auto"
 _VIDEOS = 8
 _NAMED = 12  # names that repr shows
@@ -120,19 +121,39 @@ class Polyglot:
         """
         with self._changing.alone():
             packs = self._installed.packs
-            taught = self._installed.by_language
-            code = lang if lang in packs else resolve(lang, list(taught), near=True) or normalise(lang)
-            pack = packs.get(code) or taught.get(code)
-            if pack is None:
-                installed = ", ".join(packs) or "none"
-                raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {installed}")
-            self._install({name: other for name, other in packs.items() if other is not pack})
-        return pack
+            name, _ = pack_for(lang, {name: pack.languages for name, pack in packs.items()})
+            self._install({other: pack for other, pack in packs.items() if other != name})
+        return packs[name]
+
+    @classmethod
+    def open(cls, folder: PolyglotFolder | Path | str, base: Base | None = None) -> Polyglot:
+        """Open a model folder: its base and all its packs.
+
+        Args:
+            folder: what ``glotclip extend`` or :meth:`save` wrote.
+            base: the base, a model on it, or where either lies, if it is not where the folder says.
+
+        Raises:
+            CheckpointError: if the base cannot be found or read.
+            FingerprintError: if it has other weights than the packs were made for.
+            PackError: if the folder or a pack is damaged, or of another format.
+        """
+        folder = folder if isinstance(folder, PolyglotFolder) else PolyglotFolder(folder)
+        encoder, source = folder.find_base(base)
+        record = folder.read()
+        while True:
+            try:
+                packs = [LanguagePack.load(folder.path / place, encoder) for place in record.packs.values()]
+            except (PackError, OSError):
+                fresh = folder.read()  # a run may have replaced a pack since: then that is the state to read
+                if fresh == record:
+                    raise
+                record = fresh
+            else:
+                return cls(encoder, packs, source=source)
 
     def save(self, folder: Path | str, *, with_base: bool | None = None) -> Path:
         """Write the model with the packs it has now; see :func:`glotclip.packs.saving.save_polyglot`."""
-        from glotclip.packs.saving import save_polyglot
-
         return save_polyglot(self, folder, with_base=with_base)
 
     def pack_of(self, lang: str) -> LanguagePack | None:
@@ -180,8 +201,7 @@ class Polyglot:
         self, texts: str | Sequence[str], lang: str | Sequence[str], *, precision: str = "fp32", long: Long = "cut"
     ) -> tuple[torch.Tensor, int]:
         """As :meth:`encode_text`, and how many texts were cut instead of a warning."""
-        if long not in get_args(Long):
-            raise ConfigError(f"unknown way with long texts {long!r}", hint=f"use one of {', '.join(get_args(Long))}")
+        check_long(long)
         texts = [texts] if isinstance(texts, str) else list(texts)
         with self._moving.shared():
             now = self._installed
@@ -193,25 +213,14 @@ class Polyglot:
                     by_language.setdefault(code, []).append(row)
             cut: set[int] = set()
             for code, rows in by_language.items():
-                part, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
+                encoded, lost = self._encode(now, [texts[row] for row in rows], code, precision, long)
                 weight = torch.tensor([[shares[row][code]] for row in rows], device=features.device)
-                features[torch.as_tensor(rows, device=features.device)] += weight * F.normalize(part, dim=-1)
+                features[torch.as_tensor(rows, device=features.device)] += weight * normalised(encoded)
                 cut.update(rows[place] for place in lost)
             several = [row for row, weights in enumerate(shares) if len(weights) > 1]
             fused = torch.as_tensor(several, dtype=torch.long, device=features.device)
-            features[fused] = F.normalize(features[fused], dim=-1)
+            features[fused] = normalised(features[fused])
         return features, len(cut)
-
-    @torch.inference_mode()
-    def encode_raw(self, texts: Sequence[str], lang: str, *, precision: str = "fp32") -> torch.Tensor:
-        """Features (M, E) of texts of one installed language, not normalised: what training compares with.
-
-        Raises:
-            LanguageError: if the language is unknown or not installed.
-        """
-        with self._moving.shared():
-            now = self._installed
-            return self._encode(now, texts, check_installed(lang, now.languages), precision, "cut")[0]
 
     def _encode(
         self, now: Installed, texts: Sequence[str], lang: str, precision: str, long: Long
@@ -222,7 +231,7 @@ class Polyglot:
         form = pack.text_form(lang) if pack else self.base.text_form
         encode = partial(
             self.base.encode_tokens,
-            pathway=now.pathway(lang, self.base.text),
+            hooks=now.hooks(lang, self.base.text),
             precision=choose_precision(precision, self.base.device),
         )
         texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
@@ -231,24 +240,24 @@ class Polyglot:
         if long == "cut" or not tokens.truncated:
             return features, list(tokens.truncated)
         pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
-        each = F.normalize(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])), dim=-1)
+        each = normalised(encode(tokenizer.encode([piece for some in pieces.values() for piece in some])))
         sizes = [len(some) for some in pieces.values()]
         features[list(pieces)] = torch.stack([some.mean(dim=0) for some in torch.split(each, sizes)])
         return features, []
 
     @torch.inference_mode()
-    def encode_image(self, images: Picture | Sequence[Picture], *, batch_size: int = 64) -> torch.Tensor:
-        """Encode pictures (paths or Pillow images) as normalised features (N, E), float32.
+    def encode_image(self, images: ImageLike | Sequence[ImageLike], *, batch_size: int = 64) -> torch.Tensor:
+        """Encode images (paths or Pillow images) as normalised features (N, E), float32.
 
         Raises:
-            ImageError: if a picture cannot be read. To skip and count those, use a feature cache.
+            ImageError: if an image cannot be read. To skip and count those, use a feature cache.
         """
-        pictures = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+        listed = [images] if isinstance(images, str | Path | Image.Image) else list(images)
         with self._moving.shared():
             features = [torch.zeros(0, self.embed_dim, device=self.base.device)]
-            for start in range(0, len(pictures), batch_size):
-                pixels = np.stack([self.base.preprocess.load(each) for each in pictures[start : start + batch_size]])
-                features.append(F.normalize(self.base.encode_pixels(torch.from_numpy(pixels)), dim=-1))
+            for start in range(0, len(listed), batch_size):
+                pixels = np.stack([self.base.preprocess.load(each) for each in listed[start : start + batch_size]])
+                features.append(normalised(self.base.encode_pixels(torch.from_numpy(pixels))))
             return torch.cat(features)
 
     @torch.inference_mode()
@@ -264,7 +273,7 @@ class Polyglot:
         """Encode videos as normalised features (N, E), float32: the normalised mean of normalised frame features.
 
         Args:
-            videos: N paths; a single one counts as one. Animated pictures are videos too.
+            videos: N paths; a single one counts as one. Animated images are videos too.
             frames: how many frames of a video are encoded at most.
             mode: "uniform": at the mid-points of equal segments; "fps": ``fps`` a second, thinned to ``frames``.
             fps: frames a second in mode "fps".
@@ -289,7 +298,7 @@ class Polyglot:
     @staticmethod
     def similarity(texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Cosine similarities (M, N) of features (M, E) and (N, E), normalised or not."""
-        return F.normalize(texts, dim=-1) @ F.normalize(images, dim=-1).T
+        return normalised(texts) @ normalised(images).T
 
     def detect(self, texts: Sequence[str]) -> list[str]:
         """Guess each text's language among the installed ones; :meth:`guess` also says how sure that is."""
@@ -315,10 +324,17 @@ class Polyglot:
         self._installed = Installed(packs, self.base.languages, self._installed)
 
 
+def check_long(long: str) -> Long:
+    """Check what is to become of texts longer than the context, by the name that ``--long`` takes."""
+    if long not in get_args(Long):
+        raise ConfigError(f"unknown way with long texts {long!r}", hint="use cut or mean (--long mean)")
+    return cast(Long, long)
+
+
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
-    for parts in pack.state.modules.values():
-        for part in parts:
-            part.to(device)
+    for modules in pack.state.modules.values():
+        for module in modules:
+            module.to(device)
 
 
 def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:

@@ -8,11 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from glotclip.errors import ConfigError, InterruptedRunError, LanguageError, PackError
 from glotclip.languages import normalise
+from glotclip.models.checkpoints import save_base
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.hub import is_name
 from glotclip.models.tokenizer import TOKENIZER_FILES
@@ -20,11 +22,12 @@ from glotclip.ownership import check_file, making_file
 from glotclip.packs.archive import BASE, Member, pack_up, stem, unpacked
 from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
-from glotclip.packs.manifest import Manifest
-from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights
-from glotclip.packs.pack import write_pack as write_state
-from glotclip.packs.polyglot import Polyglot
+from glotclip.packs.manifest import Manifest, pack_for
+from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights, write_pack
 from glotclip.storage import write_json, writing_folder
+
+if TYPE_CHECKING:
+    from glotclip.packs.polyglot import Polyglot
 
 _FILES = (*FILES, *(f"{FOREIGN}/{name}" for name in TOKENIZER_FILES))
 _NAME = re.compile(r"\w[\w+-]*")
@@ -61,10 +64,7 @@ def save_polyglot(polyglot: Polyglot, folder: Path | str, *, with_base: bool | N
     with out.locked():
         source = _base_of(polyglot, out, before, with_base)
         before = before or FolderRecord(base=source)
-        packs = {
-            name: _kept(pack, out, before) or _written(pack, out, before, base)
-            for name, pack in polyglot.packs.items()
-        }
+        packs = {name: _placed(pack, out, before, base) for name, pack in polyglot.packs.items()}
         run = before.run if packs == before.packs else None
         out.commit(before.model_copy(update={"base": source, "packs": packs, "run": run}))
         out.sweep()
@@ -103,7 +103,7 @@ def add_packs(
         with out.locked():
             record = out.read()
             _check_new(out, packs)
-            added = {pack.name: _written(pack, out, record, encoder) for pack in packs}
+            added = {pack.name: _placed(pack, out, record, encoder) for pack in packs}
             out.commit(record.model_copy(update={"packs": {**record.packs, **added}}))
     return [pack.manifest for pack in packs]
 
@@ -134,7 +134,8 @@ def export(
     root = stem(out)
     check_file(out, option="OUT")
     record, manifests = source.read(), source.manifests()
-    names = _providing(lang, manifests)
+    languages = {name: manifest.languages for name, manifest in manifests.items()}
+    names = list(manifests) if lang is None else [pack_for(lang, languages)[0]]
     for name in names:
         read_weights(source.path / record.packs[name], manifests[name])
     packs = {name: f"packs/{name}-1" for name in names}
@@ -147,7 +148,11 @@ def export(
             _save_base(source.load_base(base), place / BASE)
         described = FolderRecord(base=_portable(record.base, with_base=with_base), packs=packs)
         write_json(place / RECORD, described.model_dump(mode="json"))
-        members = [Member(f"{root}/{each.relative_to(place).as_posix()}", each) for each in _files(place)]
+        members = [
+            Member(f"{root}/{each.relative_to(place).as_posix()}", each)
+            for each in place.rglob("*")
+            if each.is_file()
+        ]
         for key in names:
             members += [
                 Member(f"{root}/{packs[key]}/{each}", path)
@@ -155,19 +160,6 @@ def export(
             ]
         pack_up(members, aside, as_zip=out.suffix.lower() == ".zip")
     return out
-
-
-def _providing(lang: str | None, manifests: dict[str, Manifest]) -> list[str]:
-    """The names of the packs to export: all, or that of a language or name."""
-    if lang is None:
-        return list(manifests)
-    if lang in manifests:
-        return [lang]
-    code = normalise(lang)
-    names = [name for name, manifest in manifests.items() if code in manifest.languages]
-    if not names:
-        raise LanguageError(f"no pack provides {code!r}", hint=f"installed packs: {', '.join(manifests) or 'none'}")
-    return names
 
 
 def _portable(base: BaseSource, *, with_base: bool) -> BaseSource:
@@ -192,7 +184,7 @@ def _check_new(out: PolyglotFolder, packs: Iterable[LanguagePack]) -> None:
     taken = {name: set(manifest.languages) for name, manifest in out.manifests().items()}
     for pack in packs:
         if not _NAME.fullmatch(pack.name):
-            raise PackError(f"{pack.name!r} is no name of a pack", hint="get the pack again")
+            raise PackError(f"{pack.name!r} is no name of a pack")
         for name, languages in taken.items():
             if both := sorted(languages & set(pack.languages)):
                 raise LanguageError(
@@ -217,16 +209,8 @@ def _pack_folders(source: Path) -> Iterator[list[Path]]:
             return
         folders = [place / folder for folder in PolyglotFolder(place).read().packs.values()]
         if any(not folder.resolve().is_relative_to(place.resolve()) for folder in folders):
-            raise PackError(f"{source} names packs that lie outside of it", hint="get it again")
+            raise PackError(f"{source} names packs that lie outside of it")
         yield folders
-
-
-def _kept(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord) -> str | None:
-    """The pack's folder relative to ``out`` if it lies there already."""
-    relative = record.packs.get(pack.name)
-    if relative is None or pack.folder is None or pack.folder.resolve() != (out.path / relative).resolve():
-        return None
-    return relative if _is_whole(pack) else None
 
 
 def _is_whole(pack: LanguagePack) -> bool:
@@ -240,18 +224,23 @@ def _is_whole(pack: LanguagePack) -> bool:
     return True
 
 
-def _written(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base: DualEncoder) -> str:
-    """Write a pack into the folder and return its place there: its own files byte for byte, if they are at hand."""
+def _placed(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base: DualEncoder) -> str:
+    """The pack's folder relative to ``out``: where it lies already, or a new one.
+
+    What was loaded from files that are still the same is copied byte for byte.
+    """
+    whole, relative = _is_whole(pack), record.packs.get(pack.name)
+    if whole and relative and pack.folder and pack.folder.resolve() == (out.path / relative).resolve():
+        return relative
     relative = out.next_folder(pack.name, record)
-    if not _is_whole(pack):
+    if not whole or pack.folder is None:
         facts = pack.manifest
-        write_state(
+        write_pack(
             out.path / relative, pack.state, name=pack.name, method=facts.method, learnt=facts.learnt, base=base,
             settings=facts.settings, data=facts.data, scores=facts.scores, profiles=pack.profiles,
             text_forms=facts.text_forms,
         )  # fmt: skip
         return relative
-    assert pack.folder is not None
     with writing_folder(out.path / relative) as aside:
         for name, path in _present(pack.folder):
             (aside / name).parent.mkdir(exist_ok=True)
@@ -263,10 +252,6 @@ def _written(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base
 def _present(folder: Path) -> list[tuple[str, Path]]:
     """The files of a pack that there are, by name; whatever else lies in its folder is not the pack's."""
     return [(name, folder / name) for name in _FILES if (folder / name).is_file()]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _base_of(
@@ -290,8 +275,6 @@ def _base_of(
 
 def _save_base(base: DualEncoder, folder: Path) -> None:
     """Save a base, as half-precision numbers if they hold its weights exactly."""
-    from glotclip.models.checkpoints import save_base
-
     try:
         save_base(base, folder, dtype=torch.float16)
     except ConfigError:

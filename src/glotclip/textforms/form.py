@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from glotclip.errors import ConfigError
-from glotclip.textforms.folding import FOLDS, fold
-from glotclip.textforms.letters import ASCII_MATTERS, long_vowels, plain_letters
+from glotclip.textforms.letters import ASCII_MATTERS, FOLDS, fold, long_vowels, plain_letters
 from glotclip.textforms.signs import curled, plain_joiners, plain_signs, repaired, visible, well_formed
 
 Forms = Literal["unicode-1", "none"]
@@ -21,7 +20,7 @@ DEFAULT: Forms = "unicode-1"
 NONE: Forms = "none"
 FORMS: tuple[Forms, ...] = get_args(Forms)
 ENGLISH = "english"  # the texts are machine translations into English, whatever the language says
-CURLY = "curly"  # the base learnt typographic quotation marks: they are put back, one kind for all
+CURLY = "curly"  # the base learnt typographic quotation marks: texts get them again, one kind for all
 _PASSES = 8  # a text needs two as a rule: one that changes it and one that sees that it is done
 
 

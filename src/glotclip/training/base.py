@@ -21,9 +21,9 @@ from pydantic import Field
 from torch import nn
 
 from glotclip.data import emoji
-from glotclip.data.cldr import EmojiNames
+from glotclip.data.emoji import EmojiNames
+from glotclip.data.emoji_images import TRAINING_VENDORS, find
 from glotclip.data.features import FeatureCache
-from glotclip.data.pictures import find
 from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
@@ -153,7 +153,6 @@ def train_emoji_base(
     settings: BaseSettings,
     *,
     cache: Path | None = None,
-    cldr: Path | None = None,
     checkpoint: Path | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -165,7 +164,6 @@ def train_emoji_base(
     Args:
         settings: geometry, loop and augmentation.
         cache: root of the feature cache.
-        cldr: the folder of CLDR's annotations; without it the emoji package's names and aliases are used.
         checkpoint: file to resume from after a kill.
         log: called after every step with its numbers.
         progress: called with (what, done, total) while trunk features are computed.
@@ -176,9 +174,9 @@ def train_emoji_base(
     torch.manual_seed(settings.seed)
     tower = EfficientNetTower(settings.embed_dim)
     concepts = list(emoji.concepts())
-    names = emoji.texts("en", cldr=cldr)
+    names = emoji.texts("en", "cldr")
     concepts = [concept for concept in concepts if concept in names]
-    found = [find(vendor, concepts) for vendor in emoji.TRAINING_VENDORS]
+    found = [find(vendor, concepts) for vendor in TRAINING_VENDORS]
     paths = [pictures[concept] for concept in concepts for pictures in found]
     trunk = np.concatenate([_trunk_features(tower, paths, view, cache, progress) for view in settings.views])
     texts = [text for each in names.values() for text in (each.name, *each.keywords)]

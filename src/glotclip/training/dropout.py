@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.methods.stack import merge_hooks
-from glotclip.models.pathway import BlockHooks, TextHooks, WrappedHooks
+from glotclip.models.hooks import BlockHooks, TextHooks, WrappedHooks
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from glotclip import __version__
 from glotclip.errors import FingerprintError, InterruptedRunError, LanguageError, TruncationWarning
 from glotclip.methods.stack import PackState
 from glotclip.methods.task import TrainingTask
-from glotclip.packs.folder import MEMORIES, RECORD, BaseSource, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.base_source import BaseSource
+from glotclip.packs.folder import MEMORIES, RECORD, FolderRecord, PolyglotFolder, RunRecord
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot

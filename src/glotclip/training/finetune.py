@@ -27,7 +27,7 @@ from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.training.captions import group_of
 from glotclip.training.dropout import drawn, noise_of, noisy
 from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit

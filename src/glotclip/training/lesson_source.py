@@ -21,7 +21,7 @@ from glotclip.methods.stack import ModuleStack
 from glotclip.methods.task import TrainingTask
 from glotclip.models.device import DTYPES
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.pathway import TextHooks
+from glotclip.models.hooks import TextHooks
 from glotclip.models.tokens import Tokens
 from glotclip.training.captions import Captions
 from glotclip.training.dropout import Noise, drawn, noise_of, noisy

@@ -26,7 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "joint": {},
 }
 _FIXED = frozenset(
-    {"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "partner", "balance"}
+    {"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "target_text", "balance"}
     | {"strategy", "memory", "memory_batch", "der_features", "ewc_weight", "select_by", "select_ties"}
 )
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from glotclip import ownership
 from glotclip.data import readers
-from glotclip.data.defaults import MAX_SKIPPED
 from glotclip.data.markers import is_missing, marker_of
+from glotclip.data.reading import MAX_SKIPPED
 from glotclip.data.schema import Row, SkippedItem, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError

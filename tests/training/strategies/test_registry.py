@@ -27,7 +27,7 @@ def run(school: School, folder: Path, strategy: str, *codes: str, hooks: Hooks |
     curriculum = school.curriculum(
         *((code,) for code in codes or ("de", "fr")), **{**settings, "steps": STEPS, "strategy": strategy, **more}
     )
-    start = Polyglot(school.base) if not PolyglotFolder.is_one(folder) else PolyglotFolder(folder).load(school.base)
+    start = Polyglot(school.base) if not PolyglotFolder.is_one(folder) else Polyglot.open(folder, school.base)
     Extension(PolyglotFolder(folder), start, school.captions, curriculum, hooks=hooks or Hooks()).run()
     return folder
 
