@@ -32,8 +32,7 @@ from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.errors import GlotclipError
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table, markdown
-from glotclip.methods.lexicon import Lexicon
-from glotclip.methods.method import METHODS
+from glotclip.methods.method import methods
 from glotclip.models import attention
 from glotclip.models.device import DTYPES
 from glotclip.models.text_tower import TextConfig, TextTower
@@ -41,7 +40,7 @@ from glotclip.models.tokens import Tokens
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.storage import write_json, write_text
 from glotclip.training.extend import Hooks
-from text_tower import CAPTIONS, captions_as_tokens, rival_tower
+from text_tower import CAPTIONS, TrainingRows, captions_as_tokens, rival_tower
 
 LESSON = {"steps": 20, "batch_size": 128}
 BATCH = 512
@@ -130,7 +129,7 @@ def encode(tower: TextTower, tokens: Tokens, dtype: torch.dtype, rows: int = BAT
 def lessons(device: torch.device) -> list[dict[str, Cell]]:
     """German by every method, on the processor and on the device; a failure is a row, too."""
     rows: list[dict[str, Cell]] = []
-    for method in METHODS:
+    for method in methods():
         row: dict[str, Cell] = {"method": method}
         places = [("processor fp32", "cpu", "fp32"), *((f"device {name}", str(device), name) for name in DTYPES)]
         losses: dict[str, float] = {}
@@ -292,7 +291,7 @@ def train_rival(model: Any, dtype: torch.dtype, device: torch.device) -> Callabl
 def lesson_step(tower: TextTower, tokens: Tokens, dtype: torch.dtype, device: torch.device) -> Callable[[], None]:
     """One step on the rows in use."""
     present = torch.from_numpy(np.unique(tokens.flat).astype(np.int64)).to(device)
-    lexicon = Lexicon(present, tower.table.detach()[present].clone(), len(tower.table), closed=True).to(device)
+    lexicon = TrainingRows(present, tower.table.detach()[present].clone(), len(tower.table)).to(device)
     optimizer = torch.optim.AdamW([lexicon.rows], lr=5e-5, eps=1e-6, weight_decay=0.05)
     rng = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ import glotclip
 from glotclip import api
 from glotclip.api.evaluating import selection_score
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
-from glotclip.methods.method import METHODS
+from glotclip.methods.method import method_named
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.threads import held_at
@@ -220,7 +220,7 @@ def test_a_base_that_attends_to_padding(extend: Any, make_base: MakeBase, tmp_pa
 
 
 def resolved(base: DualEncoder, recipe: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
-    method, train = api.resolve_settings(METHODS["lexicon"], base, recipe, settings)
+    method, train = api.resolve_settings(method_named("lexicon"), base, recipe, settings)
     return {**method.model_dump(), **train.model_dump()}
 
 

@@ -24,7 +24,7 @@ from glotclip.compare.recipe import Recipe, Run
 from glotclip.config import Settings
 from glotclip.data.reading import Reading
 from glotclip.data.tables import SYNONYMS
-from glotclip.methods.method import METHODS
+from glotclip.methods.method import methods
 from glotclip.training.base import BaseSettings
 from glotclip.training.finetune import FinetuneSettings
 from glotclip.training.settings import TrainSettings
@@ -117,7 +117,7 @@ def settings() -> set[str]:
     """Names that a recipe, ``--set``, or a stage may hold."""
     kinds: list[type[Settings]] = [TrainSettings, FinetuneSettings, BaseSettings, Recipe, Run]
     names = {name for kind in kinds for name in kind.model_fields}
-    return names | {name for method in METHODS.values() for name in method.setting_names()}
+    return names | {name for method in methods().values() for name in method.setting_names()}
 
 
 @cache
@@ -179,7 +179,7 @@ def faults(text: str, where: str = "") -> list[str]:
     for name in re.findall(r"--set ([a-z_]+)=", text):
         wrong += [f"setting {name}"] if name not in settings() else []
     for name in re.findall(r"--method ([a-z-]+)", text):
-        wrong += [f"method {name}"] if name not in METHODS else []
+        wrong += [f"method {name}"] if name not in methods() else []
     assigned = settings() | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
     for name in re.findall(r"(?<![\w.])([a-z_]+)=(?=[\w'…{(])", text):
         wrong += [f"{name}="] if name not in assigned | _torch(text) else []

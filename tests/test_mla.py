@@ -86,7 +86,7 @@ def test_half_precision_halves_the_pack_and_the_papers_size_is_the_papers(teach:
     sizes = [teach(["de"], store, store=store).packs["de"].manifest.bytes for store in ("fp32", "fp16")]
     assert 0.4 < sizes[1] / sizes[0] < 0.75  # names and ids take their room in both
     with torch.device("meta"):
-        paper, small = (Acquirer(TextConfig(), size) for size in (256, 16))
+        paper, small = (Acquirer(TextConfig(), Acquirer.Config(bottleneck=size)) for size in (256, 16))
     assert 2 * paper.size / 1e6 == pytest.approx(6.3, abs=0.05)
     assert small.size < 0.07 * paper.size
 
@@ -111,6 +111,6 @@ def _repeated(captions: Any, times: int) -> Any:
         return replace(features, rows=np.tile(features.rows, times))
 
     return replace(
-        captions, texts=captions.texts * times, target_features=rows(captions.target_features), images=rows(captions.images),
-        groups=np.tile(captions.groups, times),
+        captions, texts=captions.texts * times, target_features=rows(captions.target_features),
+        images=rows(captions.images), groups=np.tile(captions.groups, times),
     )  # fmt: skip

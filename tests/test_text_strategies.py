@@ -66,12 +66,13 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
 
 def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     def weights(side: str) -> torch.Tensor:
+        settings = {**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "target_encoder": side}
         done = api.extend(
             Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / side, cache=tmp_path / "cache",
-            benchmark=False, settings={**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "side": side},
+            benchmark=False, settings=settings,
         )  # fmt: skip
         (part,) = [
-            each for each in api.load(done.folder, base=base).packs["de"].state.parts["de"] if each.kind == "lora"
+            each for each in api.load(done.folder, base=base).packs["de"].state.modules["de"] if each.kind == "lora"
         ]
         return torch.cat([tensor.flatten() for tensor in part.tensors().values()])
 

@@ -1,9 +1,9 @@
-"""What the tests of parts share: three kinds of tiny bases, one ingredient of every kind, and lessons from them."""
+"""What the tests of modules share: tiny bases of three kinds, and training tasks of any modules on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import torch
@@ -11,8 +11,9 @@ import torch
 if TYPE_CHECKING:
     from tests.conftest import MakeBase
 
+    from glotclip.methods.settings import ModuleSettings
     from glotclip.methods.stack import PackState
-    from glotclip.methods.task import Ingredient, TrainingTask
+    from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 TEXTS = {
@@ -21,16 +22,17 @@ TEXTS = {
 }
 
 
-class MakeLesson(Protocol):
-    """Prepares a lesson in some languages."""
+class MakeTask(Protocol):
+    """Prepares a training task of the modules of these kinds; ``shared=True`` makes them of scope "all"."""
 
     def __call__(
         self,
         base: DualEncoder,
-        ingredients: Sequence[Ingredient],
+        kinds: Sequence[str],
         codes: Sequence[str] = ("de",),
-        state: PackState | None = None,
+        previous: PackState | None = None,
         seed: int = 3,
+        **settings: Any,
     ) -> TrainingTask: ...
 
 
@@ -60,61 +62,87 @@ def tower(request: pytest.FixtureRequest, towers: Mapping[str, DualEncoder]) -> 
     return towers[str(request.param)]
 
 
-def every_ingredient(shared: bool = False) -> dict[str, Ingredient]:
-    """One ingredient of every kind that trains, at sizes for the tiny bases."""
-    from glotclip.methods.acquirer import AcquirerIngredient
-    from glotclip.methods.adapter import AdapterIngredient
-    from glotclip.methods.compacter import CompacterIngredient
-    from glotclip.methods.lora import TARGETS, LoraIngredient
-    from glotclip.methods.prefix import PrefixIngredient
-    from glotclip.methods.prompt import SoftPromptIngredient
-    from glotclip.methods.tuning import NormsIngredient, TableIngredient, TowerIngredient
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """What a test registers is forgotten afterwards."""
+    from glotclip.methods.method import methods
+    from glotclip.methods.module import REGISTRY
 
-    return {
-        "acquirer": AcquirerIngredient(shared, bottleneck=6),
-        "adapter": AdapterIngredient(shared, bottleneck=5),
-        "compacter": CompacterIngredient(shared, reduction=4),
-        "lora": LoraIngredient(shared, targets=TARGETS, rank=3),
-        "soft_prompt": SoftPromptIngredient(shared, length=2),
-        "prefix": PrefixIngredient(shared, length=3),
-        "norms": NormsIngredient(shared),
-        "tower": TowerIngredient(shared),
-        "table": TableIngredient(shared),
-    }
+    methods()  # imports the package's own modules, once for all
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 @pytest.fixture(scope="session")
-def ingredients() -> Callable[..., dict[str, Ingredient]]:
-    """The function that makes one ingredient of every kind."""
-    return every_ingredient
+def tiny_settings() -> Callable[..., ModuleSettings]:
+    """Makes one object with the settings of every module, at sizes for the tiny bases."""
+    return make_settings
+
+
+def make_settings(*, shared: bool = False, **settings: Any) -> ModuleSettings:
+    """The settings of every module in one object; ``shared=True`` makes modules of scope "all"."""
+    from glotclip.methods.acquirer import Acquirer
+    from glotclip.methods.adapter import Adapter
+    from glotclip.methods.bottleneck import Activation
+    from glotclip.methods.coda_prompt import CodaPrompt
+    from glotclip.methods.compacter import Compacter
+    from glotclip.methods.dual_prompt import DualPrompt
+    from glotclip.methods.lora import TARGETS, Lora, Target
+    from glotclip.methods.prefix import Prefix
+    from glotclip.methods.prompt import HardPrompt, SoftPrompt
+    from glotclip.methods.settings import ModuleSettings
+
+    class TinySettings(
+        ModuleSettings, Acquirer.Config, Adapter.Config, Compacter.Config, Lora.Config, SoftPrompt.Config,
+        HardPrompt.Config, Prefix.Config, DualPrompt.Config, CodaPrompt.Config,
+    ):  # fmt: skip
+        bottleneck: int = 5
+        activation: Activation = "gelu_tanh"
+        reduction: int = 4
+        targets: tuple[Target, ...] = TARGETS
+        rank: int = 3
+        length: int = 2
+        prompt: str = ""
+        vocabulary: int = 0
+        general_blocks: tuple[int, ...] = (0, 1)
+        expert_blocks: tuple[int, ...] = (0, 1)
+        expert: int = 3
+        components: int = 3
+
+    sharing = {"isolation": "shared", "modules": "shared"} if shared else {}
+    return TinySettings(**{**sharing, **settings})
 
 
 @pytest.fixture(scope="session")
-def make_lesson() -> MakeLesson:
-    """The function that prepares a lesson."""
-    from glotclip.methods.task import Task, prepare
+def make_task(tiny_settings: Callable[..., ModuleSettings]) -> MakeTask:
+    """The function that prepares a training task."""
+    from glotclip.methods.method import module_named
+    from glotclip.methods.task import TrainingTask
 
     def make(
         base: DualEncoder,
-        ingredients: Sequence[Ingredient],
+        kinds: Sequence[str],
         codes: Sequence[str] = ("de",),
-        state: PackState | None = None,
+        previous: PackState | None = None,
         seed: int = 3,
+        **settings: Any,
     ) -> TrainingTask:
-        task = Task({code: TEXTS[code] for code in codes})
-        return prepare(base, state, task, ingredients, seed=seed, covers_base=False)
+        task = TrainingTask(base, previous, {code: TEXTS[code] for code in codes}, seed=seed)
+        return task.prepare([module_named(kind) for kind in kinds], tiny_settings(**settings))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def stir() -> Callable[[TrainingTask], None]:
-    """The function that moves every training weight of a lesson, as many steps would."""
+def stir() -> Callable[..., None]:
+    """The function that moves every training weight of a task, as many steps would."""
 
-    def move(lesson: TrainingTask, by: float = 0.1) -> None:
+    def move(task: TrainingTask, by: float = 0.1) -> None:
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            for group in lesson.groups:
+            for group in task.groups:
                 for parameter in group.parameters:
                     parameter.add_(torch.randn(parameter.shape, generator=generator) * by)
 

@@ -9,51 +9,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from glotclip.methods.coda_prompt import CodaPrompt, CodaPromptIngredient, cosines, orthogonal
+from glotclip.methods.coda_prompt import CodaPrompt, cosines, orthogonal
+from glotclip.methods.module import ALL
+from glotclip.models.text_tower import TextConfig
 
 if TYPE_CHECKING:
-    from tests.methods.conftest import MakeLesson
+    from tests.methods.conftest import MakeTask
 
     from glotclip.models.dual_encoder import DualEncoder
 
 
-def test_a_prompt_is_the_weighted_sum_of_all_components(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    ingredient = CodaPromptIngredient(components=3, length=2)
-    state = make_lesson(base, [ingredient]).finish(1.0)
-    (part,) = make_lesson(base, [ingredient], ("fr",), state).shared_modules
-    assert isinstance(part, CodaPrompt)
+def test_a_prompt_is_the_weighted_sum_of_all_components(base: DualEncoder, make_task: MakeTask) -> None:
+    state = make_task(base, ["coda-prompt"], shared=True).finish(1.0)
+    (module,) = make_task(base, ["coda-prompt"], ("fr",), state, shared=True).shared_modules
+    assert isinstance(module, CodaPrompt)
     query = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
-    chosen = part.condition_on(query)
-    for block in range(2):
-        key, value = chosen.block_hooks(block).prefix  # type: ignore[union-attr, misc]
+    chosen = module.condition_on(query)
+    prefixes = [hooks.prefix for k in range(2) if (hooks := chosen.block_hooks(k)) and hooks.prefix]
+    for block, (key, value) in enumerate(prefixes):
         for row in range(4):
             expected = torch.zeros(2, 2, 32)
             for task in range(2):
                 for c in range(3):
                     prompt, own, attention = (
-                        part.of(name)[task][block, c] for name in ("prompt", "key", "attention")
+                        module.of(name)[task][block, c] for name in ("prompt", "key", "attention")
                     )
                     expected = expected + F.cosine_similarity(query[row] * attention, own, dim=0) * prompt
             torch.testing.assert_close(key[row], expected[0])
             torch.testing.assert_close(value[row], expected[1])
-    chosen.block_hooks(0).prefix[0].sum().backward()  # type: ignore[union-attr, index]
+    assert len(prefixes) == 2
+    prefixes[0][0].sum().backward()  # type: ignore[no-untyped-call]
     for name in ("prompt", "key", "attention"):
-        gradient = part.of(name)[1].grad
+        gradient = module.of(name)[1].grad
         assert gradient is not None
         assert gradient.any()
-        assert part.of(name)[0].grad is None
+        assert module.of(name)[0].grad is None
 
 
-def test_components_of_all_tasks_start_orthogonal(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    ingredient, state = CodaPromptIngredient(components=4, length=1), None
+def test_components_of_all_tasks_start_orthogonal(base: DualEncoder, make_task: MakeTask) -> None:
+    state = None
     for code in ("de", "fr", "de"):
-        state = make_lesson(base, [ingredient], (code,), state).finish(1.0)
-    assert state is not None
-    part = state.part("coda_prompt", "all")
-    assert isinstance(part, CodaPrompt)
+        state = make_task(base, ["coda-prompt"], (code,), state, shared=True, components=4, length=1).finish(1.0)
+    module = state.module("coda-prompt", ALL) if state else None
+    assert isinstance(module, CodaPrompt)
     for name in ("prompt", "key", "attention"):
         for block in range(2):
-            rows = torch.cat([each[block].flatten(1) for each in part.of(name)])
+            rows = torch.cat([each[block].flatten(1) for each in module.of(name)])
             assert len(rows) == 12
             torch.testing.assert_close(rows @ rows.T, torch.eye(12), atol=1e-5, rtol=0)
 
@@ -79,7 +80,4 @@ def test_cosines_without_the_large_tensor() -> None:
 
 
 def test_counts_as_the_paper() -> None:
-    from glotclip.models.text_tower import TextConfig
-
-    whole = CodaPrompt(TextConfig(), range(5), 5, 1, tasks=36)
-    assert whole.size == 1_843_200
+    assert CodaPrompt(TextConfig(), CodaPrompt.Config(), tasks=36).size == 1_843_200

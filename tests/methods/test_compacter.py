@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from glotclip.config import settings_from
-from glotclip.errors import ConfigError, PackError
-from glotclip.methods.compacter import Compacter, CompacterIngredient, KroneckerLinear, Site
+from glotclip.errors import ConfigError
+from glotclip.methods.bottleneck import Activation
+from glotclip.methods.compacter import Compacter, KroneckerBottleneck, KroneckerLinear
 from glotclip.methods.method import method_named
-from glotclip.methods.module import Activation
 
 if TYPE_CHECKING:
-    from tests.methods.conftest import MakeLesson
+    from tests.methods.conftest import MakeTask
 
     from glotclip.models.dual_encoder import DualEncoder
 
@@ -42,21 +41,20 @@ def test_the_matrix_is_the_sum_of_kronecker_products(sizes: tuple[int, int, int,
         torch.testing.assert_close(layer(x), x @ expected + layer.bias)
 
 
-def test_a_site_has_as_many_weights_as_the_spec_counts() -> None:
+def test_a_bottleneck_has_as_many_weights_as_the_paper_counts() -> None:
     with torch.device("meta"):
-        site = Site(1024, 64, 4, 1, "relu")
-    assert [p.numel() for p in site.down.parameters()] == [64, 1024, 64, 64]
-    assert [p.numel() for p in site.up.parameters()] == [64, 64, 1024, 1024]
+        layer = KroneckerBottleneck(1024, 64, 4, 1, "relu")
+    assert [p.numel() for p in layer.down.parameters()] == [64, 1024, 64, 64]
+    assert [p.numel() for p in layer.up.parameters()] == [64, 64, 1024, 1024]
 
 
-def test_the_residual_is_inside_and_the_start_is_near_the_identity(
-    base: DualEncoder, make_lesson: MakeLesson
-) -> None:
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4)]).stacks["de"].parts
-    assert isinstance(part, Compacter)
+def test_the_residual_is_inside_and_the_start_is_near_the_identity(base: DualEncoder, make_task: MakeTask) -> None:
+    (module,) = make_task(base, ["compacter"]).stacks["de"].text_modules
     x = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
     for k in range(2):
-        for act in (part.block_hooks(k).after_attention, part.block_hooks(k).after_mlp):
+        hooks = module.block_hooks(k)
+        assert hooks is not None
+        for act in (hooks.after_attention, hooks.after_mlp):
             assert act is not None
             change = (act(x) - x).abs().max()
             assert 0 < float(change.detach()) < 0.02
@@ -80,30 +78,24 @@ def test_entries_of_the_maps_deviate_as_asked() -> None:
     [("relu", torch.relu), ("gelu", F.gelu), ("gelu_tanh", partial(F.gelu, approximate="tanh"))],
 )
 def test_the_activation_is_a_setting_that_the_pack_remembers(
-    base: DualEncoder, make_lesson: MakeLesson, activation: Activation, function: Callable[..., torch.Tensor]
+    base: DualEncoder, make_task: MakeTask, activation: Activation, function: Callable[..., torch.Tensor]
 ) -> None:
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation=activation)]).stacks["de"].parts
-    assert isinstance(part, Compacter)
+    (module,) = make_task(base, ["compacter"], activation=activation).stacks["de"].text_modules
     x = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
-    restored = Compacter.restore(base, part.tensors(), part.description())
-    for each in (part, restored):
-        site = each.blocks[1]["mlp"]  # type: ignore[index]
-        inner = function(x @ site.down.matrix() + site.down.bias)
-        act = each.block_hooks(1).after_mlp
-        assert act is not None
-        torch.testing.assert_close(act(x), x + inner @ site.up.matrix() + site.up.bias)
+    restored = Compacter.restore(base, module.tensors(), module.description())
+    assert restored.description()["activation"] == activation
+    for each in (module, restored):
+        layer = each.get_submodule("blocks.1.mlp")
+        assert isinstance(layer, KroneckerBottleneck)
+        inner = function(x @ layer.down.matrix() + layer.down.bias)
+        hooks = each.block_hooks(1)
+        assert hooks is not None and hooks.after_mlp is not None
+        torch.testing.assert_close(hooks.after_mlp(x), x + inner @ layer.up.matrix() + layer.up.bias)
 
 
-def test_relu_is_the_methods_default_and_old_packs_stay_gelu(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    method = method_named("compacter")
-    chosen = [each for each in method.ingredients(method.settings()) if isinstance(each, CompacterIngredient)]
-    assert [each.activation for each in chosen] == ["relu"]
-    (part,) = make_lesson(base, [CompacterIngredient(reduction=4, activation="gelu_tanh")]).stacks["de"].parts
-    assert isinstance(part, Compacter)
-    old = {name: value for name, value in part.description().items() if name != "activation"}
-    assert Compacter.restore(base, part.tensors(), old).description()["activation"] == "gelu_tanh"
-    with pytest.raises(PackError, match="does not make sense"):
-        Compacter.restore(base, part.tensors(), {**old, "activation": "sine"})
+def test_relu_is_the_methods_default() -> None:
+    """As PECT's library has it."""
+    assert method_named("compacter").settings.model_fields["activation"].default == "relu"
 
 
 def test_the_reference_start_is_glorots_with_small_rules() -> None:
@@ -114,13 +106,34 @@ def test_the_reference_start_is_glorots_with_small_rules() -> None:
     assert float(layer.left.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
     assert float(layer.rule.detach().std()) == pytest.approx(0.01, rel=0.3)
     assert not layer.bias.any()
-    method = method_named("compacter")
-    chosen = settings_from(method.settings, {"start": "reference"}, where="a test")
-    ingredients = method.ingredients(chosen)
-    assert [each.start for each in ingredients if isinstance(each, CompacterIngredient)] == ["reference"]
 
 
-@pytest.mark.parametrize("sizes", [(5, 4, 1), (16, 3, 1), (64, 4, 1), (4, 4, 0), (0, 4, 1), (4, 0, 1)])
+def test_the_start_is_a_setting(base: DualEncoder, make_task: MakeTask) -> None:
+    def layers(start: str) -> list[KroneckerLinear]:
+        (module,) = make_task(base, ["compacter"], start=start).stacks["de"].text_modules
+        return [layer for layer in module.modules() if isinstance(layer, KroneckerLinear)]
+
+    def deviation(tensors: list[torch.Tensor]) -> float:
+        return float(torch.stack([each.detach().square().mean() for each in tensors]).mean().sqrt())
+
+    even, reference = layers("even"), layers("reference")
+    assert len(even) == len(reference) == 8
+    assert deviation([layer.matrix() for layer in even]) == pytest.approx(0.01, rel=0.3)
+    assert deviation([layer.rule for layer in reference]) == pytest.approx(0.01, rel=0.15)
+    bound = (6 / 9) ** 0.5  # of Glorot's uniform draw, on the way down
+    largest = [float(max(layer.left.detach().abs().max() for layer in each[::2])) for each in (even, reference)]
+    assert largest[1] <= bound < largest[0]
+
+
+@pytest.mark.parametrize("sizes", [(5, 4, 1), (16, 3, 1), (64, 4, 1)])
 def test_sizes_that_do_not_divide_are_refused(base: DualEncoder, sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(ConfigError):
-        Compacter(base.text.config, *sizes)
+    reduction, terms, rank = sizes
+    with pytest.raises(ConfigError, match="is no sum of") as caught:
+        Compacter(base.text.config, Compacter.Config(reduction=reduction, terms=terms, factor_rank=rank))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("field", ["reduction", "terms", "factor_rank"])
+def test_sizes_are_positive(field: str) -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        Compacter.Config.model_validate({field: 0})

@@ -11,13 +11,14 @@ import torch
 
 from glotclip import api
 from glotclip.errors import CheckpointError, PackError
+from glotclip.methods.module import ALL
 from glotclip.methods.multilingual import MultilingualTable
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_tensors
 
 if TYPE_CHECKING:
-    from tests.conftest import MakeBase
+    from tests.methods.conftest import MakeTask
 
     from glotclip.models.dual_encoder import DualEncoder
 
@@ -65,7 +66,7 @@ def test_a_bert_folder_gives_tokenizer_rows_and_pack(teach: Callable[..., Any], 
     assert (pack.folder / "tokenizer" / "tokenizer.json").exists()
     ids = pack.state.tokenizer.encode(["roter Kreis"])[0].tolist()
     assert [WORDS[place] for place in ids] == ["[CLS]", "rot", "##er", "kreis", "[SEP]"]
-    table = pack.state.part("multilingual", "all")
+    table = pack.state.module("multilingual", ALL)
     assert isinstance(table, MultilingualTable)
     rows = torch.randn(len(WORDS) + 3, D, generator=torch.Generator().manual_seed(0))[: len(WORDS)]
     moved = (table.rows - rows[table.ids]).abs().amax(dim=1)
@@ -81,7 +82,7 @@ def test_untrimmed_rows_that_never_occurred_are_berts_own(teach: Callable[..., A
         teach(["de"], "out", bert=bert, bert_trim=False, weight_decay=0.5)
         .load()
         .packs["shared"]
-        .state.part("multilingual", "all")
+        .state.module("multilingual", ALL)
     )
     rows = torch.randn(len(WORDS) + 3, D, generator=torch.Generator().manual_seed(0))
     assert len(table.rows) == len(WORDS)
@@ -105,14 +106,10 @@ def test_a_language_added_later_changes_no_other(
     assert "hi" in after.languages
 
 
-def test_a_learnt_table_starts_as_the_base(base: DualEncoder) -> None:
-    from glotclip.methods.multilingual import MultilingualIngredient
-    from glotclip.methods.task import Task, prepare
-
-    ingredient = MultilingualIngredient(None, 0, "all", True)
-    lesson = prepare(base, None, Task({"de": ["roter Kreis"]}), [ingredient], seed=0, covers_base=False)
+def test_a_learnt_table_starts_as_the_base(base: DualEncoder, make_task: MakeTask) -> None:
+    task = make_task(base, ["multilingual"])
     tokens = base.tokenizer.encode(["roter Kreis"])
-    torch.testing.assert_close(base.encode_tokens(tokens, lesson.stacks["de"]), base.encode_tokens(tokens))
+    torch.testing.assert_close(base.encode_tokens(tokens, task.stacks["de"]), base.encode_tokens(tokens))
 
 
 @pytest.mark.slow
@@ -120,24 +117,24 @@ def test_a_learnt_table_starts_as_the_base(base: DualEncoder) -> None:
 def test_what_trains_can_be_chosen(
     teach: Callable[..., Any], bert: Path, trains: str, moves: tuple[bool, bool]
 ) -> None:
-    parts = [
+    tables = [
         teach(["de"], f"{trains}-{steps}", bert=bert, bert_trains=trains, steps=steps, stages=["nlt"])
-        .load().packs["shared"].state.part("multilingual", "all")
+        .load().packs["shared"].state.module("multilingual", ALL)
         for steps in (1, 9)
     ]  # fmt: skip
     moved = tuple(
-        not torch.equal(getattr(parts[0], name), getattr(parts[1], name)) for name in ("rows", "projection")
+        not torch.equal(getattr(tables[0], name), getattr(tables[1], name)) for name in ("rows", "projection")
     )
     assert moved == moves
 
 
-def test_damage_is_named(base: DualEncoder, make_base: MakeBase, tmp_path: Path, bert: Path) -> None:
+def test_damage_is_named(base: DualEncoder) -> None:
     W = base.text.config.width
     good = {
         "ids": torch.tensor([0, 3], dtype=torch.int32), "rows": torch.zeros(2, D), "projection": torch.zeros(W, D),
         "bias": torch.zeros(W),
     }  # fmt: skip
-    assert MultilingualTable.restore(base, good, {"size": 4}).size == 4
+    assert MultilingualTable.restore(base, good, {"size": 4}).vocab_size == 4
     for spoilt in (
         {**good, "projection": torch.zeros(W + 1, D)},
         {name: tensor for name, tensor in good.items() if name != "bias"},
@@ -145,8 +142,36 @@ def test_damage_is_named(base: DualEncoder, make_base: MakeBase, tmp_path: Path,
     ):
         with pytest.raises(PackError):
             MultilingualTable.restore(base, spoilt, {"size": 4})
-    write_tensors(bert / "model.safetensors", {"something": torch.zeros(1)})
-    with pytest.raises(CheckpointError, match="no word embeddings"):
-        from glotclip.methods.multilingual import _read_rows
 
-        _read_rows(bert, 4)
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"something": torch.zeros(1)}, "has no word embeddings"),
+        ({"embeddings.word_embeddings.weight": torch.zeros(3, D)}, "has 3 rows for a vocabulary of"),
+    ],
+)
+def test_a_folder_of_something_else_is_named(
+    base: DualEncoder, make_task: MakeTask, bert: Path, tensors: dict[str, torch.Tensor], message: str
+) -> None:
+    write_tensors(bert / "model.safetensors", tensors)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        make_task(base, ["multilingual"], bert=bert)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_any_text_has_the_features_in_validation_that_the_stored_pack_gives_it(
+    base: DualEncoder, make_task: MakeTask, stir: Callable[..., None], bert: Path, trim: bool
+) -> None:
+    """Also one of tokens that no caption had, whose rows a trimmed table lacks."""
+    state = None
+    for code in ("fr", "de"):
+        task = make_task(base, ["multilingual"], (code,), state, bert=bert, bert_trim=trim)
+        stir(task)
+        state = task.finish(1.0)
+    assert state is not None
+    for text in ("roter Kreis", "cercle", "xyz jj", "日本"):
+        tokens = task.tokenizer.encode([text])
+        trained = base.encode_tokens(tokens, task.stacks["de"])
+        assert torch.equal(trained, base.encode_tokens(tokens, state.stack("de"))), text

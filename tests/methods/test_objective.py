@@ -93,7 +93,7 @@ def test_contrastive_alignment_compares_the_two_texts(features: torch.Tensor, ta
     torch.testing.assert_close(parts["cross_lingual"], expected.detach())
 
 
-def test_alignment_through_the_picture_moves_the_partner_alone(features: torch.Tensor, targets: Targets) -> None:
+def test_alignment_through_the_image_moves_the_target_alone(features: torch.Tensor, targets: Targets) -> None:
     target_features = targets.target_features.clone().requires_grad_()
     alignment = alignment_of(1.0, 0.0, alignment="with-image", target_encoder="trained")
     loss, _ = alignment(features, replace(targets, target_features=target_features))

@@ -1,4 +1,4 @@
-"""LoRA to peft and back: a model that peft has wrapped and our tower with the part give the same features."""
+"""LoRA to peft and back: a model that peft has wrapped and our tower with the module give the same features."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from glotclip.config import Settings
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.methods.lora import TARGETS, Lora, Target
 from glotclip.methods.peft_format import CONFIG, LAYOUTS, WEIGHTS, LayoutName, read_lora, write_lora
@@ -137,12 +138,12 @@ class Subject:
             features = clip_text_features if self.layout == "clip-text" else xlm_roberta_features
             return features(inner, self.tower)
 
-    def ours(self, part: Lora) -> torch.Tensor:
+    def ours(self, lora: Lora) -> torch.Tensor:
         ids, lengths = batch()
         if self.layout == "xlm-roberta":
             ids = ids.clamp(min=3)
         with torch.no_grad():
-            return self.tower(ids, lengths, ModuleStack([part]))  # type: ignore[no-any-return]
+            return self.tower(ids, lengths, ModuleStack([lora]))  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module", params=["clip-text", "clip", "xlm-roberta"])
@@ -151,7 +152,8 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 def drawn(text: TextConfig, targets: tuple[Target, ...] = ("q", "v"), rank: int = 3) -> Lora:
-    return draw(Lora(text, targets, rank, 5.0)).requires_grad_(False)  # type: ignore[no-any-return]
+    config = Lora.Config(targets=targets, rank=rank, alpha=5.0)
+    return draw(Lora(text, config)).requires_grad_(False)  # type: ignore[no-any-return]
 
 
 @pytest.mark.slow
@@ -161,16 +163,16 @@ def test_what_we_write_peft_reads(subject: Subject, targets: tuple[Target, ...],
 
     import peft
 
-    part = drawn(subject.tower.config, targets)
-    write_lora([part], tmp_path / "out", subject.layout, model="some/base")
+    lora = drawn(subject.tower.config, targets)
+    write_lora([lora], tmp_path / "out", subject.layout, model="some/base")
     wrapped = peft.PeftModel.from_pretrained(copy.deepcopy(subject.model), tmp_path / "out").eval()
     count = sum(p.numel() for name, p in wrapped.named_parameters() if "lora_" in name)
-    assert count == part.size
-    torch.testing.assert_close(subject.ours(part), subject.theirs(wrapped), atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(subject.ours(part), subject.tower(*batch()), atol=1e-2)
+    assert count == lora.size
+    torch.testing.assert_close(subject.ours(lora), subject.theirs(wrapped), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(subject.ours(lora), subject.tower(*batch()), atol=1e-2)
     again = read_lora(tmp_path / "out", subject.tower.config)
-    assert again.description() == part.description()
-    assert all(torch.equal(tensor, part.tensors()[name]) for name, tensor in again.tensors().items())
+    assert again.description() == lora.description()
+    assert all(torch.equal(tensor, lora.tensors()[name]) for name, tensor in again.tensors().items())
 
 
 @pytest.mark.slow
@@ -193,9 +195,9 @@ def test_what_peft_writes_we_read(subject: Subject, targets: tuple[Target, ...],
             if "lora_" in name:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     wrapped.eval().save_pretrained(str(tmp_path))
-    part = read_lora(tmp_path, subject.tower.config)
-    assert not any(parameter.requires_grad for parameter in part.parameters())
-    torch.testing.assert_close(subject.ours(part), subject.theirs(wrapped), atol=1e-5, rtol=1e-5)
+    lora = read_lora(tmp_path, subject.tower.config)
+    assert not any(parameter.requires_grad for parameter in lora.parameters())
+    torch.testing.assert_close(subject.ours(lora), subject.theirs(wrapped), atol=1e-5, rtol=1e-5)
 
 
 TEXT = TextConfig(width=W, layers=LAYERS, heads=HEADS, mlp_width=INNER, vocab_size=V, context_length=10, embed_dim=E)
@@ -233,12 +235,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "saved modules": (edit_config(modules_to_save=["text_projection"]), "asks for modules_to_save"),
     "no rank": (edit_config(r=None), "r"),
     "another rank": (edit_config(r=4), "does not fit"),
-    "rank zero": (edit_config(r=0), "LoRA of rank 0"),
+    "rank zero": (edit_config(r=0), "'rank' in .*greater than or equal to 1"),
     "one map of one block": (
         edit_tensors(lambda t: {name: tensor for name, tensor in t.items() if name != FIRST}),
         r"does not fit .*blocks\.0\.q\.a",
     ),
-    "pictures": (
+    "the image tower": (
         edit_tensors(lambda t: {**t, FIRST.replace("text_model", "vision_model"): t[FIRST] + 1}),
         "holds base_model.model.vision_model",
     ),
@@ -246,7 +248,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         edit_tensors(lambda t: {**t, "base_model.model.text_projection.lora_A.weight": t[FIRST] + 1}),
         "holds base_model.model.text_projection",
     ),
-    "nothing": (edit_tensors(lambda t: {}), "nothing"),
+    "nothing": (edit_tensors(lambda t: {}), "holds nothing"),
 }  # fmt: skip
 
 
@@ -260,11 +262,11 @@ def test_what_lora_cannot_say_is_refused(folder: Path, name: str) -> None:
 
 
 def test_only_lora_alone_is_written(tmp_path: Path) -> None:
-    part, norms = drawn(TEXT), Norms(TEXT)
-    for parts in ([part, norms], [norms], [], [part, part]):
+    lora, norms = drawn(TEXT), Norms(TEXT, Settings())
+    for modules in ([lora, norms], [norms], [], [lora, lora]):
         with pytest.raises(ConfigError, match="only LoRA can be written"):
-            write_lora(parts, tmp_path / "out", "clip")
+            write_lora(modules, tmp_path / "out", "clip")
     assert not (tmp_path / "out").exists()
-    write_lora([part], tmp_path / "out", "clip")
+    write_lora([lora], tmp_path / "out", "clip")
     with pytest.raises(StorageError):
-        write_lora([part], tmp_path / "out" / CONFIG / "in-a-file", "clip")
+        write_lora([lora], tmp_path / "out" / CONFIG / "in-a-file", "clip")

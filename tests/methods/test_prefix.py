@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from glotclip.errors import ConfigError
-from glotclip.methods.prefix import Prefix, PrefixIngredient, PrefixNetwork
-from glotclip.methods.stack import ALL
+from glotclip.methods.method import module_named
+from glotclip.methods.module import ALL
+from glotclip.methods.prefix import Prefix, PrefixNetwork
 
 if TYPE_CHECKING:
-    from tests.methods.conftest import MakeLesson
+    from tests.methods.conftest import MakeTask
 
     from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
 
 
 def test_the_network_makes_keys_and_values_as_stated(
-    base: DualEncoder, make_lesson: MakeLesson, stir: Callable[[TrainingTask], None]
+    base: DualEncoder, make_task: MakeTask, stir: Callable[[TrainingTask], None]
 ) -> None:
-    lesson = make_lesson(base, [PrefixIngredient(length=3)])
-    stir(lesson)
-    (network,) = lesson.stacks["de"].parts
+    task = make_task(base, ["prefix"])
+    stir(task)
+    (network,) = task.stacks["de"].text_modules
     assert isinstance(network, PrefixNetwork)
     inner = torch.tanh(network.embedding @ network.hidden.T + network.hidden_bias)
     for k in range(2):
@@ -34,25 +34,28 @@ def test_the_network_makes_keys_and_values_as_stated(
         torch.testing.assert_close(torch.cat(prefix, dim=1), made)
 
 
-def test_a_pack_keeps_the_keys_and_values_alone(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    lesson = make_lesson(base, [PrefixIngredient(length=3)])
-    (part,) = lesson.finish(1.0).parts["de"]
-    assert isinstance(part, Prefix)
-    assert {name: tuple(tensor.shape) for name, tensor in part.tensors().items()} == {
+def test_a_pack_keeps_the_keys_and_values_alone(base: DualEncoder, make_task: MakeTask) -> None:
+    task = make_task(base, ["prefix"], length=3)
+    (module,) = task.finish(1.0).modules["de"]
+    assert isinstance(module, Prefix)
+    assert module_named(module.kind) is Prefix
+    assert {name: tuple(tensor.shape) for name, tensor in module.tensors().items()} == {
         f"{what}.{k}": (3, 32) for what in ("keys", "values") for k in range(2)
     }
-    assert part.size == 3 * 2 * 2 * 32 < lesson.trainable
+    assert module.size == 3 * 2 * 2 * 32 < task.trainable
 
 
-def test_a_shared_prefix_goes_on_training_as_keys_and_values(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    state = make_lesson(base, [PrefixIngredient(shared=True, length=3)]).finish(1.0)
-    (part,) = make_lesson(base, [PrefixIngredient(shared=True, length=3)], ("fr",), state).stacks["fr"].parts
-    stored = state.part("prefix", ALL)
-    assert isinstance(part, Prefix)
+def test_a_shared_prefix_goes_on_training_as_keys_and_values(base: DualEncoder, make_task: MakeTask) -> None:
+    state = make_task(base, ["prefix"], shared=True).finish(1.0)
+    task = make_task(base, ["prefix"], ("fr",), state, shared=True)
+    (module,) = task.stacks["fr"].text_modules
+    stored = state.module("prefix", ALL)
+    assert isinstance(module, Prefix)
     assert isinstance(stored, Prefix)
-    assert torch.equal(part.keys[0], stored.keys[0])
+    assert torch.equal(module.keys[0], stored.keys[0])
+    assert task.trainable == module.size
 
 
-def test_a_prefix_has_vectors(base: DualEncoder, make_lesson: MakeLesson) -> None:
-    with pytest.raises(ConfigError, match="a prefix of 0 vectors"):
-        make_lesson(base, [PrefixIngredient(length=0)])
+def test_a_prefix_has_vectors() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        Prefix.Config(length=0)

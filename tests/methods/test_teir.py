@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from glotclip.methods import teir
 from glotclip.methods.lexicon import Lexicon
-from glotclip.methods.stack import ALL
+from glotclip.methods.module import ALL
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def lexicon_of(state: PackState) -> Lexicon:
-    part = state.part("lexicon", ALL)
-    assert isinstance(part, Lexicon)
-    return part
+    module = state.module("lexicon", ALL)
+    assert isinstance(module, Lexicon)
+    return module
 
 
 def test_new_rows_follow_two_scalars_of_all_entries() -> None:
@@ -90,15 +90,15 @@ def test_the_groups_factors_are_those_of_the_counters(school: School, vocabulary
     uses = lexicon_of(state).uses
     assert uses is not None
     curriculum = school.curriculum(("fr",), isolation="shared", vocabulary=vocabulary)
-    lesson = curriculum.prepare(school.base, state, ("fr",), school.captions)
-    (group,) = lesson.groups
-    working = lesson.stacks["fr"].parts[0]
+    task = curriculum.prepare(school.base, state, ("fr",), school.captions)
+    (group,) = task.groups
+    working = task.stacks["fr"].text_modules[0]
     assert isinstance(working, Lexicon)
     for scale in (group.gradient_scale, group.decay_scale):
         assert scale is not None
         for id_, factor in zip(working.ids.tolist(), scale.tolist(), strict=True):
             n = int(uses[id_]) if id_ < len(uses) else 1
-            assert factor == pytest.approx(0.0 if id_ in lesson.tokenizer.special_ids else 1 / n)
+            assert factor == pytest.approx(0.0 if id_ in task.tokenizer.special_ids else 1 / n)
         assert {round(1 / factor) for factor in scale.tolist() if factor} == counts
 
 

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.methods.lexicon import Lexicon
+from glotclip.methods.module import ALL
 from glotclip.methods.objective import Alignment
-from glotclip.methods.stack import ALL
 from glotclip.models.hooks import TextHooks
 from glotclip.training.lesson_source import TaskDataLoader
 from glotclip.training.parallel import World
@@ -61,7 +61,7 @@ class WrittenOutAdam:
 
 
 def whole_table(state: PackState, base_table: torch.Tensor) -> torch.Tensor:
-    part = state.part("lexicon", ALL)
+    part = state.module("lexicon", ALL)
     assert isinstance(part, Lexicon)
     return part.full_table(base_table)
 

@@ -166,7 +166,7 @@ def test_a_killed_run_goes_on_with_the_same_masks(school: School, tmp_path: Path
         taught = school.teach(
             None, "de", isolation="shared", checkpoint_seconds=0, steps=6, fitting=fitting, **settings
         )
-        return taught.state.parts["all"][0].tensors()["rows"].clone()
+        return taught.state.modules["all"][0].tensors()["rows"].clone()
 
     whole = rows(dropout=0.3)
     calls, fitting = iter(range(1, 100)), {"resume_from": tmp_path / "state.safetensors", "identity": "x"}

@@ -76,8 +76,8 @@ def test_acquirers_are_plugged_in_unchanged_and_then_learn_further(
     moved = api.rebase(tmp_path / "taught", tuned, tmp_path / "moved")
     old, new = api.load(tmp_path / "taught"), load_base(str(tuned))
     assert moved.base.fingerprint == new.fingerprint
-    for scope, parts in old.packs["de"].state.parts.items():
-        for part, same in zip(parts, moved.packs["de"].state.parts[scope], strict=True):
+    for scope, parts in old.packs["de"].state.modules.items():
+        for part, same in zip(parts, moved.packs["de"].state.modules[scope], strict=True):
             assert all(torch.equal(tensor, same.tensors()[name]) for name, tensor in part.tensors().items())
     with pytest.raises(FingerprintError):
         LanguagePack.load(tmp_path / "taught" / "packs" / "de-1", new)

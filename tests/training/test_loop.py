@@ -206,7 +206,7 @@ def test_other_words_for_when_to_validate_are_refused(wrong: Any) -> None:
 
 def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     taught = school.teach(None, "de", isolation="shared", checkpoint_seconds=0, **more)
-    return taught.state.parts["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
+    return taught.state.modules["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
 
 
 @pytest.mark.slow

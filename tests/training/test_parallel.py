@@ -19,15 +19,15 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from conftest import School, caption_texts, make_tiny_base, random_captions
-from glotclip.training.lesson_source import LessonLearner, LessonSource
+from glotclip.training.lesson_source import TaskDataLoader, TaskModule
 from glotclip.training.loop import fit
 from glotclip.training.parallel import join_world
 world = join_world()
 school = School(make_tiny_base(), {"de": random_captions(caption_texts("de"))})
 curriculum = school.curriculum(("de",), **json.loads(sys.argv[1]))
 lesson = curriculum.prepare(school.base, None, ("de",), school.captions)
-source = LessonSource(lesson, school.captions, curriculum.train, 6, device=school.base.device, world=world)
-learner = LessonLearner(school.base, lesson, curriculum.method_settings, "fp32")
+source = TaskDataLoader(lesson, school.captions, curriculum.train, 6, device=school.base.device, world=world)
+learner = TaskModule(school.base, lesson, curriculum.method_settings, "fp32")
 lines = []
 fit(learner, source, 6, curriculum.train, world=world, log=lines.append)
 rows = lesson.groups[0].parameters[0].detach().tolist()

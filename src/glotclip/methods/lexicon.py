@@ -132,7 +132,7 @@ class Lexicon(TextModule):
                 hint="get the pack again",
             )
         device = base.text.table.device
-        return cls(ids.to(device), rows.float().to(device), size, uses)
+        return cls(ids.to(device), rows.float().to(device), size, uses).requires_grad_(False)
 
     @classmethod
     def stored_weights(cls, text: TextConfig, config: Any) -> int:
@@ -248,7 +248,8 @@ class SubTable(Lexicon):
         counted = self.counts.clone()
         for each in self.users:
             counted[each] += 1
-        return Lexicon(held, full[held].clone(), self.vocab_size, counted if shared else None)
+        stored = Lexicon(held, full[held].clone(), self.vocab_size, counted if shared else None)
+        return stored.requires_grad_(False)
 
 
 def _users(task: TrainingTask, special: torch.Tensor) -> list[torch.Tensor]:

@@ -44,7 +44,7 @@ class Method:
     @property
     def settings(self) -> type[MethodSettings]:
         """The settings that the method accepts."""
-        return _settings_of(self.name)
+        return _settings_of(self.registration.module)  # type: ignore[arg-type]  # a class is hashable
 
     def modules(self, config: MethodSettings) -> list[type[TextModule]]:
         """What it adds to the tower under given settings, in the order in which it acts."""
@@ -112,9 +112,8 @@ def _import_all() -> None:
 
 
 @cache
-def _settings_of(name: str) -> type[MethodSettings]:
+def _settings_of(module: type[TextModule]) -> type[MethodSettings]:
     """The shared settings and the module's own in one class."""
-    module = REGISTRY[name].module
     if issubclass(module.Config, MethodSettings):
         return module.Config
 

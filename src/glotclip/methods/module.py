@@ -220,11 +220,16 @@ class TextModule(TextHooks):
         Raises:
             PackError: if a tensor is missing, superfluous, or does not fit ``base``.
         """
+        if missing := sorted(set(cls.stored_settings) - set(description)):
+            raise PackError(f"the {cls.kind} module's description lacks {', '.join(missing)}", hint=_DAMAGED)
         try:
             with torch.device("meta"):  # whatever sizes a description claims, nothing is allocated for them
                 module = cls.described(base.text.config, description)
-        except (TypeError, ValueError, ConfigError) as error:
-            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            said = repr(error)
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                said = ": ".join([".".join(map(str, first["loc"])), first["msg"]])
             raise PackError(
                 f"the {cls.kind} module's description does not make sense: {said}", hint=_DAMAGED
             ) from error
@@ -300,13 +305,18 @@ def register_method(name: str, summary: str, *, defaults: Mapping[str, Any] = {}
 
     def registered(module: M) -> M:
         taken = REGISTRY.get(name)
-        if taken is not None and taken.module.__qualname__ != module.__qualname__:
+        # The same class again is a file that was imported again.
+        if taken is not None and _full_name(taken.module) != _full_name(module):
             raise ConfigError(f"there is a module called {name!r} already", hint="choose another name")
         module.kind = name
         REGISTRY[name] = Registration(module, summary, defaults)
         return module
 
     return registered
+
+
+def _full_name(module: type[TextModule]) -> str:
+    return f"{module.__module__}.{module.__qualname__}"
 
 
 # --- initialisation ----------------------------------------

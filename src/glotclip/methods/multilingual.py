@@ -145,6 +145,7 @@ class MultilingualSubTable(MultilingualTable):
     """
 
     kind = "multilingual"
+    reads: torch.Tensor  # the id whose row an id reads (V,)
 
     def __init__(self, config: Any, task: TrainingTask, previous: MultilingualTable | None) -> None:
         size, device = task.tokenizer.vocab_size, task.base.device
@@ -159,6 +160,18 @@ class MultilingualSubTable(MultilingualTable):
         self.full, self.held = rows, torch.arange(size)
         if config.bert_trim and config.bert is not None:  # without BERT's folder nobody else has the other rows
             self.held = trained if previous is None else torch.unique(torch.cat([trained, previous.ids.cpu()]))
+        reads = torch.full((size,), int(self.held[0]))
+        reads[self.held] = self.held
+        self.register_buffer("reads", reads.to(device), persistent=False)
+
+    def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Look up ids (B, T) and project: (B, T, W). A text to validate on may have any id."""
+        if torch.is_grad_enabled():
+            return super().embed(ids, table)
+        ids = self.reads[ids]
+        trained = (self.ids[self.slot[ids]] == ids)[..., None]
+        rows = torch.where(trained, F.embedding(self.slot[ids], self.rows), self.full[ids.cpu()].to(self.rows))
+        return F.linear(rows, self.projection, self.bias)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Rows, projection and bias, as far as they train.

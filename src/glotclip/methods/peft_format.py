@@ -81,11 +81,13 @@ def read_lora(folder: Path | str, text: TextConfig) -> Lora:
                 hint=f"glotclip reads LoRA on the text tower's {', '.join(TARGETS)} only",
             )
         found.setdefault((int(match["k"]), target), {})[match["side"]] = tensor
+    if not found:
+        raise CheckpointError(f"{folder / WEIGHTS} holds nothing", hint="get the adapter again")
     targets = [target for target in TARGETS if any(target == name for _, name in found)]
     config = {"targets": targets, "rank": rank, "alpha": alpha}
     try:
         with torch.device("meta"):
-            part = Lora(text, settings_from(Lora.Config, config, where=str(folder / CONFIG)))
+            part = Lora(text, settings_from(Lora.Config, config, where=CONFIG))
     except ConfigError as error:
         raise CheckpointError(f"{folder}: {error.message}", hint=error.hint) from error
     tensors = {

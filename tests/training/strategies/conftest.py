@@ -69,7 +69,7 @@ def distance(school: School) -> Callable[[PackState, str], float]:
         import numpy as np
 
         captions = school.captions[code]
-        features = school.base.encode_tokens(state.tokenizer.encode(captions.texts), state.route(code)).numpy()
+        features = school.base.encode_tokens(state.tokenizer.encode(captions.texts), state.stack(code)).numpy()
         rows = captions.target_features.rows
         held = rows >= 0
         return float(np.square(features[held] - captions.target_features.array[rows[held]]).mean())

@@ -50,8 +50,8 @@ def test_less_is_forgotten(course: Callable[..., Course], distance: Any, teir: b
 @pytest.mark.parametrize("side", ["trained", "detached"])
 def test_a_partner_that_is_encoded_in_every_step_cannot_be_kept(school: School, side: str) -> None:
     with pytest.raises(ConfigError, match="strategy=er"):
-        school.curriculum(("de",), isolation="shared", strategy="er", side=side)
-    school.curriculum(("de",), isolation="shared", strategy="der", side=side)
+        school.curriculum(("de",), isolation="shared", strategy="er", target_encoder=side)
+    school.curriculum(("de",), isolation="shared", strategy="der", target_encoder=side)
 
 
 @pytest.mark.parametrize("strategy", ["er", "der", "oewc"])

@@ -96,7 +96,7 @@ def test_importances_add_up_by_row_id() -> None:
 
 
 def dense(made: Course, school: School) -> torch.Tensor:
-    table = made.states[-1].parts["all"][0]
+    table = made.states[-1].modules["all"][0]
     return table.full_table(school.base.text.table.detach())  # type: ignore[operator, no-any-return]
 
 
@@ -119,7 +119,7 @@ def test_under_plain_decay_the_compact_table_is_exact(
     assert len(trained_rows(compact)) < len(trained_rows(whole)) == len(every)
     tables = []
     for made in (compact, whole):
-        table = made.states[-1].parts["all"][0]
+        table = made.states[-1].modules["all"][0]
         assert isinstance(table, Lexicon)
         tables.append(table.full_table(school.base.text.table.detach()))
     torch.testing.assert_close(*tables, rtol=1e-4, atol=2e-6)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
-    from glotclip.methods.task import Ingredient
     from glotclip.training.loop import Source
 
 
@@ -73,7 +72,7 @@ def test_each_loss_sees_its_rows_computed_by_hand(
 
 def test_the_first_task_is_taught_as_without_and_fills_the_memory(course: Callable[..., Course]) -> None:
     plain, replayed = course("de"), course("de", strategy="er", memory=64)
-    for one, other in zip(plain.states[0].parts["all"], replayed.states[0].parts["all"], strict=True):
+    for one, other in zip(plain.states[0].modules["all"], replayed.states[0].modules["all"], strict=True):
         assert torch.equal(one.tensors()["rows"], other.tensors()["rows"])
     assert not any("replay" in line for line in replayed.lines)
     assert isinstance(replayed.strategy, Rehearsal)
@@ -98,26 +97,25 @@ def test_micro_batches_share_the_samples(school: School, course: Callable[..., C
 
 
 def test_samples_take_their_own_languages_modules(school: School, course: Callable[..., Course]) -> None:
-    from glotclip.methods.acquirer import AcquirerIngredient
-    from glotclip.methods.lexicon import LexiconIngredient
-    from glotclip.methods.task import Task, prepare
+    from glotclip.methods.method import method_named
+    from glotclip.methods.task import TrainingTask
 
-    lexicon = LexiconIngredient(True, 0, "marks", False, False, False, "gradient", 1.0, 0.02)
-    ingredients: list[Ingredient] = [lexicon, AcquirerIngredient(False, bottleneck=4)]
+    method = method_named("acquirer")
+    config = method.config({"isolation": "shared", "vocabulary": 0, "bottleneck": 4, "teir": False})
     texts = {code: school.captions[code].texts for code in ("de", "fr")}
-    first = prepare(school.base, None, Task({"de": texts["de"]}), ingredients, seed=0, covers_base=True)
-    state = first.finish(1.0)
+    first = TrainingTask(school.base, None, {"de": texts["de"]}, covers_base=True)
+    state = first.prepare(method.modules(config), config).finish(1.0)
     with torch.no_grad():
-        for parameter in state.parts["de"][0].parameters():
+        for parameter in state.modules["de"][0].parameters():
             parameter.add_(0.3)
     made = course("de", strategy="er")
     rehearsal = made.strategy
-    task = Task({"fr": texts["fr"]}, rehearsed=rehearsal.rehearsed())
-    lesson = prepare(school.base, state, task, ingredients, seed=0, covers_base=True)
-    german, french = lesson.stacks["de"], lesson.stacks["fr"]
-    assert german.parts[0] is french.parts[0]  # the table that trains
-    assert german.parts[1] is state.parts["de"][0]
-    assert not any(p is q for p in german.parts[1].parameters() for g in lesson.groups for q in g.parameters)
+    task = TrainingTask(school.base, state, {"fr": texts["fr"]}, replay_texts=rehearsal.rehearsed(), covers_base=True)
+    lesson = task.prepare(method.modules(config), config)
+    german, french = lesson.stacks["de"].text_modules, lesson.stacks["fr"].text_modules
+    assert german[0] is french[0]  # the table that trains
+    assert german[1] is state.modules["de"][0]
+    assert not any(p is q for p in german[1].parameters() for g in lesson.groups for q in g.parameters)
     learner = TaskModule(school.base, lesson, ObjectiveSettings(), "fp32")
     settings = school.curriculum(("fr",), isolation="shared").train
     source = TaskDataLoader(
@@ -130,7 +128,7 @@ def test_samples_take_their_own_languages_modules(school: School, course: Callab
     assert isinstance(batch, CaptionBatch)
     assert isinstance(rehearsal, Rehearsal)
     sample = rehearsal.memory.samples[rehearsal.memory.draw(6)[0]]
-    alone = school.base.encode_tokens(lesson.tokenizer.encode([sample.text]), german)
+    alone = school.base.encode_tokens(lesson.tokenizer.encode([sample.text]), lesson.stacks["de"])
     torch.testing.assert_close(features[len(batch.samples)], alone[0], atol=1e-5, rtol=1e-4)
 
 
@@ -138,7 +136,7 @@ def test_with_teir_rehearsed_rows_train_and_count_for_every_language(
     school: School, course: Callable[..., Course]
 ) -> None:
     made = course("de", "fr", strategy="er", teir=True)
-    first, second = (state.parts["all"][0].tensors() for state in made.states)
+    first, second = (state.modules["all"][0].tensors() for state in made.states)
     lesson = made.lessons[1]
     special = lesson.tokenizer.special_ids
     used = {
@@ -150,7 +148,7 @@ def test_with_teir_rehearsed_rows_train_and_count_for_every_language(
     grown = second["uses"] - first["uses"]
     for row in range(len(grown)):
         assert grown[row] == sum(row in ids for ids in used.values()), row
-    trained = {int(i) for i in lesson.stacks["fr"].parts[0].ids}  # type: ignore[union-attr]
+    trained = {int(i) for i in lesson.stacks["fr"].text_modules[0].ids}  # type: ignore[union-attr]
     assert trained == used["de"] | used["fr"] | special
 
 

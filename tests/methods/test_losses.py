@@ -41,7 +41,7 @@ def test_mse_is_over_batch_and_dimensions() -> None:
 
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4, 5], [0, 0, 1, 2, 1, 1], [3, 3, 3, 3, 3, 3], [0, 1, 0, 1, 0, 2]])
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
-def test_contrastive_with_repeated_pictures(groups: list[int], temperature: float) -> None:
+def test_contrastive_with_repeated_images(groups: list[int], temperature: float) -> None:
     torch.manual_seed(1)
     z, b = torch.randn(6, 4, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
     got = multi_positive_contrastive(z, b, torch.tensor(groups), temperature)
