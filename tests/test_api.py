@@ -57,6 +57,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 SHARED = {"isolation": "shared"}
 
 
+@pytest.mark.slow
 def test_one_after_another_with_scores_at_start_and_after_each(extend: Any, drawn: Path) -> None:
     made = extend("de,fr")
     assert made.languages == ("en", "de", "fr")
@@ -104,6 +105,7 @@ def test_jointly(extend: Any) -> None:
     assert manifest.learnt == ("de", "fr")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["per-language", "shared"])
 def test_in_place_elsewhere_and_at_once_end_in_the_same_weights(extend: Any, tmp_path: Path, isolation: str) -> None:
     settings = {"isolation": isolation}
@@ -135,6 +137,7 @@ def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Pa
     assert weights(tmp_path / "out") == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [2, 5], ids=["in the first language", "in the second language"])
 def test_an_unfinished_run_goes_on_with_the_threads_it_began_with(extend: Any, tmp_path: Path, stop_at: int) -> None:
     """The same command on a machine with other cores goes on, in the same number of threads, to the same bits."""

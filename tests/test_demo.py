@@ -21,6 +21,8 @@ from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 
+pytestmark = pytest.mark.slow
+
 
 def scores(seen: float, unseen: float) -> dict[str, Any]:
     """What an evaluation says of one language; the image side is two points better."""

@@ -27,6 +27,7 @@ ENGINE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["baseline1", "baseline2", "method1", "method2", "method3"])
 def test_a_strategy_trains_and_tests_on_the_same_text(
     name: str, base: DualEncoder, drawn: Path, tmp_path: Path

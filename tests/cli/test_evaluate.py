@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
     from tests.conftest import Film
 
+pytestmark = pytest.mark.slow
+
 
 def test_scores_stand_where_the_documents_say(world: World, here: Here, extended: Path, tmp_path: Path) -> None:
     file = tmp_path / "result.json"

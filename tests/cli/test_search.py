@@ -15,6 +15,8 @@ from glotclip.gallery.fusion import mixture
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_a_thousand_captions_from_the_cache_in_a_second(world: World, shout: str
     assert seconds < 1
 
 
+@pytest.mark.slow
 def test_what_was_translated_can_be_taught(world: World, here: Here, shout: str, tmp_path: Path) -> None:
     table = world.root / "shouted.csv"
     here("translate", world.captions, table, "--to", "es", "--engine", shout)

@@ -132,6 +132,7 @@ any_rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(any_rows, st.floats(0.01, 0.9))
 def test_no_image_no_group_and_no_text_is_on_both_sides(rows: list[Row], share: float) -> None:

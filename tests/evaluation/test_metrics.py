@@ -57,6 +57,7 @@ def oracle_group_rank(image: int, texts: Floats, images: Floats, owner: list[int
     return sum(1 for other, score in best.items() if other != image and score >= best[image])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(retrieval_cases(), st.sampled_from([1, 64, SCORE_BUDGET]))
 def test_ranks_by_group_equal_a_written_out_loop(case: tuple[Floats, Floats, list[int]], budget: int) -> None:

@@ -98,6 +98,7 @@ def test_a_task_can_be_stored_after_a_step_that_nobody_asked_the_loss_of(
     assert stored.auxiliary_loss() is None
 
 
+@pytest.mark.slow
 def test_a_task_learns_prompts_and_keys(school: School, tiny_settings: Callable[..., ModuleSettings]) -> None:
     settings, state = tiny_settings(**EXPERTS_IN_THE_LAST), None
     curriculum = school.curriculum(("de",), steps=30, warmup=0)

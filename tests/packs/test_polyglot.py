@@ -218,6 +218,7 @@ def test_text_in_its_form_has_the_feature_it_had(school: School, packs: dict[str
     assert torch.equal(old.encode_text(german, "de"), new.encode_text(german, "de"))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=20), st.sampled_from(["en", "de", "fr", "hi"]))
 def test_any_string_has_a_feature(school: School, packs: dict[str, LanguagePack], text: str, lang: str) -> None:

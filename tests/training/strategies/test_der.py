@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
+pytestmark = pytest.mark.slow
+
 
 def test_samples_are_held_to_the_students_features_when_they_came_by(
     school: School, course: Callable[..., Course]

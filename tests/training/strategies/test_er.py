@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
+pytestmark = pytest.mark.slow
+
 
 def test_samples_are_held_to_the_frozen_english_features(school: School, course: Callable[..., Course]) -> None:
     made = course("de", strategy="er", memory=64)

@@ -26,6 +26,7 @@ def fill(memory: Reservoir, stop: int, step: int) -> Reservoir:
     return memory
 
 
+@pytest.mark.slow
 def test_every_sample_is_equally_likely() -> None:
     runs, capacity, count = 3000, 6, 24
     held = np.zeros(count)
