@@ -179,7 +179,7 @@ def served(base: DualEncoder, data: Dataset, rounds: int = 7) -> list[dict[str, 
     """Encoding with LoRA beside the weights, and merged into them, against the base alone."""
     texts = [row.text for row in data.corpus(["en"]).rows if row.lang == "en"][:256]
     tokens = base.tokenizer.encode(texts)
-    part = Lora(base.text.config, ("q", "v"), 8, 16.0)
+    part = Lora(base.text.config, Lora.Config())
     with torch.no_grad():
         for parameter in part.parameters():
             parameter.normal_(std=0.02)
