@@ -195,7 +195,7 @@ def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
     options = ReadingOptions(**reading)
     kind = recognised(name)
     if kind is None:
-        close = difflib.get_close_matches(str(name), ["emoji", "emoji-video"], n=1)
+        close = difflib.get_close_matches(str(name), ["emoji", "emoji-cldr", "emoji-video"], n=1)
         guess = f"did you mean {close[0]!r}? " if close else ""
         raise DataError(
             f"there is no dataset and no file {str(name)!r}",
@@ -208,9 +208,12 @@ def open_catalogued(name: str, folder: Path | None) -> Dataset:
     """Open a dataset by its name in the catalogue, in the folder where it lies.
 
     Raises:
-        DataError: if there is no such dataset, or none of its files in the folder, or it needs a folder.
+        DataError: if there is no such dataset, or it needs a folder, or takes none.
     """
     entry = catalog.dataset(name)
+    if entry.opened_as and folder is not None:
+        hint = "leave the folder out; $GLOTCLIP_EMOJI_VENDORS names folders of images"
+        raise DataError(f"{name} is found by itself, not in {folder}", hint=hint)
     if entry.opened_as:
         return open_dataset(entry.opened_as)
     if folder is None:
