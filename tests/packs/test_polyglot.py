@@ -267,7 +267,7 @@ def test_long_texts_are_read_whole(polyglot: Polyglot) -> None:
 
 
 def test_an_unknown_way_with_long_texts(polyglot: Polyglot) -> None:
-    with pytest.raises(ConfigError, match="use one of cut, mean"):
+    with pytest.raises(ConfigError, match="use cut or mean"):
         polyglot.encode_text("red", long="fold")  # type: ignore[arg-type]
 
 
