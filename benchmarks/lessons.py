@@ -179,12 +179,12 @@ def served(base: DualEncoder, data: Dataset, rounds: int = 7) -> list[dict[str, 
     """Encoding with LoRA beside the weights, and merged into them, against the base alone."""
     texts = [row.text for row in data.corpus(["en"]).rows if row.lang == "en"][:256]
     tokens = base.tokenizer.encode(texts)
-    part = Lora(base.text.config, ("q", "v"), 8, 16.0)
+    lora = Lora(base.text.config, Lora.Config(targets=("q", "v"), rank=8, alpha=16.0))
     with torch.no_grad():
-        for parameter in part.parameters():
+        for parameter in lora.parameters():
             parameter.normal_(std=0.02)
-    route = ModuleStack([part.requires_grad_(False)])
-    variants = {"base": None, "LoRA beside the weights": route, "LoRA merged": route.merged(base.text)}
+    stack = ModuleStack([lora.requires_grad_(False)])
+    variants = {"base": None, "LoRA beside the weights": stack, "LoRA merged": stack.merged(base.text)}
     found: list[dict[str, Cell]] = []
     for precision in ("fp32", "bf16"):
         times: dict[str, list[float]] = {name: [] for name in variants}

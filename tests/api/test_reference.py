@@ -39,7 +39,6 @@ def test_no_setting_is_told_twice() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.slow
 def test_costs_are_those_of_vit_b_32() -> None:
     costs = {row["method"]: row["weights a language"] for row in method_costs()}
     assert costs["lexicon"] == costs["hard-prompt"] == "512 a token row"
