@@ -255,6 +255,7 @@ def test_the_old_end_token_setting_does_not_mislead(tokenizer: ClipTokenizer, tm
         assert (read.text(swapped, lengths) - theirs).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_hugging_face_siglip_folder(tmp_path: Path) -> None:
     import transformers
     from tokenizers import Tokenizer as Backend
