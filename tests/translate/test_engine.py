@@ -144,3 +144,9 @@ def test_what_is_not_there_is_said() -> None:
         pivots([("en", "es"), ("es", "ca"), ("fr", "it")], "en", "it", engine="apertium", hint="install it")
     with pytest.raises(LanguageError, match="does not know 'de'"):
         pivots([("en", "es")], "de", "es", engine="apertium", hint="install it")
+
+
+@given(st.text(st.characters(categories=["Cs"]), min_size=1), st.text(st.characters(codec="utf-8")))
+def test_half_a_character_is_no_text(half: str, rest: str) -> None:
+    with pytest.raises(DataError, match=r"text 2 of 2 holds half a character \(U\+D[89A-F]..\)"):
+        one_line_each(["whole", rest + half])

@@ -49,7 +49,7 @@ class Counting(BatchEngine):
 
 
 @settings(max_examples=15)  # every example makes files
-@given(st.lists(st.text(st.characters(exclude_characters="?")).filter(str.strip)))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="?")).filter(str.strip)))
 def test_count_and_order_are_kept_and_nothing_is_empty(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
 ) -> None:

@@ -92,7 +92,11 @@ def ask(engine: Engine, lines: Sequence[str], source: str, target: str) -> list[
 
 
 def one_line_each(texts: Sequence[str]) -> list[str]:
-    """Return the texts with every run of white space as one space; an empty one is a :class:`DataError`."""
+    """Return the texts with every run of white space as one space.
+
+    Raises:
+        DataError: if one is empty, or holds half a surrogate pair, which no encoding can carry to an engine.
+    """
     if isinstance(texts, str):
         raise TypeError("texts must be a list of strings, not one string")
     lines = [" ".join(text.split()) for text in texts]
@@ -101,6 +105,14 @@ def one_line_each(texts: Sequence[str]) -> list[str]:
             f"text {lines.index('') + 1} of {len(lines)} is empty",
             hint="leave empty texts out; they have no translation",
         )
+    for place, line in enumerate(lines, start=1):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"text {place} of {len(lines)} holds half a character (U+{ord(line[error.start]):04X})",
+                hint="it was cut or decoded wrongly; save its source as clean UTF-8",
+            ) from error
     return lines
 
 
