@@ -39,7 +39,7 @@ from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokens import Tokens
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.storage import write_json, write_text
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 from text_tower import CAPTIONS, TrainingRows, captions_as_tokens, rival_tower
 
 LESSON = {"steps": 20, "batch_size": 128}
@@ -141,7 +141,7 @@ def lessons(device: torch.device) -> list[dict[str, Cell]]:
                     made = api.extend(
                         "emoji-clip", ["de"], data="emoji:twemoji", method=method, out=Path(folder) / "out",
                         settings={**LESSON, "precision": precision}, device=place,
-                        hooks=Hooks(log=partial(note, seen, "loss")),
+                        callbacks=Callbacks(log=partial(note, seen, "loss")),
                     )  # fmt: skip
                 except (GlotclipError, RuntimeError) as error:
                     row[title] = f"{type(error).__name__}: {str(error).splitlines()[0][:80]}"
@@ -164,13 +164,13 @@ def repeated(device: torch.device) -> list[dict[str, Cell]]:
         for stop_at in (None, None, 10):
             with tempfile.TemporaryDirectory() as folder:
                 steps: list[float] = []
-                hooks = Hooks(log=partial(note, steps, "step"), stop=partial(reached, steps, stop_at))
+                callbacks = Callbacks(log=partial(note, steps, "step"), stop=partial(reached, steps, stop_at))
                 out = Path(folder) / "out"
                 for _ in range(2 if stop_at else 1):
                     try:
                         api.extend(
                             "emoji-clip", ["de"], data="emoji", method=method, out=out, settings=LESSON,
-                            device=str(device), benchmark=False, hooks=hooks,
+                            device=str(device), benchmark=False, callbacks=callbacks,
                         )  # fmt: skip
                     except KeyboardInterrupt:
                         steps.clear()

@@ -38,7 +38,7 @@ from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, write_text
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 XLM_R_LARGE = TextConfig(
     width=1024, layers=24, heads=16, mlp_width=4096, vocab_size=250_002, context_length=512, embed_dim=768,
@@ -98,14 +98,14 @@ def lesson(title: str, base: DualEncoder, data: Dataset, method: str, settings: 
     """Run a real lesson on German and read its steps' times."""
     clock: list[float] = []
     lengths: dict[str, Any] = {}
-    hooks = Hooks(
+    callbacks = Callbacks(
         log=lambda numbers: clock.append(time.perf_counter()),
-        task_started=lambda name, lesson, steps: lengths.update(lesson.tokens, trainable=lesson.trainable),
+        task_started=lambda name, task, steps: lengths.update(task.tokens, trainable=task.trainable),
     )
     with tempfile.TemporaryDirectory() as folder:
         api.extend(
             Polyglot(base), ["de"], data=data, method=method, out=Path(folder) / "out", benchmark=False,
-            settings=settings, hooks=hooks, cache=Path(folder) / "cache",
+            settings=settings, callbacks=callbacks, cache=Path(folder) / "cache",
         )  # fmt: skip
     seconds = statistics.median(np.diff(clock)[WARM_UP:].tolist())
     texts = settings["batch_size"] / seconds

@@ -143,7 +143,7 @@ def train(name: str, tower: str, steps: int, precision: str, folder: Path) -> No
     from glotclip.data import emoji
     from glotclip.data.dataset import open_dataset
     from glotclip.packs.polyglot import Polyglot
-    from glotclip.training.extend import Hooks
+    from glotclip.training.callbacks import Callbacks
 
     facts = {"threads": torch.get_num_threads(), **{key: os.environ[key] for key in OURS if key in os.environ}}
     began = 0.0
@@ -161,9 +161,10 @@ def train(name: str, tower: str, steps: int, precision: str, folder: Path) -> No
 
     data = write_captions(folder, emoji.texts("de"), emoji.texts("en"))
     model = api.load("emoji-clip") if tower == "emoji-clip" else Polyglot(random_b32())
-    hooks = Hooks(log=stepped, task_started=lambda name, lesson, steps: wait(json.dumps(facts)))
+    callbacks = Callbacks(log=stepped, task_started=lambda name, task, steps: wait(json.dumps(facts)))
     api.extend(
-        model, ["de"], data=open_dataset(data), out=folder / f"out-{os.getpid()}", benchmark=False, hooks=hooks,
+        model, ["de"], data=open_dataset(data), out=folder / f"out-{os.getpid()}", benchmark=False,
+        callbacks=callbacks,
         settings={"steps": 100_000, "precision": precision, "checkpoint_seconds": 3600.0}, cache=folder / "cache",
     )  # fmt: skip
 

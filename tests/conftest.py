@@ -1,4 +1,4 @@
-"""What several folders of tests share: a base of a few thousand weights, captions, and one short lesson."""
+"""What several folders of tests share: a base of a few thousand weights, captions, and one short task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.training.captions import Captions
     from glotclip.training.curriculum import Curriculum
-    from glotclip.training.loop import FitResult
+    from glotclip.training.trainer import FitResult
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "black": (0, 0, 0)}
 SHAPES = ("circle", "square", "bar")
@@ -45,7 +45,7 @@ class MakeBase(Protocol):
 
 @dataclass(frozen=True)
 class Taught:
-    """What one lesson gave."""
+    """What one task gave."""
 
     state: PackState
     result: FitResult
@@ -84,18 +84,20 @@ class School:
         self, state: PackState | None, *task: str, fitting: Mapping[str, Any] | None = None, **settings: Any
     ) -> Taught:
         """Teach one task on top of ``state`` with the loop that everybody uses."""
-        from glotclip.training.lesson_source import TaskDataLoader, TaskModule
-        from glotclip.training.loop import fit
         from glotclip.training.parallel import World
+        from glotclip.training.task_data import TaskDataLoader
+        from glotclip.training.task_module import TaskModule
+        from glotclip.training.trainer import Trainer
 
         curriculum = self.curriculum(task, **settings)
-        lesson = curriculum.prepare(self.base, state, task, self.captions)
+        prepared = curriculum.prepare(self.base, state, task, self.captions)
         steps = curriculum.train.total_steps(curriculum.examples(task, self.captions))
         captions = {code: self.captions[code] for code in task}
-        source = TaskDataLoader(lesson, captions, curriculum.train, steps, device=self.base.device, world=World())
-        learner = TaskModule(self.base, lesson, curriculum.method_settings, curriculum.precision)
-        result = fit(learner, source, steps, curriculum.train, precision=curriculum.precision, **(fitting or {}))
-        return Taught(lesson.finish(result.decay), result)
+        loader = TaskDataLoader(prepared, captions, curriculum.train, steps, device=self.base.device, world=World())
+        module = TaskModule(self.base, prepared, curriculum.method_settings, curriculum.precision)
+        precision = curriculum.precision
+        result = Trainer(module, loader, steps, curriculum.train, precision=precision, **(fitting or {})).fit()
+        return Taught(prepared.finish(result.decay), result)
 
 
 def make_tiny_base(seed: int = 0, *, causal: bool = True) -> DualEncoder:

@@ -19,8 +19,9 @@ import typer
 
 import glotclip
 from glotclip import api
+from glotclip.api.config import ExtendConfig
 from glotclip.cli.main import app
-from glotclip.compare.recipe import Recipe, Run
+from glotclip.compare.recipe import Recipe, RunEntry
 from glotclip.config import Settings
 from glotclip.data.reading import Reading
 from glotclip.data.tables import SYNONYMS
@@ -115,7 +116,7 @@ def commands() -> dict[tuple[str, ...], set[str]]:
 @cache
 def settings() -> set[str]:
     """Names that a recipe, ``--set``, or a stage may hold."""
-    kinds: list[type[Settings]] = [TrainSettings, FinetuneSettings, BaseSettings, Recipe, Run]
+    kinds: list[type[Settings]] = [TrainSettings, FinetuneSettings, BaseSettings, Recipe, RunEntry, ExtendConfig]
     names = {name for kind in kinds for name in kind.model_fields}
     return names | {name for method in methods().values() for name in method.setting_names()}
 
@@ -124,7 +125,10 @@ def settings() -> set[str]:
 def arguments() -> set[str]:
     """Names of arguments of public functions and of everything that is defined in the source."""
     found = set(Reading.__optional_keys__)
-    for each in (*vars(api).values(), *(getattr(glotclip, name) for name in glotclip.__all__)):
+    for each in (
+        *(getattr(api, name) for name in api.__all__),
+        *(getattr(glotclip, name) for name in glotclip.__all__),
+    ):
         if inspect.isclass(each) or inspect.isroutine(each):
             found |= set(inspect.signature(each).parameters)
     return found

@@ -29,7 +29,7 @@ from glotclip.ownership import Workplace
 from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
 from glotclip.packs.saving import add_packs
-from glotclip.training.extend import Extension
+from glotclip.training.extension import Extension
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase, School
@@ -88,9 +88,8 @@ def teach(school: School, folder: Path, code: str, *, source: str = "nowhere") -
     """One step of one language, into a folder that may have others already."""
     home = PolyglotFolder(folder)
     start = Polyglot.open(home, school.base) if home.is_one(folder) else Polyglot(school.base, source=source)
-    places = {name: pack.folder.resolve() for name, pack in start.packs.items() if pack.folder}
     curriculum = school.curriculum((code,), isolation="per-language", steps=1, vocabulary=0)
-    Extension(home, start, school.captions, curriculum, places).run()
+    Extension(home, start, school.captions, curriculum).run()
     return Polyglot.open(home, school.base)
 
 

@@ -29,8 +29,9 @@ PECT: dict[str, Any] = {
     "lr": 1e-4, "schedule": "cosine", "warmup": 0, "weight_decay": 0, "betas": (0.9, 0.999), "eps": 1e-8,
     "clip_norm": 0, "clip_per_tensor": 0, "adam_bias_correction": True, "steps": 500, "batch_size": 5, "shots": 50,
     "evaluate_every": 5, "select_by": "mean_r1", "select_ties": "last", "dropout": 0.1, "precision": "fp32",
-    "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "target_encoder": "trained",
-    "alignment": "mse", "targets": ("q", "v"), "rank": 8, "alpha": 16, "norms": True, "embedding": "base",
+    "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False,
+    "target_encoder": "trained", "alignment": "mse",
+    "targets": ("q", "v"), "rank": 8, "alpha": 16, "norms": True, "embedding": "base",
 }  # fmt: skip
 MLA: dict[str, Any] = {
     "lr": 1e-4, "schedule": "cosine", "schedule_span": "run", "warmup": 0.1, "warmup_from_zero": True,
@@ -83,17 +84,17 @@ def test_every_run_of_cll_clips_benchmark_has_its_loss_and_optimiser(base: DualE
     """Whatever a method's own defaults are, acquirers' and LoRA's among them."""
     recipe = RECIPES[0].with_name("compare_mscoco36.yaml")
     kept = {key: value for key, value in CLL_CLIP.items() if key not in ("vocabulary",)}
-    for cell in load_recipe(recipe).cells():
-        own, loop = api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
+    for trial in load_recipe(recipe).trials():
+        own, loop = api.resolve_settings(method_named(trial.run.method), base, None, trial.settings)
         resolved = {**own.model_dump(), **loop.model_dump()}
-        assert {key: resolved[key] for key in kept} == kept, cell.run.name
+        assert {key: resolved[key] for key in kept} == kept, trial.run.name
 
 
 def test_a_recipe_of_a_comparison_does_not_hang_on_what_acquirers_default_to(base: DualEncoder) -> None:
-    for cell in load_recipe(RECIPES[0].with_name("compare_mla.yaml")).cells():
-        own, loop = api.resolve_settings(method_named(cell.run.method), base, None, cell.settings)
+    for trial in load_recipe(RECIPES[0].with_name("compare_mla.yaml")).trials():
+        own, loop = api.resolve_settings(method_named(trial.run.method), base, None, trial.settings)
         assert (own.cross_modal, own.temperature, own.learn_temperature) == (1.0, 0.07, False)
-        assert bool(loop.stages) == any(word in cell.run.name for word in ("NLT", "LE"))
+        assert bool(loop.stages) == any(word in trial.run.name for word in ("NLT", "LE"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -102,9 +103,9 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
     head = recipe.read_text(encoding="utf-8").split("\n\n")[0]
     assert all(word in head for word in ("command", "hardware", "score"))
     if "runs" in values:
-        for cell in load_recipe(recipe).cells():
-            assert cell.languages
-            api.curriculum_of(base, cell.languages, method=cell.run.method, settings=cell.settings, joint=cell.joint)
+        for trial in load_recipe(recipe).trials():
+            assert trial.languages
+            api.curriculum_of(base, trial.config())
     elif "method" in values:
         method, loop = api.resolve_settings(method_named(values["method"]), base, recipe, {})
         assert loop.batch_size == values["batch_size"]
@@ -120,9 +121,3 @@ def test_a_recipe_resolves_and_says_its_command(recipe: Path, base: DualEncoder)
         from glotclip.training.base import BaseSettings
 
         assert settings_from(BaseSettings, values, where="the recipe").steps == values["steps"]
-
-
-def test_what_emoji_clip_ships_is_what_training_it_recommends() -> None:
-    from glotclip.training.base import RECOMMENDED
-
-    assert api.load("emoji-clip").base.recommended == RECOMMENDED

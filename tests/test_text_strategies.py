@@ -14,7 +14,7 @@ from glotclip.config import read_recipe
 from glotclip.data.dataset import open_dataset
 from glotclip.errors import DataError
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -32,11 +32,20 @@ ENGINE = (
 def test_a_strategy_trains_and_tests_on_the_same_text(
     name: str, base: DualEncoder, drawn: Path, tmp_path: Path
 ) -> None:
-    plan = api.plan_extension(
-        Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out", cache=tmp_path / "cache",
-        recipe=RECIPES / f"pect_{name}.yaml", settings=SMALL, translator=ENGINE,
-    )  # fmt: skip
-    (captions,) = plan.captions.values()
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=Polyglot(base),
+            langs=["de"],
+            data=drawn,
+            method="lora",
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            recipe=RECIPES / f"pect_{name}.yaml",
+            settings=SMALL,
+            translator=ENGINE,
+        )
+    )
+    (captions,) = extension.captions.values()
     translated = name in ("baseline2", "method3")
     assert len(captions) == 6
     assert all(text.startswith("deen ") is translated for text in captions.texts)
@@ -46,12 +55,12 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
         assert all((text or "").startswith("ende ") is (name == "method2") for text in captions.target_texts)
     assert (captions.images.rows >= 0).all()
     asked: list[str] = []
-    benchmark = plan.dataset.benchmark(["de"])
+    benchmark = extension.dataset.benchmark(["de"])
     asked += [query.text for query in benchmark.captions["de"]]
     assert asked
     assert all(text.startswith("deen ") is translated for text in asked)
 
-    done = api.run_extension(plan)
+    done = api.run_extension(extension)
     again = api.evaluate(
         api.load(done.folder, base=base),
         open_dataset(drawn),
@@ -65,28 +74,36 @@ def test_a_strategy_trains_and_tests_on_the_same_text(
 
 
 def test_both_sides_of_the_alignment_train_or_one(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
-    def weights(side: str) -> torch.Tensor:
-        settings = {**SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "target_encoder": side}
+    def weights(target_encoder: str) -> torch.Tensor:
+        settings = {
+            **SMALL, "steps": 8, "embedding": "base", "cross_modal": 0.0, "target_encoder": target_encoder,
+        }  # fmt: skip
         done = api.extend(
-            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / side, cache=tmp_path / "cache",
-            benchmark=False, settings=settings,
+            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / target_encoder,
+            cache=tmp_path / "cache", benchmark=False, settings=settings,
         )  # fmt: skip
-        (part,) = [
-            each for each in api.load(done.folder, base=base).packs["de"].state.modules["de"] if each.kind == "lora"
-        ]
-        return torch.cat([tensor.flatten() for tensor in part.tensors().values()])
+        modules = api.load(done.folder, base=base).packs["de"].state.modules["de"]
+        (lora,) = (each for each in modules if each.kind == "lora")
+        return torch.cat([tensor.flatten() for tensor in lora.tensors().values()])
 
-    frozen, detached, trained = (weights(side) for side in ("frozen", "detached", "trained"))
+    frozen, detached, trained = (weights(each) for each in ("frozen", "detached", "trained"))
     assert not torch.equal(frozen, detached)
     assert not torch.equal(detached, trained)
 
 
 def test_without_an_engine_the_missing_translations_are_named(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no machine translations of its de") as caught:
-        api.plan_extension(
-            Polyglot(base), ["de"], data=drawn, method="lora", out=tmp_path / "out",
-            recipe=RECIPES / "pect_baseline2.yaml", settings=SMALL,
-        )  # fmt: skip
+        api.prepare_extension(
+            api.ExtendConfig(
+                model=Polyglot(base),
+                langs=["de"],
+                data=drawn,
+                method="lora",
+                out=tmp_path / "out",
+                recipe=RECIPES / "pect_baseline2.yaml",
+                settings=SMALL,
+            )
+        )
     assert "--translator" in (caught.value.hint or "")
 
 
@@ -95,8 +112,8 @@ def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_p
     file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",validation\n"), encoding="utf-8")
     lines: list[dict[str, Any]] = []
     settings = {**SMALL, "shots": None, "steps": 6, "evaluate_every": 2}
-    hooks = Hooks(task_done=lambda name, result, scores: lines.append(vars(result)))
-    common: dict[str, Any] = {"method": "lora", "cache": tmp_path / "cache", "hooks": hooks}
+    callbacks = Callbacks(task_done=lambda name, result, scores: lines.append(vars(result)))
+    common: dict[str, Any] = {"method": "lora", "cache": tmp_path / "cache", "callbacks": callbacks}
     api.extend(Polyglot(base), ["de"], data=file, out=tmp_path / "out", settings=settings, **common)
     assert lines[0]["best_step"] in (2, 4, 6)
     assert 0 <= lines[0]["best_score"] <= 100

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +54,11 @@ def settings_from(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:
         raise ConfigError(
             f"{f'setting {name!r}' if name else 'settings'} in {where}: {said}{got}", hint="correct the value"
         ) from error
+
+
+def digest(value: Any) -> str:
+    """Hash JSON, such as everything that decides a run's result: 32 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from glotclip.gallery.rank import Hit, rank
 from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DIRECTIONS
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
+from glotclip.training.extension import Extension
 
 LANGUAGES = ("de", "zh", "ru", "ar", "fa", "ja", "ko", "tr", "es", "id")
 QUERY_LANGUAGES = ("zh", "ru", "ar")
@@ -89,7 +90,7 @@ def run(
     *,
     model: str | Path = "emoji-clip",
     settings: Mapping[str, Any] | None = None,
-    hooks: Callable[[Variant, api.ExtendPlan], Hooks] = lambda variant, plan: Hooks(),
+    callbacks: Callable[[Variant, Extension], Callbacks] = lambda variant, extension: Callbacks(),
     progress: api.Progress = api.silent,
 ) -> Demonstration:
     """Learn the languages in every variant, compare, write the report, and answer the queries.
@@ -100,7 +101,7 @@ def run(
         out: the folder to write; each variant's model is a folder in it.
         model: the base, as :func:`glotclip.load` takes it.
         settings: settings of all variants that differ from what the base recommends.
-        hooks: called with each variant and its plan before it starts.
+        callbacks: called with each variant and its run before it starts.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
@@ -113,12 +114,16 @@ def run(
     runs: dict[str, api.Extended] = {}
     used: dict[str, Any] = {}
     for variant in VARIANTS:
-        chosen = {**(settings or {}), **variant.settings}
-        plan = api.plan_extension(
-            polyglot, langs, data=dataset, out=out / variant.key, settings=chosen, progress=progress
+        config = api.ExtendConfig(
+            model=polyglot,
+            langs=langs,
+            data=dataset,
+            out=out / variant.key,
+            settings={**(settings or {}), **variant.settings},
         )
-        used[variant.title] = plan.curriculum.settings()
-        runs[variant.title] = api.run_extension(plan, hooks=hooks(variant, plan), progress=progress)
+        extension = api.prepare_extension(config, progress)
+        used[variant.title] = extension.curriculum.settings()
+        runs[variant.title] = api.run_extension(extension, callbacks=callbacks(variant, extension), progress=progress)
     table = comparison(runs)
     pages = _write(out, runs, table, used)
     taught = runs[VARIANTS[-1].title].load()

@@ -88,11 +88,11 @@ def test_the_score_a_checkpoint_is_chosen_by(select_by: str, expected: float) ->
 def test_while_learning_nothing_is_scored_without_rows_to_score_on(
     model: Polyglot, drawn: Path, tmp_path: Path
 ) -> None:
-    plan = api.plan_extension(model, ["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache")
-    asked = (plan.polyglot, plan.dataset, plan.curriculum)
-    assert api.evaluator(*asked, False, cache=plan.cache) is None
-    scorer = api.evaluator(*asked, drawn, cache=plan.cache)
+    config = api.ExtendConfig(model=model, langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache")
+    extension = api.prepare_extension(config)
+    assert api.evaluator(extension, False) is None
+    scorer = api.evaluator(extension, drawn)
     assert scorer is not None
     assert scorer.benchmark.captions.keys() == {"en", "de"}
     with pytest.raises(DataError, match="no images in a split validation"):
-        validator(*asked, cache=plan.cache)
+        validator(extension)

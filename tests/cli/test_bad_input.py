@@ -58,7 +58,7 @@ def test_empty_texts_stop_a_run_if_they_are_many(world: World, here: Here, tmp_p
 def test_one_empty_text_among_many_is_skipped_and_listed(world: World, here: Here, tmp_path: Path) -> None:
     file = captions(world, "one.csv", *good(30), "pictures/red-bar.png,de,,a bar,train")
     out, _ = here(*extend(world, file, tmp_path), *world.quick, "--set", "steps=2")
-    assert "1 rows or pictures cannot be used" in out
+    assert "1 rows or images cannot be used" in out
     assert "one.csv:32: the text is empty" in (tmp_path / "out" / "skipped.txt").read_text(encoding="utf-8")
 
 
@@ -70,7 +70,7 @@ def test_pictures_that_are_none_or_too_large(world: World, here: Here, tmp_path:
     try:
         file = captions(world, "pictures.csv", *good(40), *rows)
         out, _ = here(*extend(world, file, tmp_path), *world.quick, "--set", "steps=2")
-        assert "2 rows or pictures cannot be used" in out
+        assert "2 rows or images cannot be used" in out
         listed = (tmp_path / "out" / "skipped.txt").read_text(encoding="utf-8")
         assert "text.png: is not an image" in listed
         assert "more than the limit of 150 megapixels" in listed

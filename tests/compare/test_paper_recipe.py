@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glotclip.compare.experiment import Experiment
+from glotclip.compare.order import PAPER
 from glotclip.compare.recipe import Recipe, load_recipe
-from glotclip.compare.study import Study
 from glotclip.data.dataset import recognised
 from glotclip.data.sources.mscoco36 import MSCOCO36
 from glotclip.data.sources.xm3600 import XM3600
 from glotclip.models.checkpoints import save_base
-from glotclip.training.order import PAPER
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -79,9 +79,11 @@ def test_it_runs_on_folders_of_the_papers_layouts(
         "common": {**recipe.common, **small},
         "intervals": 0,
     }
-    study = Study.open(Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache")
-    assert study.run(study.unfinished()) == {}
-    for cell in study.results():
-        assert cell["tasks"] == [["en"], ["it"], ["de"]]
-        assert set(cell["final"]) == {"en", "it", "de"}
-        assert "xm3600" in cell["protocol"]
+    experiment = Experiment.open(
+        Recipe.model_validate(values), folders / "out", device="cpu", cache=folders / "cache"
+    )
+    assert experiment.run(experiment.unfinished()) == {}
+    for trial in experiment.results():
+        assert trial["tasks"] == [["en"], ["it"], ["de"]]
+        assert set(trial["final"]) == {"en", "it", "de"}
+        assert "xm3600" in trial["protocol"]

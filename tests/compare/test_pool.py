@@ -12,7 +12,8 @@ import pytest
 
 from glotclip import threads
 from glotclip.compare.pool import run_side_by_side
-from glotclip.compare.recipe import Cell, Recipe
+from glotclip.compare.recipe import Recipe
+from glotclip.compare.trial import Trial
 
 ENDLESS = (
     "import sys, time; from glotclip.compare.pool import stop_with_parent; stop_with_parent()\n"
@@ -22,19 +23,19 @@ ENDLESS = (
 )
 
 
-def cells(*names: str) -> list[Cell]:
-    return Recipe.model_validate({"languages": "de", "runs": [{"name": name} for name in names]}).cells()
+def trials(*names: str) -> list[Trial]:
+    return Recipe.model_validate({"languages": "de", "runs": [{"name": name} for name in names]}).trials()
 
 
 def run(folder: Path, scripts: dict[str, str], processes: int = 2) -> dict[str, str]:
-    """Run a script for each cell; it finds a path of its own as argument."""
+    """Run a script for each trial; it finds a path of its own as argument."""
     faults: dict[str, str] = {}
     run_side_by_side(
-        cells(*scripts),
-        lambda cell: ["-c", scripts[cell.run.name], str(folder / cell.run.name)],
+        trials(*scripts),
+        lambda trial: ["-c", scripts[trial.run.name], str(folder / trial.run.name)],
         folder / "work",
         processes,
-        lambda cell, fault: faults.update({cell.slug: fault}),
+        lambda trial, fault: faults.update({trial.slug: fault}),
     )
     return faults
 
@@ -77,15 +78,15 @@ def test_faults_are_told_in_the_childs_own_words(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_lets_the_children_save(tmp_path: Path) -> None:
-    def stop(cell: Cell, fault: str) -> None:
+    def stop(trial: Trial, fault: str) -> None:
         wait_for(tmp_path / "endless", "begun")
         raise KeyboardInterrupt
 
     scripts = {"endless": ENDLESS, "short": "pass", "never": "open(r'%s', 'w')" % (tmp_path / "never")}
     with pytest.raises(KeyboardInterrupt):
         run_side_by_side(
-            cells(*scripts),
-            lambda cell: ["-c", scripts[cell.run.name], str(tmp_path / cell.run.name)],
+            trials(*scripts),
+            lambda trial: ["-c", scripts[trial.run.name], str(tmp_path / trial.run.name)],
             tmp_path / "work",
             2,
             stop,
@@ -99,9 +100,9 @@ def test_children_stop_when_the_parent_is_killed(tmp_path: Path) -> None:
     parent = (
         "import sys; from pathlib import Path; from glotclip.compare.pool import run_side_by_side\n"
         "from glotclip.compare.recipe import Recipe\n"
-        "cells = Recipe.model_validate({'languages': 'de', 'runs': [{'name': 'a'}]}).cells()\n"
-        "command = lambda cell: ['-c', sys.argv[2], sys.argv[1] + '/a']\n"
-        "run_side_by_side(cells, command, Path(sys.argv[1]) / 'work', 2, print)\n"
+        "trials = Recipe.model_validate({'languages': 'de', 'runs': [{'name': 'a'}]}).trials()\n"
+        "command = lambda trial: ['-c', sys.argv[2], sys.argv[1] + '/a']\n"
+        "run_side_by_side(trials, command, Path(sys.argv[1]) / 'work', 2, print)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", parent, str(tmp_path), ENDLESS])
     wait_for(tmp_path / "a", "begun")

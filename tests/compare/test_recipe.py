@@ -1,4 +1,4 @@
-"""Recipes of comparisons: their cells, and mistakes in them."""
+"""Recipes of comparisons: their trials, and mistakes in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glotclip.compare.recipe import Recipe, load_recipe, slug
+from glotclip.compare.recipe import Recipe, load_recipe
+from glotclip.compare.trial import slug
 from glotclip.errors import GlotclipError
 
 GOOD = """\
@@ -26,24 +27,24 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
-def test_cells_seed_by_seed(written: Path) -> None:
+def test_trials_seed_by_seed(written: Path) -> None:
     recipe = load_recipe(written)
-    cells = recipe.cells()
-    assert [cell.slug for cell in cells] == ["mla-teir-0", "joint-0", "mla-teir-3", "joint-3"]
-    assert cells[0].settings["steps"] == 7
-    assert (cells[3].settings["steps"], cells[3].settings["seed"], cells[3].joint) == (5, 3, True)
-    assert cells[0].languages == ("de", "no", "ja")  # YAML 1.1 reads Norwegian as False
-    assert cells[1].languages == ("fr", "ru")
-    assert [cell.slug for cell in recipe.cells(only=["joint"], seeds=[9])] == ["joint-9"]
-    assert [cell.slug for cell in recipe.cells(only=["mla-teir"], seeds=[1])] == ["mla-teir-1"]
+    trials = recipe.trials()
+    assert [trial.slug for trial in trials] == ["mla-teir-0", "joint-0", "mla-teir-3", "joint-3"]
+    assert trials[0].settings["steps"] == 7
+    assert (trials[3].settings["steps"], trials[3].settings["seed"], trials[3].config().joint) == (5, 3, True)
+    assert trials[0].languages == ("de", "no", "ja")  # YAML 1.1 reads Norwegian as False
+    assert trials[1].languages == ("fr", "ru")
+    assert [trial.slug for trial in recipe.trials(only=["joint"], seeds=[9])] == ["joint-9"]
+    assert [trial.slug for trial in recipe.trials(only=["mla-teir"], seeds=[1])] == ["mla-teir-1"]
 
 
 def test_an_order_of_ones_own_for_every_seed_or_one_for_all(written: Path) -> None:
     text = GOOD.replace("[de, no, ja]", "[de, no, ja, ko, ru, uk]")
     written.write_text(f"order: random\n{text}", encoding="utf-8")
-    assert len({load_recipe(written).cells(seeds=[seed])[0].languages for seed in range(4)}) == 4
+    assert len({load_recipe(written).trials(seeds=[seed])[0].languages for seed in range(4)}) == 4
     written.write_text(f"order: random\norder_seed: 1\n{text}", encoding="utf-8")
-    assert len({load_recipe(written).cells(seeds=[seed])[0].languages for seed in range(4)}) == 1
+    assert len({load_recipe(written).trials(seeds=[seed])[0].languages for seed in range(4)}) == 1
 
 
 def test_what_children_read_is_the_same_recipe(written: Path, tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_mistakes_are_loud(written: Path, old: str, new: str, said: str) -> None
 
 def test_a_run_that_there_is_none_of(written: Path) -> None:
     with pytest.raises(GlotclipError, match="did you mean 'joint'"):
-        load_recipe(written).cells(only=["jiont"])
+        load_recipe(written).trials(only=["jiont"])
 
 
 def test_names_of_files() -> None:
@@ -90,7 +91,7 @@ def test_every_seed_has_few_shots_of_its_own_unless_told_otherwise() -> None:
         recipe = Recipe.model_validate(
             {"languages": "de", "seeds": [0, 1], "common": common, "runs": [{"name": "one"}]}
         )
-        return [cell.settings.get("shots_seed") for cell in recipe.cells()]
+        return [trial.settings.get("shots_seed") for trial in recipe.trials()]
 
     assert seeds_of(shots=5) == [42, 43]
     assert seeds_of(shots=5, shots_seed=7) == [7, 7]

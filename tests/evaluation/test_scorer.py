@@ -13,7 +13,7 @@ from glotclip import api
 from glotclip.evaluation.scorer import Scorer
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.slow
 
 QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "vocabulary": 150, "lr": 0.01, "precision": "fp32"}
 LANGUAGES = ("de", "fr", "hi")
-
-
-def scorer_of(plan: api.ExtendPlan, benchmark: bool = True) -> Scorer | None:
-    return api.evaluator(plan.polyglot, plan.dataset, plan.curriculum, benchmark, cache=plan.cache)
 
 
 @dataclass
@@ -48,15 +44,22 @@ def taught(base: DualEncoder, drawn: Path, tmp_path: Path, settings: dict[str, A
     """Learn three languages, scoring after each: what was encoded, and what was recorded."""
     if not (tmp_path / "base").exists():
         save_base(base, tmp_path / "base")
-    plan = api.plan_extension(
-        tmp_path / "base", LANGUAGES, data=drawn, out=tmp_path / "out", cache=tmp_path / "cache",
-        settings={**QUICK, **settings}, method=settings.get("method", "lexicon"),
-    )  # fmt: skip
-    inner = scorer_of(plan)
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base",
+            langs=LANGUAGES,
+            data=drawn,
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            settings={**QUICK, **settings},
+            method=settings.get("method", "lexicon"),
+        )
+    )
+    inner = api.evaluator(extension)
     assert inner is not None
     counting = Counting()
     scorer = Scorer(inner.benchmark, inner.features, counting.of, draws=draws, final=LANGUAGES)
-    return api.run_extension(plan, hooks=Hooks(evaluate=scorer)), counting.asked, inner
+    return api.run_extension(extension, callbacks=Callbacks(evaluate=scorer)), counting.asked, inner
 
 
 @pytest.mark.parametrize(
@@ -96,10 +99,14 @@ def test_intervals_come_with_the_final_scores(base: DualEncoder, drawn: Path, tm
 
 def test_what_is_given_out_may_be_changed(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
-    plan = api.plan_extension(tmp_path / "base", ["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache")
-    scorer = scorer_of(plan)
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base", langs=["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache"
+        )
+    )
+    scorer = api.evaluator(extension)
     assert scorer is not None
-    first = scorer(plan.polyglot, ["en"])
+    first = scorer(extension.start, ["en"])
     held = first["en"].pop("text_to_image")
-    assert scorer(plan.polyglot, ["en"])["en"]["text_to_image"] == held
-    assert scorer_of(plan, False) is None
+    assert scorer(extension.start, ["en"])["en"]["text_to_image"] == held
+    assert api.evaluator(extension, False) is None

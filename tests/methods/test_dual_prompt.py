@@ -14,9 +14,10 @@ from glotclip.methods.module import ALL
 from glotclip.methods.objective import ObjectiveSettings
 from glotclip.methods.task import TrainingTask
 from glotclip.models.text_tower import TextConfig
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
-from glotclip.training.loop import fit
 from glotclip.training.parallel import World
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
+from glotclip.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -104,21 +105,21 @@ def test_a_task_learns_prompts_and_keys(school: School, tiny_settings: Callable[
     curriculum = school.curriculum(("de",), steps=30, warmup=0)
     for code in ("de", "fr"):
         task = TrainingTask(school.base, state, {code: school.captions[code].texts}).prepare([DualPrompt], settings)
-        learner = TaskModule(school.base, task, ObjectiveSettings(), "fp32")
+        module = TaskModule(school.base, task, ObjectiveSettings(), "fp32")
         captions = {code: school.captions[code]}
-        source = TaskDataLoader(task, captions, curriculum.train, 30, device=school.base.device, world=World())
+        loader = TaskDataLoader(task, captions, curriculum.train, 30, device=school.base.device, world=World())
         lines: list[dict[str, float]] = []
-        fit(learner, source, 30, curriculum.train, log=lines.append)
+        Trainer(module, loader, 30, curriculum.train, log=lines.append).fit()
         assert lines[-1]["cross_lingual"] < lines[0]["cross_lingual"]
         assert lines[-1]["dual-prompt"] < 0.8 * lines[0]["dual-prompt"]
         before, state = state, task.finish(1.0)
-    module = state.module("dual-prompt", ALL) if state else None
+    learnt = state.module("dual-prompt", ALL) if state else None
     earlier = before.module("dual-prompt", ALL) if before else None
-    assert isinstance(module, DualPrompt)
+    assert isinstance(learnt, DualPrompt)
     assert isinstance(earlier, DualPrompt)
     for name in ("prompt", "key"):
-        assert torch.equal(module.of(name)[0], earlier.of(name)[0])  # neither gradient nor decay
-    assert not torch.equal(module.general, earlier.general)
+        assert torch.equal(learnt.of(name)[0], earlier.of(name)[0])  # neither gradient nor decay
+    assert not torch.equal(learnt.general, earlier.general)
 
 
 def test_counts_as_the_paper() -> None:

@@ -110,8 +110,8 @@ def test_each_tensor_is_clipped_by_itself() -> None:
     optimizer = Optimizer([ParameterGroup("both", [a, b])], settings)
     a.grad, b.grad = torch.tensor([3.0, 4.0]), torch.tensor([0.5])
     assert optimizer.step(1.0) == pytest.approx(25.25**0.5)  # what is logged is the norm before any clipping
-    assert optimizer.state()["0.exp_avg"].tolist() == pytest.approx([0.6, 0.8], abs=1e-5)
-    assert optimizer.state()["1.exp_avg"].tolist() == pytest.approx([0.5])
+    assert optimizer.state_dict()["0.exp_avg"].tolist() == pytest.approx([0.6, 0.8], abs=1e-5)
+    assert optimizer.state_dict()["1.exp_avg"].tolist() == pytest.approx([0.5])
 
 
 def schedule(settings: TrainSettings, total: int) -> list[float]:
@@ -169,6 +169,6 @@ def test_its_state_survives_a_kill_to_the_last_bit() -> None:
     first, halfway = ours(settings, start)
     run(range(10), first, halfway)
     second, resumed = ours(settings, start)
-    second.restore({name: tensor.clone() for name, tensor in first.state().items()})
+    second.load_state_dict({name: tensor.clone() for name, tensor in first.state_dict().items()})
     run(range(10, 20), second, resumed)
     assert all(torch.equal(resumed[name], weights[name]) for name in SHAPES)

@@ -17,8 +17,8 @@ from glotclip.methods.lexicon import Lexicon
 from glotclip.methods.module import ALL
 from glotclip.methods.objective import Alignment
 from glotclip.models.hooks import TextHooks
-from glotclip.training.lesson_source import TaskDataLoader
 from glotclip.training.parallel import World
+from glotclip.training.task_data import TaskDataLoader
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -73,11 +73,11 @@ def dense_reference(
     base = school.base
     curriculum = school.curriculum((code,), **SETTINGS, teir_gradient=gradient, teir_decay=decay)
     settings = curriculum.train
-    lesson = curriculum.prepare(base, before, (code,), school.captions)
-    start = whole_table(lesson.finish(1.0), base.text.table)
+    task = curriculum.prepare(base, before, (code,), school.captions)
+    start = whole_table(task.finish(1.0), base.text.table)
     V = len(base.text.table)
-    special = lesson.tokenizer.special_ids
-    occurring = set(np.unique(lesson.tokens[code].flat).tolist()) - special
+    special = task.tokenizer.special_ids
+    occurring = set(np.unique(task.tokens[code].flat).tolist()) - special
 
     # λ from the definition: one for this language, one for the base's pre-training, one for each earlier language.
     used = [1 + (j < V) for j in range(len(start))]
@@ -92,14 +92,14 @@ def dense_reference(
 
     dense = DenseTable(start)
     objective = Alignment(curriculum.method_settings)
-    source = TaskDataLoader(lesson, {code: school.captions[code]}, settings, 15, device=base.device, world=World())
+    loader = TaskDataLoader(task, {code: school.captions[code]}, settings, 15, device=base.device, world=World())
     adam = WrittenOutAdam(dense.rows, settings.betas, settings.eps)
     adam_temperature = WrittenOutAdam(objective.temperature, settings.betas, settings.eps)
     clipped = 0
     for step in range(15):
-        (batch,) = source(step)
-        (piece,) = batch.pieces
-        loss, _ = objective(base.text(piece.ids, piece.lengths, dense), batch.targets)
+        (batch,) = loader(step)
+        (texts,) = batch.texts
+        loss, _ = objective(base.text(texts.ids, texts.lengths, dense), batch.targets)
         table_gradient, temperature_gradient = torch.autograd.grad(loss, [dense.rows, objective.temperature])
         norm = torch.sqrt(table_gradient.square().sum() + temperature_gradient.square())
         shrink = min(1.0, settings.clip_norm / (float(norm) + 1e-6))

@@ -46,7 +46,7 @@ def test_videos_and_pictures_side_by_side(
     assert found.texts == tuple(row.text for row in rows[:5])
     assert (found.images.rows >= 0).tolist() == [True, True, True, False, True]
     assert [Path(bad.where) for bad in found.skipped] == [broken]
-    assert {"videos", "pictures"} <= said
+    assert {"videos", "images"} <= said
     polyglot = Polyglot(base)
     expected = {0: polyglot.encode_video(clip), 1: polyglot.encode_image(picture), 4: polyglot.encode_image(picture)}
     for place, feature in expected.items():

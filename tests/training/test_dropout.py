@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from glotclip import api
+from glotclip.methods.stack import ModuleStack
 from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.text_tower import TextConfig, TextTower
-from glotclip.training.dropout import Dropping, Noise, drawn, noise_of, noisy
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
+from glotclip.training.dropout import DropoutHooks, DropoutSeed, dropout_seed, seeded, with_dropout
 from glotclip.training.parallel import World
-from glotclip.training.teaching import Teacher
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
+from glotclip.training.task_trainer import TaskTrainer
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -29,64 +31,69 @@ CPU = torch.device("cpu")
 
 
 class Halves(TextHooks):
-    """Halves what attention gives, replaces the positions, and knows the text's features."""
+    """Halves what attention gives; given a text's features, multiplies by their number."""
 
     def __init__(self, factor: float = 0.5) -> None:
         super().__init__()
         self.factor = factor
 
-    def probe(self) -> TextHooks:
-        return TextHooks()
-
     def condition_on(self, features: torch.Tensor) -> TextHooks:
-        return Halves(float(len(features)))
+        return Plain(float(len(features)))
 
-    def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
-        return {"positions": torch.full((1,), self.factor)}
+
+class Plain(TextHooks):
+    """Multiplies what attention gives."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
 
     def block_hooks(self, k: int) -> BlockHooks:
         return BlockHooks(after_attention=lambda x: x * self.factor)
 
 
-def test_a_share_is_dropped_behind_what_the_way_does_and_the_rest_made_larger() -> None:
+def test_a_share_is_dropped_behind_the_modules_and_the_rest_made_larger() -> None:
     ones = torch.ones(400, 100)
-    way = Dropping(Halves(), 0.2)
-    block_hooks = way.block_hooks(0)
-    assert block_hooks is not None
-    assert block_hooks.after_attention is not None
-    assert block_hooks.after_mlp is not None
-    for change, kept in ((block_hooks.after_attention, 0.5 / 0.8), (block_hooks.after_mlp, 1 / 0.8)):
+    stack = with_dropout(ModuleStack([Plain(0.5)]), DropoutSeed(0.2, 0))
+    hooks = stack.block_hooks(0)
+    assert hooks is not None
+    assert hooks.after_attention is not None
+    assert hooks.after_mlp is not None
+    for change, kept in ((hooks.after_attention, 0.5 / 0.8), (hooks.after_mlp, 1 / 0.8)):
         made = change(ones)
         assert sorted(set(made.flatten().tolist())) == pytest.approx([0.0, kept])
         assert float((made == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
-    plain = Dropping(TextHooks(), 0.2).block_hooks(1)
-    assert plain is not None
+    plain = DropoutHooks(0.2).block_hooks(1)
     assert plain.after_mlp is not None
     assert not torch.equal(plain.after_mlp(ones), plain.after_mlp(ones))
 
 
-def test_all_other_places_are_the_ways_own() -> None:
-    way = Dropping(Halves(), 0.2)
-    assert float(way.parameter_overrides()["positions"]) == 0.5
-    given = way.condition_on(torch.zeros(3, 4))  # the question is asked without dropout, the answer's way has it
-    assert isinstance(given, Dropping)
-    assert not isinstance(way.probe(), Dropping)
-    assert float(given.parameter_overrides()["positions"]) == 3.0
-    assert given.share == 0.2
+def test_what_depends_on_the_text_is_asked_without_dropout() -> None:
+    stack = with_dropout(ModuleStack([Halves()]), DropoutSeed(0.2, 0))
+    probe = stack.probe()
+    assert probe is not None
+    assert probe.block_hooks(0) is None
+    given = stack.condition_on(torch.zeros(3, 4)).block_hooks(0)
+    assert given is not None
+    assert given.after_attention is not None
+    assert sorted(set(given.after_attention(torch.ones(99, 9)).flatten().tolist())) == pytest.approx([0.0, 3 / 0.8])
 
 
-def test_nothing_to_drop_is_the_way_itself_without_a_draw() -> None:
-    way, before = Halves(), torch.random.get_rng_state()
-    assert noise_of(0.0, 1, 2) is None
-    assert noisy(way, None) is way
-    with drawn(None, CPU):
+def test_nothing_to_drop_is_the_stack_itself_without_a_draw() -> None:
+    stack, before = ModuleStack([]), torch.random.get_rng_state()
+    assert dropout_seed(0.0, 1, 2) is None
+    assert with_dropout(stack, None) is stack
+    with seeded(None, CPU):
         pass
-    with drawn(Noise(0.1, 3), CPU):
+    with seeded(DropoutSeed(0.1, 3), CPU):
         first = torch.rand(4)
-    with drawn(Noise(0.1, 3), CPU):
+    with seeded(DropoutSeed(0.1, 3), CPU):
         assert torch.equal(torch.rand(4), first)
     assert torch.equal(torch.random.get_rng_state(), before)
-    seeds = {noise_of(0.1, *facts) for facts in ((0, 0, 0, 0, 0), (0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1))}
+    seeds = {
+        dropout_seed(0.1, *numbers)
+        for numbers in ((0, 0, 0, 0, 0), (0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1))
+    }
     assert len(seeds) == 4
 
 
@@ -103,9 +110,9 @@ def test_towers_of_both_kinds_read_a_text_another_way_each_time(norms: Any) -> N
     lengths = torch.full((64,), 9)
 
     def read(seed: int | None) -> torch.Tensor:
-        noise = None if seed is None else Noise(0.1, seed)
-        with torch.no_grad(), drawn(noise, CPU):
-            features: torch.Tensor = tower(ids, lengths, noisy(TextHooks(), noise))
+        dropout = None if seed is None else DropoutSeed(0.1, seed)
+        with torch.no_grad(), seeded(dropout, CPU):
+            features: torch.Tensor = tower(ids, lengths, with_dropout(ModuleStack([]), dropout))
         return features
 
     plain = read(None)
@@ -115,12 +122,12 @@ def test_towers_of_both_kinds_read_a_text_another_way_each_time(norms: Any) -> N
     assert float((mean - plain).norm()) < float((read(1) - plain).norm()) / 2  # it is noise around the feature
 
 
-def _lesson(school: School, **settings: Any) -> tuple[Curriculum, TrainingTask]:
+def _prepared(school: School, **settings: Any) -> tuple[Curriculum, TrainingTask]:
     curriculum = school.curriculum(("de",), isolation="shared", **settings)
     return curriculum, curriculum.prepare(school.base, None, ("de",), school.captions)
 
 
-def _source(school: School, curriculum: Curriculum, task: TrainingTask, world: World | None = None) -> TaskDataLoader:
+def _loader(school: School, curriculum: Curriculum, task: TrainingTask, world: World | None = None) -> TaskDataLoader:
     return TaskDataLoader(
         task, {"de": school.captions["de"]}, curriculum.train, 6, device=CPU, world=world or World()
     )
@@ -129,12 +136,11 @@ def _source(school: School, curriculum: Curriculum, task: TrainingTask, world: W
 def test_the_same_text_on_both_sides_has_a_loss_with_dropout_only(school: School) -> None:
     losses = []
     for dropout in (0.0, 0.1):
-        curriculum, task = _lesson(school, dropout=dropout, target_encoder="trained", cross_modal=0)
-        learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
-        (batch,) = _source(school, curriculum, task)(0)
-        (piece,) = batch.pieces
-        twice = replace(batch, pieces=(replace(piece, target=(piece.ids, piece.lengths)),))
-        encoded = learner.encode(twice)
+        curriculum, task = _prepared(school, dropout=dropout, target_encoder="trained", cross_modal=0)
+        module = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
+        (batch,) = _loader(school, curriculum, task)(0)
+        (texts,) = batch.texts
+        encoded = module.encode(replace(batch, texts=(replace(texts, target=(texts.ids, texts.lengths)),)))
         assert encoded.target is not None
         losses.append((encoded.features - encoded.target).square().mean().item())
     assert losses[0] < 1e-10
@@ -142,23 +148,23 @@ def test_the_same_text_on_both_sides_has_a_loss_with_dropout_only(school: School
 
 
 def test_every_micro_batch_step_and_process_drops_its_own(school: School) -> None:
-    curriculum, task = _lesson(school, dropout=0.1, accumulate=2)
-    noises = [
-        batch.noise
+    curriculum, task = _prepared(school, dropout=0.1, accumulate=2)
+    seeds = [
+        batch.dropout
         for rank in (0, 1)
         for step in (0, 1)
-        for batch in _source(school, curriculum, task, World(rank=rank, size=2))(step)
+        for batch in _loader(school, curriculum, task, World(rank=rank, size=2))(step)
     ]
-    assert len(set(noises)) == len(noises) == 8
-    assert all(noise is not None and noise.share == 0.1 for noise in noises)
+    assert len(set(seeds)) == len(seeds) == 8
+    assert all(each is not None and each.rate == 0.1 for each in seeds)
 
 
-def test_the_look_back_after_a_task_drops_nothing(school: School) -> None:
-    curriculum, task = _lesson(school, dropout=0.1)
+def test_the_last_pass_of_a_task_drops_nothing(school: School) -> None:
+    curriculum, task = _prepared(school, dropout=0.1)
     captions = {"de": school.captions["de"]}
-    batches = list(Teacher(school.base)._once_more(task, captions, curriculum.stages()[0], 1))
+    batches = list(TaskTrainer(school.base).last_pass(task, captions, curriculum.stages()[0], 1))
     assert batches
-    assert all(batch.noise is None for micro in batches for batch in micro)
+    assert all(batch.dropout is None for micro in batches for batch in micro)
 
 
 def test_a_killed_run_goes_on_with_the_same_masks(school: School, tmp_path: Path) -> None:
@@ -169,7 +175,7 @@ def test_a_killed_run_goes_on_with_the_same_masks(school: School, tmp_path: Path
         return taught.state.modules["all"][0].tensors()["rows"].clone()
 
     whole = rows(dropout=0.3)
-    calls, fitting = iter(range(1, 100)), {"resume_from": tmp_path / "state.safetensors", "identity": "x"}
+    calls, fitting = iter(range(1, 100)), {"checkpoint": tmp_path / "state.safetensors", "identity": "x"}
     with pytest.raises(KeyboardInterrupt):
         rows({**fitting, "stop": lambda: next(calls) >= 3}, dropout=0.3)
     assert torch.equal(rows(fitting, dropout=0.3), whole)

@@ -63,7 +63,7 @@ def test_a_taken_folder_and_missing_pairs_are_refused(base: DualEncoder, drawn: 
         api.finetune(base, data=drawn, out=tmp_path, settings=FEW)
     texts = tmp_path / "texts.csv"
     texts.write_text("text,lang,english\nein Hund,de,a dog\na dog,en,\n", encoding="utf-8")
-    with pytest.raises(DataError, match="no training pictures"):
+    with pytest.raises(DataError, match="no training images"):
         api.finetune(base, data=texts, out=tmp_path / "x", settings=FEW)
 
 

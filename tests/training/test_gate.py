@@ -13,7 +13,7 @@ from glotclip.errors import ConfigError, DataError
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 from glotclip.training.gate import ForgettingError, Gate
 
 if TYPE_CHECKING:
@@ -72,11 +72,18 @@ def extend(base: DualEncoder, drawn: Path, tmp_path: Path) -> Any:
         save_base(base, tmp_path / "base")
 
     def run(langs: str, english: Sequence[float], *, model: Path | None = None, isolation: str = "shared") -> Any:
-        plan = api.plan_extension(
-            model or tmp_path / "base", langs.split(","), data=drawn, out=tmp_path / "out", device="cpu",
-            cache=tmp_path / "cache", settings={**QUICK, "isolation": isolation},
-        )  # fmt: skip
-        return api.run_extension(plan, hooks=Hooks(evaluate=fading(*english)), max_forgetting=0.5)
+        extension = api.prepare_extension(
+            api.ExtendConfig(
+                model=model or tmp_path / "base",
+                langs=langs.split(","),
+                data=drawn,
+                out=tmp_path / "out",
+                device="cpu",
+                cache=tmp_path / "cache",
+                settings={**QUICK, "isolation": isolation},
+            )
+        )
+        return api.run_extension(extension, callbacks=Callbacks(evaluate=fading(*english)), max_forgetting=0.5)
 
     return run
 
@@ -128,12 +135,19 @@ def test_a_refusal_after_a_kill_still_finds_the_old_state(extend: Any, drawn: Pa
     out = tmp_path / "out"
     extend("de", [80, 80])
     held = tree(out)
-    plan = api.plan_extension(
-        out, ["fr"], data=drawn, out=out, device="cpu", cache=tmp_path / "cache",
-        settings={**QUICK, "isolation": "shared"},
-    )  # fmt: skip
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=out,
+            langs=["fr"],
+            data=drawn,
+            out=out,
+            device="cpu",
+            cache=tmp_path / "cache",
+            settings={**QUICK, "isolation": "shared"},
+        )
+    )
     with pytest.raises(KeyboardInterrupt):
-        api.run_extension(plan, hooks=Hooks(evaluate=fading(80), stop=lambda: True), max_forgetting=0.5)
+        api.run_extension(extension, callbacks=Callbacks(evaluate=fading(80), stop=lambda: True), max_forgetting=0.5)
     assert tree(out) != held  # the run has entered itself into the record
     with pytest.raises(ForgettingError):
         extend("fr", [70], model=out)
@@ -142,9 +156,16 @@ def test_a_refusal_after_a_kill_still_finds_the_old_state(extend: Any, drawn: Pa
 
 def test_nothing_evaluated(base: DualEncoder, drawn: Path, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")
-    plan = api.plan_extension(
-        tmp_path / "base", ["de"], data=drawn, out=tmp_path / "out", cache=tmp_path / "cache", settings=QUICK
+    extension = api.prepare_extension(
+        api.ExtendConfig(
+            model=tmp_path / "base",
+            langs=["de"],
+            data=drawn,
+            out=tmp_path / "out",
+            cache=tmp_path / "cache",
+            settings=QUICK,
+        )
     )
     with pytest.raises(ConfigError, match="switched off"):
-        api.run_extension(plan, benchmark=False, max_forgetting=1)
+        api.run_extension(extension, benchmark=False, max_forgetting=1)
     assert not (tmp_path / "out").exists()

@@ -45,3 +45,15 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     assert optimizer.step(1.0) != pytest.approx(0)
     assert torch.equal(rows, torch.ones(3, 4))
     assert rows.grad is None
+
+
+def test_the_gradient_is_clipped_by_its_global_norm() -> None:
+    a, b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
+    optimizer = Optimizer(
+        [ParameterGroup("a", [a]), ParameterGroup("b", [b])],
+        TrainSettings(lr=0.1, betas=(0.0, 0.0)),
+    )
+    a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
+    assert optimizer.step(1.0) == pytest.approx(5.0)
+    moments = [optimizer.state_dict()[f"{i}.exp_avg"].tolist() for i in range(2)]
+    assert [*moments[0], *moments[1]] == pytest.approx([0.6, 0.0, 0.8], abs=1e-5)

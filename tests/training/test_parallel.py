@@ -19,20 +19,21 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from conftest import School, caption_texts, make_tiny_base, random_captions
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
-from glotclip.training.loop import fit
 from glotclip.training.parallel import join_world
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
+from glotclip.training.trainer import Trainer
 world = join_world()
 school = School(make_tiny_base(), {"de": random_captions(caption_texts("de"))})
 curriculum = school.curriculum(("de",), **json.loads(sys.argv[1]))
-lesson = curriculum.prepare(school.base, None, ("de",), school.captions)
-source = TaskDataLoader(lesson, school.captions, curriculum.train, 6, device=school.base.device, world=world)
-learner = TaskModule(school.base, lesson, curriculum.method_settings, "fp32")
+task = curriculum.prepare(school.base, None, ("de",), school.captions)
+loader = TaskDataLoader(task, school.captions, curriculum.train, 6, device=school.base.device, world=world)
+module = TaskModule(school.base, task, curriculum.method_settings, "fp32")
 lines = []
-fit(learner, source, 6, curriculum.train, world=world, log=lines.append)
-rows = lesson.groups[0].parameters[0].detach().tolist()
+Trainer(module, loader, 6, curriculum.train, world=world, log=lines.append).fit()
+rows = task.groups[0].parameters[0].detach().tolist()
 print(json.dumps({"rank": world.rank, "losses": [line["loss"] for line in lines], "rows": rows,
-                  "temperature": float(learner.alignment.temperature.detach())}))
+                  "temperature": float(module.alignment.temperature.detach())}))
 """
 
 
@@ -54,6 +55,7 @@ def run(size: int, settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [8, 7])
 def test_two_processes_train_as_one(batch_size: int) -> None:
     """With a batch of 7 the shares are 3 and 4 rows. The contrastive loss needs the other process's negatives."""

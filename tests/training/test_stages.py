@@ -11,9 +11,10 @@ import torch
 
 from glotclip.errors import ConfigError
 from glotclip.methods.objective import ObjectiveSettings
+from glotclip.training.callbacks import Callbacks
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of, steps_of
-from glotclip.training.teaching import Teacher
+from glotclip.training.task_trainer import TaskTrainer
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -58,7 +59,15 @@ def test_stages_share_the_steps(stages: list[Any], expected: tuple[int, ...]) ->
 
 @pytest.mark.parametrize(
     ("entry", "said"),
-    [("ntl", "did you mean 'nlt'"), ({"stage": "le", "seed": 3}, "unknown setting"), ({"share": 0}, "above 0")],
+    [
+        ("ntl", "did you mean 'nlt'"),
+        ({"stage": "le", "seed": 3}, "unknown setting"),
+        ({"stage": "le", "target_text": "from-english"}, "unknown setting"),
+        ({"memory": 3}, "unknown setting"),
+        ({"select_ties": "last"}, "unknown setting"),
+        ({"lr": 0}, "greater than 0"),
+        ({"share": 0}, "above 0"),
+    ],
 )
 def test_mistakes_are_named(entry: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -66,32 +75,34 @@ def test_mistakes_are_named(entry: Any, said: str) -> None:
     assert said in f"{caught.value.message} {caught.value.hint}"
 
 
-def trained(school: School, teacher: Teacher) -> torch.Tensor:
+def trained(school: School, trainer: TaskTrainer) -> torch.Tensor:
     curriculum = school.curriculum(("de",), steps=8, stages=["nlt", "le"], checkpoint_seconds=0)
     task = curriculum.prepare(school.base, None, ("de",), school.captions)
     steps = curriculum.steps(("de",), school.captions)
     assert steps == (4, 4)
-    teacher.teach(task, school.captions, curriculum.stages(), steps)
+    trainer.train(task, school.captions, curriculum.stages(), steps)
     return task.groups[0].parameters[0].detach().clone()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [2, 4, 6])
 def test_a_kill_in_either_stage_changes_no_bit(school: School, tmp_path: Path, killed_after: int) -> None:
-    whole = trained(school, Teacher(school.base))
+    whole = trained(school, TaskTrainer(school.base))
     lines: list[dict[str, Any]] = []
-    teacher = Teacher(school.base, folder=tmp_path, log=lines.append, stop=lambda: len(lines) >= killed_after)
+    trainer = TaskTrainer(
+        school.base, folder=tmp_path, callbacks=Callbacks(log=lines.append, stop=lambda: len(lines) >= killed_after)
+    )
     with pytest.raises(KeyboardInterrupt):
-        trained(school, teacher)
-    resumed = trained(school, replace(teacher, stop=lambda: False))
+        trained(school, trainer)
+    resumed = trained(school, replace(trainer, callbacks=Callbacks(log=lines.append)))
     assert torch.equal(resumed, whole)
     assert [line["stage"] for line in lines] == ["nlt"] * 4 + ["le"] * 4
     assert [line["step"] for line in lines] == list(range(1, 9))
 
 
-def test_the_first_stage_opens_no_picture_and_the_second_compares_with_them_alone(school: School) -> None:
+def test_the_first_stage_opens_no_image_and_the_second_compares_with_them_alone(school: School) -> None:
     lines: list[dict[str, Any]] = []
-    trained(school, Teacher(school.base, log=lines.append))
+    trained(school, TaskTrainer(school.base, callbacks=Callbacks(log=lines.append)))
     assert [("cross_lingual" in line, "cross_modal" in line) for line in lines] == [(True, False)] * 4 + [
         (False, True)
     ] * 4

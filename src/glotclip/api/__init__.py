@@ -1,33 +1,49 @@
 """The public functions, used in the same way from Python and by the command line.
 
-This is the one place where training and evaluation meet.
+This is the one place where training and evaluation meet. Names are imported on first use, so that the command line
+can read :mod:`glotclip.api.config` without loading anything heavy.
 """
 
 from __future__ import annotations
 
-from glotclip.api.bases import Finetuned, finetune, load, rebase
-from glotclip.api.common import ENGLISH, PolyglotEncoder, Progress, gallery_features, silent
-from glotclip.api.evaluating import accuracy_matrix, evaluate, evaluator
-from glotclip.api.extending import (
-    Extended,
-    ExtendPlan,
-    curriculum_of,
-    extend,
-    plan_extension,
-    resolve_settings,
-    run_extension,
-)
-from glotclip.api.searching import SearchResult, search
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from glotclip.api.bases import Finetuned, finetune, load, rebase
+    from glotclip.api.common import ENGLISH, PolyglotEncoder, Progress, gallery_features, silent
+    from glotclip.api.config import ExtendConfig, FinetuneConfig, config_of
+    from glotclip.api.evaluating import accuracy_matrix, evaluate, evaluator
+    from glotclip.api.extending import (
+        Extended,
+        curriculum_of,
+        extend,
+        prepare_extension,
+        resolve_settings,
+        run_extension,
+    )
+    from glotclip.api.searching import SearchResult, search
+
+_HOMES = {
+    **dict.fromkeys(("Finetuned", "finetune", "load", "rebase"), "bases"),
+    **dict.fromkeys(("ENGLISH", "PolyglotEncoder", "Progress", "gallery_features", "silent"), "common"),
+    **dict.fromkeys(("ExtendConfig", "FinetuneConfig", "config_of"), "config"),
+    **dict.fromkeys(("accuracy_matrix", "evaluate", "evaluator"), "evaluating"),
+    **dict.fromkeys(
+        ("Extended", "curriculum_of", "extend", "prepare_extension", "resolve_settings", "run_extension"), "extending"
+    ),
+    **dict.fromkeys(("SearchResult", "search"), "searching"),
+}
 __all__ = [
     "ENGLISH",
-    "ExtendPlan",
+    "ExtendConfig",
     "Extended",
+    "FinetuneConfig",
     "Finetuned",
     "PolyglotEncoder",
     "Progress",
     "SearchResult",
     "accuracy_matrix",
+    "config_of",
     "curriculum_of",
     "evaluate",
     "evaluator",
@@ -35,10 +51,21 @@ __all__ = [
     "finetune",
     "gallery_features",
     "load",
-    "plan_extension",
+    "prepare_extension",
     "rebase",
     "resolve_settings",
     "run_extension",
     "search",
     "silent",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'glotclip.api' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"glotclip.api.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

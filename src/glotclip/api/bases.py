@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
-from glotclip.config import read_recipe, settings_from
+from glotclip.api.config import FinetuneConfig, config_of, documented, recipe_settings
+from glotclip.config import settings_from
 from glotclip.data.dataset import Dataset
-from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
@@ -27,7 +27,7 @@ from glotclip.training import checkpoint as checkpoints
 
 
 def load(name_or_path: str | Path, *, device: str = "auto", base: Base | None = None) -> Polyglot:
-    """Load a model ready to encode texts and pictures.
+    """Load a model ready to encode texts and images.
 
     Args:
         name_or_path: ``emoji-clip``, a hub id, a checkpoint folder or file, or a folder made by ``extend``.
@@ -70,31 +70,22 @@ class Finetuned:
     notes: tuple[str, ...] = ()
 
 
+@documented(FinetuneConfig)
 def finetune(
     model: str | Path | DualEncoder,
     *,
-    data: str | Path | Dataset,
-    out: str | Path,
-    recipe: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    base: Base | None = None,
-    log: Callable[[dict[str, Any]], None] | None = None,
-    **reading: Unpack[Reading],
+    log: Callable[[dict[str, Any]], None] = lambda numbers: None,
+    **options: Any,
 ) -> Finetuned:
     """Fine-tune both towers of a base on English pairs, and save the result as a new base (MLA's FT-En).
 
+    Options are those of :class:`~glotclip.api.config.FinetuneConfig`; settings those of
+    :class:`~glotclip.training.finetune.FinetuneSettings`.
+
     Args:
         model: the base, or what :func:`load` takes; packs of a folder are not touched.
-        data: ``emoji``, or a caption file or folder with English captions.
-        out: the folder to write; it must not exist yet.
-        recipe: a YAML file of settings that differ from :class:`~glotclip.training.finetune.FinetuneSettings`.
-        settings: settings that differ from the recipe.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        base: as :func:`load` takes it.
         log: called after every step with its numbers.
-        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
+        options: further keyword arguments are refused.
 
     Raises:
         StorageError: if ``out`` exists.
@@ -102,27 +93,28 @@ def finetune(
     """
     from glotclip.training import finetune as tuning
 
-    target = Path(out).absolute()
+    config = config_of(FinetuneConfig, {"model": model, **options})
+    target, data = Path(config.out).absolute(), config.data
     sources = data.sources if isinstance(data, Dataset) else (data,)
     checkpoint = training_checkpoint(target, (model if isinstance(model, str | Path) else None, *sources))
-    values = {**(read_recipe(Path(recipe)) if recipe else {}), **(settings or {})}
+    values = {**recipe_settings(FinetuneConfig, config.recipe), **config.settings}
     chosen = settings_from(tuning.FinetuneSettings, values, where="the settings")
-    start = load(model, device=device, base=base).base if isinstance(model, str | Path) else model
-    dataset = opened(data, reading)
+    start = load(model, device=config.device, base=config.base).base if isinstance(model, str | Path) else model
+    dataset = opened(data, config.reading)
     corpus = dataset.corpus([ENGLISH])
-    said = dataset.notes([ENGLISH]) or corpus.notes
-    encoder, result, bad = tuning.finetune(start, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
+    notes = dataset.notes([ENGLISH]) or corpus.notes
+    encoder, result, unread = tuning.finetune(start, corpus, chosen, name=target.name, checkpoint=checkpoint, log=log)
     facts = {
         "settings": chosen.model_dump(mode="json"), "base": start.fingerprint, "data": dataset.name,
         "steps": result.steps, "seconds": round(result.seconds, 1),
     }  # fmt: skip
-    skipped = (*corpus.skipped, *corpus.unused, *bad)
-    notes = {"training.json": to_json(facts, indent=1) + "\n"}
-    if skipped or said:
-        notes[SKIPPED] = skipped_text(skipped, said)
-    save_base(encoder, target, notes=notes)
+    skipped = (*corpus.skipped, *corpus.unused, *unread)
+    files = {"training.json": to_json(facts, indent=1) + "\n"}
+    if skipped or notes:
+        files[SKIPPED] = skipped_text(skipped, notes)
+    save_base(encoder, target, notes=files)
     checkpoint.unlink(missing_ok=True)
-    return Finetuned(Path(out), encoder.fingerprint, result.steps, result.seconds, skipped, said)
+    return Finetuned(Path(config.out), encoder.fingerprint, result.steps, result.seconds, skipped, notes)
 
 
 def training_checkpoint(out: Path, inputs: Iterable[str | Path | None]) -> Path:

@@ -33,11 +33,11 @@ from glotclip.models.device import choose_precision
 from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Long, Polyglot, check_long
 from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
-from glotclip.training.teaching import Validate
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
-    from glotclip.training.curriculum import Curriculum
+    from glotclip.training.callbacks import Validate
+    from glotclip.training.extension import Extension
     from glotclip.translate.engine import Engine
 
 WINDOWS = "texts longer than the context are read in windows, whose features are averaged"
@@ -154,33 +154,26 @@ def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def validator(
-    polyglot: Polyglot,
-    dataset: Dataset,
-    curriculum: Curriculum,
-    *,
-    cache: Path | None = None,
-    progress: Progress = silent,
-) -> Validate:
+def validator(extension: Extension, progress: Progress = silent) -> Validate:
     """Score a task on the data's rows of split "validation", by ``select_by``, on average over its languages.
 
     Raises:
         DataError: if there are no such rows with images.
     """
-    chosen = validation(dataset, list(curriculum.languages))
+    chosen = validation(extension.dataset, list(extension.curriculum.languages))
     if chosen is None:
         raise DataError(
-            f"{dataset.name} has no images in a split validation, which evaluate_every asks for",
+            f"{extension.dataset.name} has no images in a split validation, which evaluate_every asks for",
             hint="mark some rows with split=validation, or use --set evaluate_every=0",
         )
-    features = gallery_features(polyglot, chosen, cache, progress)
+    features = gallery_features(extension.start, chosen, extension.cache, progress)
 
     def score(encoder: retrieval.TextEncoder, langs: Sequence[str]) -> float:
         codes = [code for code in langs if code in chosen.captions]
         result = retrieval.evaluate(
             encoder, chosen, codes, image_features=features.array, image_rows=features.rows, draws=0
         )
-        return selection_score(result["average"], curriculum.train.select_by)
+        return selection_score(result["average"], extension.curriculum.train.select_by)
 
     return score
 
@@ -191,41 +184,36 @@ def selection_score(scores: Mapping[str, Any], select_by: str) -> float:
 
 
 def evaluator(
-    polyglot: Polyglot,
-    dataset: Dataset,
-    curriculum: Curriculum,
+    extension: Extension,
     benchmark: bool | str | Path | Benchmark = True,
-    *,
-    cache: Path | None = None,
     progress: Progress = silent,
+    *,
     intervals: int = 0,
 ) -> Scorer | None:
     """What scores the languages of a run on one benchmark; None if there is nothing to score on.
 
     Args:
-        polyglot: the model that the run extends.
-        dataset: what it learns from.
-        curriculum: what it learns.
+        extension: the run.
         benchmark: as :func:`extend` takes it.
-        cache: root of the feature cache.
         progress: called with (what, done, total) while images are encoded, which happens once.
         intervals: bootstrap draws of the scores after the last task; 0 leaves the intervals out.
     """
-    wanted = list(dict.fromkeys((*polyglot.languages, *polyglot.base.languages, *curriculum.languages)))
+    base, learnt = extension.start.base, extension.curriculum.languages
+    wanted = list(dict.fromkeys((*extension.start.languages, *base.languages, *learnt)))
     if isinstance(benchmark, bool):
-        chosen = dataset.held_out(wanted) if benchmark else None
+        chosen = extension.dataset.held_out(wanted) if benchmark else None
     elif isinstance(benchmark, str | Path):
         other: Dataset = open_dataset(benchmark)
-        if isinstance(dataset, ViewedDataset):  # what is asked is the kind of text that was taught
-            other = dataset.view_of(other)
+        if isinstance(extension.dataset, ViewedDataset):  # what is asked is the kind of text that was taught
+            other = extension.dataset.view_of(other)
         chosen = other.held_out(wanted)
     else:
         chosen = benchmark
     if chosen is None:
         return None
-    features = gallery_features(polyglot, chosen, cache, progress)
-    encoder = partial(PolyglotEncoder, precision=curriculum.precision)
-    return Scorer(chosen, features, encoder, draws=intervals, final=curriculum.languages)
+    features = gallery_features(extension.start, chosen, extension.cache, progress)
+    encoder = partial(PolyglotEncoder, precision=extension.curriculum.precision)
+    return Scorer(chosen, features, encoder, draws=intervals, final=learnt)
 
 
 def accuracy_matrix(evaluations: Mapping[str, Any], subset: str | None = None) -> AccuracyMatrix | None:

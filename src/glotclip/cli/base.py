@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from glotclip.cli.console import BaseOption, Console, Progress, duration
-from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
+from glotclip.api.config import FinetuneConfig
+from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.options import say_notes, takes
 
 
 def train_base(
@@ -38,12 +41,7 @@ def train_base(
     checkpoint = training_checkpoint(target, (recipe,))
     with Progress() as progress:
         encoder, result = train_emoji_base(
-            chosen,
-            checkpoint=checkpoint,
-            log=lambda numbers: progress(
-                "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
-            ),
-            progress=progress,
+            chosen, checkpoint=checkpoint, log=partial(_show, progress), progress=progress
         )
     facts = {"settings": chosen.model_dump(mode="json"), "steps": result.steps, "seconds": round(result.seconds, 1)}
     notes = {"training.json": json.dumps(facts, indent=1) + "\n"}
@@ -53,22 +51,9 @@ def train_base(
     console.result({"folder": str(out), "fingerprint": encoder.fingerprint, **facts})
 
 
+@takes(FinetuneConfig)
 def finetune(
-    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id or a checkpoint.")],
-    out: Annotated[Path, typer.Option(help="The folder of the new base; it must not exist yet.")],
-    data: Annotated[str, typer.Option(help="emoji, or a caption file or folder with English captions.")],
-    recipe: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated.")
-    ] = None,
-    images: Images = None,
-    default_lang: DefaultLang = None,
-    encoding: Encoding = None,
-    max_skipped: MaxSkipped = MAX_SKIPPED,
-    hold_out: HoldOut = HOLD_OUT,
-    base: BaseOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: FinetuneConfig, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Fine-tune both towers of a base on English pairs, and write the result as a new base.
 
@@ -76,37 +61,17 @@ def finetune(
     goes on where it was.
     """
     from glotclip import api
-    from glotclip.config import parse_assignments
 
     console = Console(as_json)
     with Progress() as progress:
-        done = api.finetune(
-            model,
-            data=data,
-            out=out,
-            recipe=recipe,
-            settings=parse_assignments(settings or []),
-            device=device,
-            base=base,
-            log=lambda numbers: progress(
-                "training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}"
-            ),
-            images=images,
-            default_lang=default_lang,
-            encoding=encoding,
-            max_skipped=max_skipped,
-            hold_out=hold_out,
-        )
+        done = api.finetune(**dict(config), log=partial(_show, progress))
     say_notes(console, done.notes)
     if done.skipped:
-        console.say(f"{len(done.skipped)} pictures could not be read; all in {out / 'skipped.txt'}")
-    console.say(f"{done.steps} steps in {duration(done.seconds)}; wrote {out}")
-    console.result(
-        {
-            "folder": str(out),
-            "fingerprint": done.fingerprint,
-            "steps": done.steps,
-            "seconds": round(done.seconds, 1),
-            "notes": list(done.notes),
-        }
-    )
+        console.say(f"{len(done.skipped)} images could not be read; all in {Path(config.out) / 'skipped.txt'}")
+    console.say(f"{done.steps} steps in {duration(done.seconds)}; wrote {config.out}")
+    facts = {"fingerprint": done.fingerprint, "steps": done.steps, "seconds": round(done.seconds, 1)}
+    console.result({"folder": str(config.out), **facts, "notes": list(done.notes)})
+
+
+def _show(progress: Progress, numbers: Mapping[str, Any]) -> None:
+    progress("training", numbers["step"], numbers["total"], f"loss {numbers['loss']:.4f}")

@@ -12,9 +12,9 @@ from glotclip.cli.console import Console, Progress, duration
 from glotclip.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from glotclip.api import ExtendPlan
     from glotclip.demo import Answer, Variant
-    from glotclip.training.extend import Hooks
+    from glotclip.training.callbacks import Callbacks
+    from glotclip.training.extension import Extension
 
 
 def demo(
@@ -24,18 +24,18 @@ def demo(
 ) -> None:
     """See an English CLIP learn ten languages, one after another, with and without forgetting."""
     from glotclip import demo as demonstration
-    from glotclip.cli.extend import run_hooks
+    from glotclip.cli.extend import run_callbacks
 
     console, began = Console(as_json), time.monotonic()
     with Progress() as progress:
 
-        def hooks(variant: Variant, plan: ExtendPlan) -> Hooks:
-            langs = plan.curriculum.languages
+        def callbacks(variant: Variant, extension: Extension) -> Callbacks:
+            langs = extension.curriculum.languages
             console.say(f"\n{variant.title}: {len(langs)} languages, {' '.join(langs)}")
-            return run_hooks(plan, console, progress)
+            return run_callbacks(extension, console, progress)
 
         settings = {"steps": demonstration.QUICK_STEPS} if quick else {}
-        shown = demonstration.run(out, settings=settings, hooks=hooks, progress=progress)
+        shown = demonstration.run(out, settings=settings, callbacks=callbacks, progress=progress)
     console.say()
     console.table(shown.table)
     console.say(f"{shown.concept} asked for by its name, which was taught (of names that were not, the table tells)")

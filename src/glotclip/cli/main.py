@@ -60,7 +60,10 @@ def root(
 def main() -> None:
     """Run the command line and leave with its exit code."""
     threads.choose()  # no command has loaded torch yet
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if parallel := sys.modules.get("glotclip.training.parallel"):
+        parallel.leave_world()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

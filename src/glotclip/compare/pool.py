@@ -1,4 +1,4 @@
-"""Cells side by side in processes of their own, each a cell at a time: one that dies takes nothing with it.
+"""Trials side by side in processes of their own, each a trial at a time: one that dies takes nothing with it.
 
 A child learns that it shall stop by the end of its standard input, which also comes if the parent is killed; it
 saves its state and leaves, so that nobody goes on writing where a later command may begin.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glotclip.compare.recipe import Cell
+from glotclip.compare.trial import Trial
 from glotclip.threads import for_children
 
 _POLL = 0.1
@@ -24,34 +24,34 @@ _POLL = 0.1
 
 @dataclass(frozen=True)
 class Running:
-    """A cell that a child process works on; what it says goes to ``log``."""
+    """A trial that a child process works on; what it says goes to ``log``."""
 
-    cell: Cell
+    trial: Trial
     child: subprocess.Popen[bytes]
     log: Path
 
 
 def run_side_by_side(
-    cells: Sequence[Cell],
-    command: Callable[[Cell], Sequence[str]],
+    trials: Sequence[Trial],
+    command: Callable[[Trial], Sequence[str]],
     folder: Path,
     processes: int,
-    ended: Callable[[Cell, str], None],
+    ended: Callable[[Trial, str], None],
 ) -> None:
-    """Run every cell's command, so many at a time.
+    """Run every trial's command, so many at once.
 
     Args:
-        cells: in the order in which they are begun.
-        command: of a cell: arguments after the interpreter.
+        trials: in the order in which they are begun.
+        command: of a trial: arguments after the interpreter.
         folder: for what the children say.
         processes: how many at a time; each is given its share of the cores, unless the user has set threads.
-        ended: called with each cell that has ended and what went wrong, empty if nothing did.
+        ended: called with each trial that has ended and what went wrong, empty if nothing did.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when the children have saved their states.
     """
     environment = for_children(processes)
-    waiting, running = list(cells), list[Running]()
+    waiting, running = list(trials), list[Running]()
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -59,7 +59,7 @@ def run_side_by_side(
             time.sleep(_POLL)
             for each in [each for each in running if each.child.poll() is not None]:
                 running.remove(each)
-                ended(each.cell, _fault(each))
+                ended(each.trial, _fault(each))
     finally:
         for each in running:
             assert each.child.stdin is not None
@@ -69,20 +69,20 @@ def run_side_by_side(
 
 
 def _start(
-    cell: Cell, command: Callable[[Cell], Sequence[str]], folder: Path, environment: dict[str, str]
+    trial: Trial, command: Callable[[Trial], Sequence[str]], folder: Path, environment: dict[str, str]
 ) -> Running:
-    log = folder / f"{cell.slug}.log"
+    log = folder / f"{trial.slug}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         child = subprocess.Popen(
-            [sys.executable, *command(cell)],
+            [sys.executable, *command(trial)],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=stream,
             env=environment,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the children in order
         )
-    return Running(cell, child, log)
+    return Running(trial, child, log)
 
 
 def _fault(ended: Running) -> str:

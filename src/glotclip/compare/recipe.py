@@ -1,68 +1,41 @@
-"""What is compared: a recipe of runs, and the cells (a run under one seed) that it stands for."""
+"""What is compared: a recipe of runs, and the trials (a run under one seed) that it stands for."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from glotclip.api.config import Languages, TeachingConfig
+from glotclip.compare.order import Order
+from glotclip.compare.trial import Trial, slug
 from glotclip.config import Settings, check_names, read_recipe, settings_from
-from glotclip.data.reading import HOLD_OUT, MAX_SKIPPED, Reading
-from glotclip.data.view import View
 from glotclip.errors import ConfigError
-from glotclip.languages import normalise_all
-from glotclip.training.order import Order, ordered
-
-_SPLIT = re.compile(r"[,\s]+")
 
 
-def _codes(value: Any) -> Any:
-    """Accept ``de, fr`` for a list, and take YAML 1.1's reading of ``no`` (Norwegian) back."""
-    if isinstance(value, str):
-        value = [code for code in _SPLIT.split(value) if code]
-    if isinstance(value, list | tuple):
-        return tuple(normalise_all("no" if code is False else str(code) for code in value))
-    return value
-
-
-class Run(Settings):
+class RunEntry(Settings):
     """One way to teach: a row of the report."""
 
     name: str = Field(min_length=1, description="what the report calls it")
     method: str = Field("lexicon", description="as `glotclip extend --method`")
     settings: dict[str, Any] = Field(default_factory=dict, description="what differs from the common settings")
     joint: bool | None = Field(None, description="all languages in one task; by default as the recipe says")
-    languages: tuple[str, ...] | None = Field(None, description="by default the recipe's")
+    languages: Languages | None = Field(None, description="by default the recipe's")
     order: Order | None = Field(None, description="by default the recipe's")
     group: str = Field("", description="runs of one group stand together in the report")
 
-    _languages = field_validator("languages", mode="before")(_codes)
 
-
-class Recipe(Settings):
+class Recipe(TeachingConfig):
     """What a comparison is made of. Paths are relative to the folder in which the command runs."""
 
+    model: str = Field("emoji-clip", description=TeachingConfig.model_fields["model"].description)
     title: str = Field("Comparison", description="of the report")
-    model: str = Field("emoji-clip", description="what is extended, as `glotclip extend MODEL`")
-    data: str = Field("emoji", description="captions to learn from, as --data")
-    images: str = Field("", description="the pictures, where they lie elsewhere, as --images")
-    default_lang: str = Field("", description="language of captions that do not say theirs, as --default-lang")
-    encoding: str = Field("", description="of caption files, as --encoding")
-    max_skipped: float = Field(MAX_SKIPPED, ge=0, le=1, description="share of unusable rows, as --max-skipped")
-    hold_out: float = Field(HOLD_OUT, ge=0, le=1, description="of data that does not say its splits, as --hold-out")
-    benchmark: str = Field("", description="other held-out rows than the data's own: a dataset's name or path")
-    translator: str = Field("", description="translation engine for text and partner, as --translator")
-    languages: tuple[str, ...] = Field(min_length=1, description="what is learnt, one after another")
+    languages: Languages = Field(min_length=1, description="what is learnt, one after another")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="each run is made once with each")
-    joint: bool = Field(False, description="all languages in one task")
     order: Order = Field("given", description="given, paper, random or script")
-    order_seed: int | None = Field(None, description="of order: random; by default the cell's own seed")
+    order_seed: int | None = Field(None, description="of order: random; by default the trial's own seed")
     evaluate: Literal["every", "own", "last"] = Field(
         "every",
         description="'every': all languages after every task; 'own': a task's languages and the base's after it, all "
@@ -70,18 +43,10 @@ class Recipe(Settings):
     )
     intervals: int = Field(1000, ge=0, description="bootstrap draws of the final scores; 0: no intervals")
     common: dict[str, Any] = Field(default_factory=dict, description="settings of all runs")
-    runs: tuple[Run, ...] = Field(min_length=1)
+    runs: tuple[RunEntry, ...] = Field(min_length=1)
 
-    _languages = field_validator("languages", mode="before")(_codes)
-
-    @property
-    def reading(self) -> Reading:
-        """How the data is read, as far as that differs from the usual."""
-        given = self.model_dump(include=set(Reading.__optional_keys__), exclude_defaults=True)
-        return cast(Reading, given)
-
-    def cells(self, *, only: Collection[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
-        """The cells, seed by seed so that a comparison that is cut short has something of every run.
+    def trials(self, *, only: Collection[str] = (), seeds: Sequence[int] = ()) -> list[Trial]:
+        """The trials, seed by seed so that a comparison that is cut short has something of every run.
 
         Args:
             only: names of the runs wanted, or what their files are called; all by default.
@@ -90,48 +55,7 @@ class Recipe(Settings):
         wanted = {slug(name) for name in only}
         check_names(sorted(wanted), [slug(run.name) for run in self.runs], where="--only")
         chosen = [run for run in self.runs if not only or slug(run.name) in wanted]
-        return [Cell(self, run, seed) for seed in dict.fromkeys(seeds or self.seeds) for run in chosen]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A run under one seed."""
-
-    recipe: Recipe
-    run: Run
-    seed: int
-
-    @property
-    def slug(self) -> str:
-        """What its files are called."""
-        return f"{slug(self.run.name)}-{self.seed}"
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """What is learnt, in order."""
-        recipe = self.recipe
-        seed = self.seed if recipe.order_seed is None else recipe.order_seed
-        return ordered(self.run.languages or recipe.languages, self.run.order or recipe.order, seed=seed)
-
-    @property
-    def joint(self) -> bool:
-        """Whether all languages are one task."""
-        return self.recipe.joint if self.run.joint is None else self.run.joint
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings given: those of all runs, then the run's own, then the seed.
-
-        Each seed has few shots of its own, unless the recipe fixes them: which pictures they are decides more than
-        how weights are drawn.
-        """
-        given = {**self.recipe.common, **self.run.settings, "seed": self.seed}
-        return {"shots_seed": View.shots_seed + self.seed, **given} if given.get("shots") else given
-
-
-def slug(name: str) -> str:
-    """A name as a file may be called: ``MLA + TEIR`` → ``mla-teir``."""
-    return re.sub(r"[^\w]+", "-", name.lower()).strip("-") or "run"
+        return [Trial(self, run, seed) for seed in dict.fromkeys(seeds or self.seeds) for run in chosen]
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -172,7 +96,7 @@ def _named(name: Any, value: Any, where: str) -> dict[str, Any]:
     value = dict(value or {})
     if "name" in value and str(value["name"]) != str(name):
         raise ConfigError(f"run {name!r} of {where} has a second name", hint="leave the name inside out")
-    of_run = {key: value.pop(key) for key in list(value) if key in Run.model_fields}
+    of_run = {key: value.pop(key) for key in list(value) if key in RunEntry.model_fields}
     nested = of_run.get("settings") or {}
     if not isinstance(nested, Mapping):
         return {**of_run, "name": str(name)}  # told as a wrong value
@@ -181,12 +105,7 @@ def _named(name: Any, value: Any, where: str) -> dict[str, Any]:
     return {**of_run, "name": str(name), "settings": {**nested, **value}}
 
 
-def _run(value: Any, place: int, where: str) -> Run:
+def _run(value: Any, place: int, where: str) -> RunEntry:
     if not isinstance(value, Mapping):
         raise ConfigError(f"run {place} of {where} is not a mapping", hint="write {name: …, method: …}")
-    return settings_from(Run, dict(value), where=f"run {value.get('name', place)!r} of {where}")
-
-
-def digest(value: Any) -> str:
-    """Hash JSON: 32 hex digits."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+    return settings_from(RunEntry, dict(value), where=f"run {value.get('name', place)!r} of {where}")

@@ -1,6 +1,6 @@
 """Several runs side by side: the figures of each cell, their mean and spread over seeds, and the report.
 
-A *cell* is what :mod:`glotclip.compare.cell` writes: one run under one seed, as JSON. All scores are R@1 in percent.
+A *cell* is what :mod:`glotclip.compare.run` writes: one run under one seed, as JSON. All scores are R@1 in percent.
 """
 
 from __future__ import annotations

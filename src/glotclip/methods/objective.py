@@ -49,8 +49,8 @@ class ObjectiveSettings(Settings):
     )
     target_encoder: Literal["frozen", "detached", "trained"] = Field(
         "frozen",
-        description="who encodes the target text: 'frozen', the base; 'trained', the tower that trains, with gradients "
-        "on both sides; 'detached', the same without a gradient on the target's side",
+        description="who encodes the target text: 'frozen', the base; 'trained', the tower that trains, with "
+        "gradients on both sides; 'detached', the same without a gradient on the target's side",
     )
     alignment: Literal["mse", "contrastive", "with-image"] = Field(
         "mse",

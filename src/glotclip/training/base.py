@@ -3,13 +3,14 @@
 The trunk's features are computed once; what trains is the whole text tower, the head on the trunk, and the
 temperature, with CLIP's symmetric contrastive loss.
 
-Shapes: N pictures, B batch, D trunk features, E embedding.
+Shapes: N images, B batch, D trunk features, E embedding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from PIL import Image, ImageOps
 from pydantic import Field
 from torch import nn
 
+import glotclip
+from glotclip.config import digest
 from glotclip.data import emoji
 from glotclip.data.emoji import EmojiNames
 from glotclip.data.emoji_images import TRAINING_VENDORS, find
@@ -34,35 +37,19 @@ from glotclip.models.efficientnet import EfficientNetTower
 from glotclip.models.preprocess import WHITE, on_white
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
-from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
-from glotclip.training.settings import TrainSettings
+from glotclip.storage import read_json
+from glotclip.training.module import Batch, Encoded, LanguageBatch, TrainingModule
+from glotclip.training.settings import TrainerSettings
+from glotclip.training.trainer import FitResult, Trainer
 
+Progress = Callable[[str, int, int], None]
 View = Literal["plain", "mirrored", "smaller", "turned"]
 VIEWS: tuple[View, ...] = ("plain", "mirrored", "smaller", "turned")
-# A small table learns in few, large steps (benchmarks/ten_languages.py); it has few rows, so languages share many of
-# them, and a row's earlier uses must weigh more than the paper lets them.
-_SHORT = {"steps": 50, "batch_size": 256, "vocabulary": 4000, "teir_damps": "rate", "teir_strength": 20}
-# Modules want a smaller rate than rows; at such rates a temperature that trains runs away (recipes/compare_mla.yaml).
-_MODULES = {
-    **_SHORT, "lr": 2e-3, "embedding_rate": 5, "cross_modal": 1.0, "temperature": 0.07, "learn_temperature": False,
-}  # fmt: skip
-RECOMMENDED: dict[str, dict[str, Any]] = {
-    "lexicon": {**_SHORT, "lr": 1e-2},
-    "acquirer": {**_MODULES, "cross_modal": 0.1, "bottleneck": 96},  # benchmarks/acquirer_defaults.py
-    **dict.fromkeys(
-        (
-            "lora", "adapter", "compacter", "soft-prompt", "hard-prompt", "prefix", "norms", "dual-prompt",
-            "coda-prompt",
-        ),
-        _MODULES,
-    ),
-    "full": _MODULES,
-}  # fmt: skip
 LOGIT_SCALE_LIMIT = 100.0  # CLIP (Radford et al. 2021, § 2.5) clips the scale there
 
 
-class BaseSettings(TrainSettings):
-    """Settings of an English base; the loop's own come with it."""
+class BaseSettings(TrainerSettings):
+    """Settings of an English base."""
 
     vocabulary: int = Field(4000, ge=300, description="size of the English byte-level BPE")
     width: int = Field(192, description="of the text tower")
@@ -72,11 +59,11 @@ class BaseSettings(TrainSettings):
     embed_dim: int = Field(192, ge=8, description="width of the shared space")
     temperature: float = Field(0.07, gt=0, description="initial temperature")
     names_share: float = Field(0.5, ge=0, le=1, description="share of texts that are names; the others are keywords")
-    views: tuple[View, ...] = Field(VIEWS, description="ways to look at every picture")
-    feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per picture")
+    views: tuple[View, ...] = Field(VIEWS, description="ways to look at every image")
+    feature_dropout: float = Field(0.0, ge=0, lt=1, description="share of trunk features dropped per image")
 
 
-class BaseLearner(Learner):
+class BaseModule(TrainingModule):
     """Trains text tower, head and temperature from scratch."""
 
     def __init__(self, text: TextTower, head: nn.Linear, settings: BaseSettings, dtype: torch.dtype) -> None:
@@ -93,11 +80,11 @@ class BaseLearner(Learner):
 
     def encode(self, batch: Batch) -> Encoded:
         """Text features (B, E)."""
-        (piece,) = batch.pieces
-        return Encoded(self.text(piece.ids, piece.lengths, precision=self.dtype))
+        (texts,) = batch.texts
+        return Encoded(self.text(texts.ids, texts.lengths, precision=self.dtype))
 
-    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """CLIP's loss; pictures of one concept are positives of each other."""
+    def loss(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """CLIP's loss; images of one concept are positives of each other."""
         with torch.no_grad():
             self.temperature.clamp_(min=1 / LOGIT_SCALE_LIMIT)
         images = self.head(targets.images)
@@ -113,7 +100,7 @@ class EmojiTexts:
         names: English names and keywords by concept.
         concepts: ids of the concepts, one a row of ``rows``.
         trunk: features (N, D).
-        rows: int64 (concepts, variants): the pictures of each concept, in every view.
+        rows: int64 (concepts, variants): the images of each concept, in every view.
         tokenizer: the base's tokenizer.
         settings: batch size, seed, shares and dropout.
     """
@@ -126,13 +113,13 @@ class EmojiTexts:
     settings: BaseSettings
 
     def __call__(self, step: int) -> list[Batch]:
-        """The batch of a step: distinct concepts, each with one of its pictures and one of its texts."""
+        """The batch of a step: distinct concepts, each with one of its images and one of its texts."""
         rng = np.random.default_rng([self.settings.seed, step])
         size = min(self.settings.batch_size, len(self.concepts))
         chosen = rng.permutation(len(self.concepts))[:size]
         texts = [self._text(self.names[self.concepts[place]], rng) for place in chosen]
-        pictures = self.rows[chosen, rng.integers(self.rows.shape[1], size=size)]
-        features = torch.from_numpy(self.trunk[pictures])
+        images = self.rows[chosen, rng.integers(self.rows.shape[1], size=size)]
+        features = torch.from_numpy(self.trunk[images])
         if self.settings.feature_dropout:
             kept = rng.random(features.shape, dtype=np.float32) >= self.settings.feature_dropout
             features = features * torch.from_numpy(kept) / (1 - self.settings.feature_dropout)
@@ -140,7 +127,7 @@ class EmojiTexts:
         ids, lengths = tokens.padded(np.arange(size), self.tokenizer.pad_id)
         groups, every = torch.from_numpy(chosen), torch.ones(size, dtype=torch.bool)
         targets = Targets(torch.zeros(size, 0), features, ~every, every, groups)
-        return [Batch((Piece(torch.from_numpy(ids), torch.from_numpy(lengths), "en"),), targets)]
+        return [Batch((LanguageBatch(torch.from_numpy(ids), torch.from_numpy(lengths), "en"),), targets)]
 
     def _text(self, names: EmojiNames, rng: np.random.Generator) -> str:
         if not names.keywords or rng.random() < self.settings.names_share:
@@ -154,10 +141,10 @@ def train_emoji_base(
     *,
     cache: Path | None = None,
     checkpoint: Path | None = None,
-    log: Callable[[dict[str, Any]], None] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    log: Callable[[dict[str, Any]], None] = lambda numbers: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> tuple[DualEncoder, FitResult]:
-    """Train the English emoji base on twemoji's and OpenMoji's pictures of all concepts.
+    """Train the English emoji base on twemoji's and OpenMoji's images of all concepts.
 
     English sees every concept; only languages learnt later keep the test concepts' names from training.
 
@@ -195,22 +182,36 @@ def train_emoji_base(
     variants = len(found) * len(settings.views)
     by_view = np.arange(len(trunk), dtype=np.int64).reshape(len(settings.views), len(concepts), len(found))
     rows = by_view.transpose(1, 0, 2).reshape(len(concepts), variants)
-    source = EmojiTexts(names, concepts, trunk, rows, tokenizer, settings)
+    loader = EmojiTexts(names, concepts, trunk, rows, tokenizer, settings)
     precision = choose_precision(settings.precision, torch.device("cpu"))
-    learner = BaseLearner(text, tower.head, settings, DTYPES[precision])
-    steps = settings.total_steps(len(paths))
-    result = fit(learner, source, steps, settings, precision=precision, resume_from=checkpoint, log=log)
+    module = BaseModule(text, tower.head, settings, DTYPES[precision])
+    trainer = Trainer(
+        module, loader, settings.total_steps(len(paths)), settings, precision=precision,
+        checkpoint=checkpoint, identity=digest(settings.model_dump(mode="json")), log=log,
+    )  # fmt: skip
+    result = trainer.fit()
     encoder = DualEncoder(
         name="emoji-clip",
         text=text,
         vision=tower,
         tokenizer=tokenizer,
         preprocess=tower.preprocess,
-        logit_scale=1 / float(learner.temperature.detach()),
-        recommended=RECOMMENDED,
+        logit_scale=1 / float(module.temperature.detach()),
+        recommended=recommended(),
         text_form="unicode-1+curly",  # as CLDR writes: woman’s hat
     )
     return encoder.round_to(torch.float16), result  # what is shipped is what was measured
+
+
+def recommended() -> dict[str, dict[str, Any]]:
+    """What the base that is shipped recommends, by method.
+
+    A small table learns in few, large steps (benchmarks/ten_languages.py). It has few rows, so languages share many
+    of them, and a row's earlier uses must weigh more than the paper lets them. Modules want a smaller rate than rows,
+    at which a temperature that trains runs away (recipes/compare_mla.yaml, benchmarks/acquirer_defaults.py).
+    """
+    shipped = Path(glotclip.__file__).parent / "assets" / "emoji-clip" / "glotclip.json"
+    return dict(read_json(shipped)["recommended"])
 
 
 def _english_tokenizer(texts: Sequence[str], settings: BaseSettings) -> ClipTokenizer:
@@ -228,17 +229,13 @@ def _trunk_features(
     paths: Sequence[Path],
     view: View,
     cache: Path | None,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress,
 ) -> npt.NDArray[np.float32]:
-    """Features (N, D) of the frozen trunk for one view of all pictures, from the cache or computed into it."""
+    """Features (N, D) of the frozen trunk for one view of all images, from the cache or computed into it."""
 
     def encode(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             return tower.trunk(torch.from_numpy(pixels)).cpu().numpy()
-
-    def say(done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"pictures, {view}", done, total)
 
     def load(path: Path) -> npt.NDArray[np.float32]:
         if view == "plain":
@@ -247,7 +244,7 @@ def _trunk_features(
             return tower.preprocess.load(_seen(on_white(picture), view))
 
     store = FeatureCache(f"trunk-{tower.trunk_fingerprint()}-{view}", cache)
-    return store.images(paths, load, encode, progress=say).take()
+    return store.images(paths, load, encode, progress=partial(progress, f"images, {view}")).take()
 
 
 def _seen(picture: Image.Image, view: View) -> Image.Image:

@@ -60,6 +60,11 @@ class Curriculum:
         return self.method_settings.isolation == "shared"
 
     @property
+    def builds_on_packs(self) -> bool:
+        """Whether a task goes on from the pack of an earlier one, and can change what that pack's languages use."""
+        return self.shared or self.continue_learning
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """All languages of all tasks, in order."""
         return tuple(code for task in self.tasks for code in task)
@@ -97,14 +102,14 @@ class Curriculum:
         captions: Mapping[str, Captions],
         strategy: Strategy | None = None,
     ) -> TrainingTask:
-        """Prepare one task's lesson on top of ``state``, with room for what a strategy brings from earlier tasks."""
+        """Prepare one task on top of ``state``, with room for what a strategy brings from earlier tasks."""
         strategy = strategy or Strategy(self.train)
         texts = {code: captions[code].texts for code in task}
         target_texts = {
             code: [text or "" for text in captions[code].target_texts] for code in task if captions[code].target_texts
         }
         made = TrainingTask(
-            base, state, texts, target_texts, strategy.rehearsed(), strategy.anchored(),
+            base, state, texts, target_texts, strategy.replay_texts(), strategy.anchored_rows(),
             seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
         )  # fmt: skip
         return made.prepare(self.method.modules(self.method_settings), self.method_settings)

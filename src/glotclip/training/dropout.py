@@ -1,11 +1,12 @@
 """Dropout in the text tower while a language is learnt.
 
 PECT trains with its base's own dropout on, which makes two readings of one text differ: so even a text aligned with
-itself has a loss (§2). Here what each half of every block adds to the residual stream is dropped, in both the caption
-and its partner; XLM-R also drops embeddings and attention weights, which this does not.
+itself has a loss (§2). Here the outputs of attention and MLP of every block are dropped before they are added to the
+residual stream, for a caption and for its target text; XLM-R also drops embeddings and attention weights, which this
+does not.
 
-What is dropped is a function of the batch's number, not of how many were drawn before: a run that was killed goes on
-with the same masks.
+The masks are a function of the batch's number, not of how many were drawn before: a run that was killed goes on with
+the same ones.
 """
 
 from __future__ import annotations
@@ -19,58 +20,53 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from glotclip.methods.stack import merge_hooks
-from glotclip.models.hooks import BlockHooks, TextHooks, WrappedHooks
+from glotclip.methods.stack import ModuleStack
+from glotclip.models.hooks import BlockHooks, TextHooks
 
 
 @dataclass(frozen=True)
-class Noise:
-    """What is dropped in one batch: a share (0 to 1) of the values, and the seed that says which."""
+class DropoutSeed:
+    """Dropout of one batch: its rate (0 to 1), and the seed of its masks."""
 
-    share: float
+    rate: float
     seed: int
 
 
-def noise_of(share: float, *facts: int) -> Noise | None:
-    """The noise of a batch that these whole numbers stand for; None where nothing is dropped."""
-    return Noise(share, int(np.random.SeedSequence(facts).generate_state(1)[0])) if share else None
+def dropout_seed(rate: float, *numbers: int) -> DropoutSeed | None:
+    """The dropout of the batch that these whole numbers stand for; None where nothing is dropped."""
+    return DropoutSeed(rate, int(np.random.SeedSequence(numbers).generate_state(1)[0])) if rate else None
 
 
-class Dropping(WrappedHooks):
-    """A way on which a share of what attention and MLP give is dropped, and the rest made larger to match.
+class DropoutHooks(TextHooks):
+    """Dropout after attention and MLP of every block.
 
     Args:
-        inner: the way itself.
-        share: 0 to 1.
+        rate: 0 to 1.
     """
 
-    def __init__(self, inner: TextHooks, share: float) -> None:
-        super().__init__(inner)
-        self.share = share
+    in_probe = False
 
-    def condition_on(self, features: torch.Tensor) -> TextHooks:
-        """The same of the way that these texts (B, E) take."""
-        return Dropping(self.inner.condition_on(features), self.share)
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
 
-    def block_hooks(self, k: int) -> BlockHooks | None:
-        """What the way itself does within block ``k``, then dropout."""
-        drop = partial(F.dropout, p=self.share)
-        inner = self.inner.block_hooks(k)
-        dropped = BlockHooks(after_attention=drop, after_mlp=drop)
-        return dropped if inner is None else merge_hooks([inner, dropped])
+    def block_hooks(self, k: int) -> BlockHooks:
+        """The same in every block."""
+        drop = partial(F.dropout, p=self.rate)
+        return BlockHooks(after_attention=drop, after_mlp=drop)
 
 
-def noisy(way: TextHooks, noise: Noise | None) -> TextHooks:
-    """The way with dropout, or the way itself where nothing is dropped."""
-    return way if noise is None else Dropping(way, noise.share)
+def with_dropout(stack: ModuleStack, dropout: DropoutSeed | None) -> ModuleStack:
+    """A stack with dropout behind its modules, or as it is where nothing is dropped."""
+    return stack if dropout is None else ModuleStack([*stack.layers, DropoutHooks(dropout.rate)])
 
 
 @contextmanager
-def drawn(noise: Noise | None, device: torch.device) -> Iterator[None]:
-    """Draw masks from the noise's seed; the global generator is afterwards as it was."""
-    if noise is None:
+def seeded(dropout: DropoutSeed | None, device: torch.device) -> Iterator[None]:
+    """Draw masks from the batch's seed; the global generator is afterwards as it was."""
+    if dropout is None:
         yield
         return
     with torch.random.fork_rng([device] if device.type == "cuda" else [], device_type="cuda"):
-        torch.manual_seed(noise.seed)
+        torch.manual_seed(dropout.seed)
         yield

@@ -1,9 +1,9 @@
 """Fine-tuning a base on English pairs, both towers at once: MLA's FT-En, and the start of its FT-All (§2).
 
 What comes of it is a new base with a fingerprint of its own. Packs that were made for the old one can be moved onto
-it (:func:`glotclip.packs.folder.rebase`), which is the protocol's "plug the acquirers in unchanged".
+it (:func:`glotclip.packs.exchange.rebase`), which is the protocol's "plug the acquirers in unchanged".
 
-Shapes: B batch, N pictures.
+Shapes: B batch.
 """
 
 from __future__ import annotations
@@ -12,40 +12,42 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
 
+from glotclip.config import digest
 from glotclip.data.sampling import EpochSampler
 from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError, ImageError, TruncationWarning
 from glotclip.methods.losses import multi_positive_contrastive
 from glotclip.methods.module import ParameterGroup
 from glotclip.methods.objective import Targets
+from glotclip.methods.stack import ModuleStack
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
-from glotclip.models.hooks import TextHooks
 from glotclip.training.captions import group_of
-from glotclip.training.dropout import drawn, noise_of, noisy
-from glotclip.training.loop import Batch, Encoded, FitResult, Learner, Piece, fit
-from glotclip.training.settings import TrainSettings
+from glotclip.training.dropout import dropout_seed, seeded, with_dropout
+from glotclip.training.module import Batch, Encoded, LanguageBatch, TrainingModule
+from glotclip.training.settings import DropoutSettings, TrainerSettings
+from glotclip.training.trainer import FitResult, Trainer
 
 
-class FinetuneSettings(TrainSettings):
+class FinetuneSettings(TrainerSettings, DropoutSettings):
     """Settings of a base's fine-tuning; the defaults are MLA's (5 epochs of 128 pairs at 3e-6, scale 100)."""
 
     epochs: float = Field(5, gt=0, description="passes over the pairs, where steps is not given")
     lr: float = Field(3e-6, gt=0, description="peak learning rate")
-    schedule: Any = Field("cosine", description="after the warm-up")
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="after the warm-up")
     temperature: float = Field(0.01, gt=0, description="of the contrastive loss, fixed")
     images: bool = Field(True, description="whether the image tower trains too; false leaves galleries as they are")
 
 
-class TowersLearner(Learner):
-    """Trains both towers with CLIP's symmetric loss; pictures of one group are positives of each other."""
+class TowersModule(TrainingModule):
+    """Trains both towers with CLIP's symmetric loss; images of one group are positives of each other."""
 
     def __init__(self, base: DualEncoder, settings: FinetuneSettings, precision: str) -> None:
         self.base, self.settings, self.dtype = base, settings, DTYPES[precision]
@@ -63,12 +65,12 @@ class TowersLearner(Learner):
 
     def encode(self, batch: Batch) -> Encoded:
         """Text features (B, E)."""
-        (piece,) = batch.pieces
-        with drawn(batch.noise, self.base.device):
-            way = None if batch.noise is None else noisy(TextHooks(), batch.noise)
-            return Encoded(self.base.text(piece.ids, piece.lengths, way, precision=self.dtype))
+        (texts,) = batch.texts
+        with seeded(batch.dropout, self.base.device):
+            hooks = None if batch.dropout is None else with_dropout(ModuleStack([]), batch.dropout)
+            return Encoded(self.base.text(texts.ids, texts.lengths, hooks, precision=self.dtype))
 
-    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def loss(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """CLIP's loss. ``targets.images`` are pixels (B, 3, H, W): the image tower is part of what trains."""
         images = self.base.vision(targets.images, precision=self.dtype).float()
         loss = multi_positive_contrastive(features, images, targets.groups, self.settings.temperature)
@@ -76,19 +78,19 @@ class TowersLearner(Learner):
 
 
 class Pairs:
-    """Batches of captions with their pictures' pixels, as a pure function of the step.
+    """Batches of captions with their images' pixels, as a pure function of the step.
 
-    A picture that cannot be read gives way to the next pair, and is listed in ``bad``.
+    An image that cannot be read gives way to the next pair, and is listed in ``skipped``.
     """
 
-    def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: TrainSettings) -> None:
+    def __init__(self, rows: Sequence[Row], base: DualEncoder, settings: FinetuneSettings) -> None:
         self.rows, self.base, self.settings = rows, base, settings
         self.tokens = base.tokenizer.encode([base.text_form(row.text, row.lang) for row in rows])
         if cut := len(self.tokens.truncated):
             limit = base.tokenizer.context_length
             warnings.warn(TruncationWarning(cut, len(rows), limit, what="captions"), stacklevel=3)
         self.sampler = EpochSampler(len(rows), settings.batch_size, settings.seed)
-        self.groups = np.array([group_of(row) for row in rows], dtype=np.int64)
+        self.groups = np.array([group_of(row.key, row.text) for row in rows], dtype=np.int64)
         self.skipped: dict[Path, SkippedItem] = {}
 
     def __call__(self, step: int) -> list[Batch]:
@@ -108,11 +110,11 @@ class Pairs:
             every,
             torch.from_numpy(self.groups[chosen]).to(device),
         )
-        texts = Piece(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), "en")
-        return [Batch((texts,), targets, noise=noise_of(self.settings.dropout, self.settings.seed, step))]
+        texts = LanguageBatch(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), "en")
+        return [Batch((texts,), targets, dropout=dropout_seed(self.settings.dropout, self.settings.seed, step))]
 
     def _readable(self, index: int) -> tuple[int, np.ndarray[Any, np.dtype[np.float32]]]:
-        """The first pair from ``index`` on whose picture can be read."""
+        """The first pair from ``index`` on whose image can be read."""
         for place in (*range(index, len(self.rows)), *range(index)):
             path = self.rows[place].image
             assert path is not None
@@ -122,7 +124,7 @@ class Pairs:
                 return place, self.base.preprocess.load(path)
             except ImageError as error:
                 self.skipped[path] = SkippedItem(str(path), None, error.message)
-        raise DataError("not one picture can be read", hint="check the pictures' folder")
+        raise DataError("not one image can be read", hint="check the folder of the images")
 
 
 def finetune(
@@ -133,13 +135,13 @@ def finetune(
     language: str = "en",
     name: str | None = None,
     checkpoint: Path | None = None,
-    log: Callable[[dict[str, Any]], None] | None = None,
+    log: Callable[[dict[str, Any]], None] = lambda numbers: None,
 ) -> tuple[DualEncoder, FitResult, tuple[SkippedItem, ...]]:
     """Fine-tune a copy of a base on a corpus's training pairs.
 
     Args:
         base: stays as it is.
-        corpus: rows of split "train" in ``language`` that have a picture are used.
+        corpus: rows of split "train" in ``language`` that have an image are used.
         settings: of the loop and the loss.
         language: of the pairs.
         name: of the new base; by default the old one's with ``-ft``.
@@ -147,14 +149,14 @@ def finetune(
         log: called after every step with its numbers.
 
     Returns:
-        The new base, what the run did, and the pictures that could not be read.
+        The new base, what the run did, and the images that could not be read.
 
     Raises:
         DataError: if there are no such pairs.
     """
     rows = [row for row in corpus.select(lang=language, split="train").rows if row.image is not None]
     if not rows:
-        raise DataError(f"{corpus.name} has no training pictures with {language!r} captions", hint="check the data")
+        raise DataError(f"{corpus.name} has no training images with {language!r} captions", hint="check the data")
     encoder = DualEncoder(
         name or f"{base.name}-ft",
         copy.deepcopy(base.text),
@@ -167,18 +169,13 @@ def finetune(
         text_form=base.text_form.name,
     )
     precision = choose_precision(settings.precision, base.device)
-    source = Pairs(rows, encoder, settings)
-    identity = f"{base.fingerprint} {settings.model_dump_json()} {len(rows)}"
-    result = fit(
-        TowersLearner(encoder, settings, precision),
-        source,
-        settings.total_steps(len(rows)),
-        settings,
-        precision=precision,
-        resume_from=checkpoint,
-        identity=identity,
-        log=log,
-    )
+    loader = Pairs(rows, encoder, settings)
+    identity = {"base": base.fingerprint, "settings": settings.model_dump(mode="json"), "pairs": len(rows)}
+    trainer = Trainer(
+        TowersModule(encoder, settings, precision), loader, settings.total_steps(len(rows)), settings,
+        precision=precision, checkpoint=checkpoint, identity=digest(identity), log=log,
+    )  # fmt: skip
+    result = trainer.fit()
     encoder.text.requires_grad_(False)
     cast(nn.Module, encoder.vision).requires_grad_(False)
-    return encoder, result, tuple(source.skipped.values())
+    return encoder, result, tuple(loader.skipped.values())

@@ -1,4 +1,4 @@
-"""The gate: a lesson that makes an installed language worse than allowed is not installed."""
+"""The gate: a task that makes an installed language worse than allowed is not installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING_EVALUATED = "the gate (max_forgetting) has nothing to measure"
 
 
 class ForgettingError(GlotclipError):
-    """A lesson was refused: a language would lose more than allowed. The folder is as before the lesson."""
+    """A task was refused: a language would lose more than allowed. The folder is as before the task."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Gate:
         Args:
             installed: languages of the model to extend.
             scores: of them, as evaluated.
-            touched: whether lessons of the run can change weights that these languages use.
+            touched: whether tasks of the run can change weights that these languages use.
 
         Raises:
             ConfigError: if nothing was evaluated at all.
@@ -61,12 +61,12 @@ class Gate:
             )
 
     def check(self, task: Iterable[str], before: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Any]) -> None:
-        """Compare the scores after a lesson with the first that the run measured.
+        """Compare the scores after a task with the first that the run measured.
 
         Args:
-            task: the lesson's languages.
-            before: scores by language, before the run and after each earlier lesson, in order.
-            scores: by language, after this lesson.
+            task: the task's languages.
+            before: scores by language, before the run and after each earlier task, in order.
+            scores: by language, after this task.
 
         Raises:
             ForgettingError: naming every language that loses too much, and how much.
@@ -97,40 +97,29 @@ def _pairs(before: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Any]) -
     return {code: (first[code], headline(each)) for code, each in scores.items() if code in first}
 
 
-@dataclass(frozen=True)
-class Keepsake:
-    """The files of a folder that a run replaces or lengthens before its first lesson is installed.
+# The record that counts is restored after what it describes, and the list of what glotclip made after all.
+_REPLACED = ("config.json", "log.jsonl", "polyglot.json", f"{PRIVATE}/{LEDGER}")
+
+
+def back_up(folder: Path, place: Path) -> None:
+    """Copy the files of a folder that a run replaces or lengthens before its first task is installed to ``place``."""
+    for name in _REPLACED:
+        if (folder / name).exists():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / name, place / name)
+
+
+def restore(folder: Path, place: Path, *, ledger: bool) -> None:
+    """Undo what was done to those files since, byte for byte; those that were not there are removed.
 
     Args:
-        root: the folder.
-        place: where their old state is kept meanwhile.
+        folder: of the files.
+        place: as for :func:`back_up`.
+        ledger: also the list of what glotclip made, which is needed as long as something of it is to be removed.
     """
-
-    root: Path
-    place: Path
-    # The record that counts is put back after what it describes, and the list of what glotclip made after all.
-    names: tuple[str, ...] = ("config.json", "log.jsonl", "polyglot.json", f"{PRIVATE}/{LEDGER}")
-
-    def keep(self) -> None:
-        """Copy the files as they are."""
-        for name in self.names:
-            if (self.root / name).exists():
-                (self.place / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(self.root / name, self.place / name)
-
-    def had(self, name: str) -> bool:
-        """Whether there was such a file."""
-        return (self.place / name).exists()
-
-    def put_back(self, *, whole: bool = True) -> None:
-        """Put the files back byte for byte; those that were not there are removed.
-
-        Args:
-            whole: also the list of what glotclip made, which is needed as long as something of it is to be removed.
-        """
-        for name in self.names if whole else self.names[:-1]:
-            if self.had(name):
-                with writing(self.root / name) as aside:
-                    shutil.copyfile(self.place / name, aside)
-            else:
-                (self.root / name).unlink(missing_ok=True)
+    for name in _REPLACED if ledger else _REPLACED[:-1]:
+        if (place / name).exists():
+            with writing(folder / name) as aside:
+                shutil.copyfile(place / name, aside)
+        else:
+            (folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from glotclip.methods.module import ParameterGroup
-from glotclip.training.settings import TrainSettings
+from glotclip.training.settings import OptimizerSettings
 
 
 class _Factors(NamedTuple):
@@ -67,9 +67,12 @@ class Optimizer:
     asked for), scale the rows' gradients, decay the rows, update Adam's moments from the scaled gradients. Adam
     divides by the root of the second moment, so a factor on the gradient acts through ε only; a factor on the rate
     scales the update itself, which is another, stronger method.
+
+    The learning rate is set here and not by torch's LambdaLR. That would multiply a group's ``lr_scale`` in another
+    order, which changes last bits, and its counter would be one more thing to restore; the step is enough.
     """
 
-    def __init__(self, groups: Sequence[ParameterGroup], settings: TrainSettings) -> None:
+    def __init__(self, groups: Sequence[ParameterGroup], settings: OptimizerSettings) -> None:
         self.settings = settings
         self.groups = [group for group in groups if any(p.requires_grad for p in group.parameters)]
         self.parameters = [p for group in self.groups for p in group.parameters if p.requires_grad]
@@ -81,7 +84,7 @@ class Optimizer:
             settings.weight_decay if group.weight_decay and not self._by_row(group) else 0.0 for group in self.groups
         ]
         adam = torch.optim.AdamW if settings.adam_bias_correction else UncorrectedAdam
-        self._adam: torch.optim.Optimizer = adam(
+        self.adam: torch.optim.Optimizer = adam(
             [
                 {"params": [p for p in group.parameters if p.requires_grad], "weight_decay": decay}
                 for group, decay in zip(self.groups, decays, strict=True)
@@ -90,6 +93,11 @@ class Optimizer:
             betas=settings.betas,
             eps=settings.eps,
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.parameters[0].device
 
     @staticmethod
     def _by_row(group: ParameterGroup) -> bool:
@@ -104,14 +112,14 @@ class Optimizer:
         limit = self.settings.clip_norm or float("inf")
         norm = float(nn.utils.clip_grad_norm_(present, limit))
         if not math.isfinite(norm):
-            self._adam.zero_grad(set_to_none=True)
+            self.adam.zero_grad(set_to_none=True)
             return norm
         if self.settings.clip_per_tensor:
             for parameter in present:
                 nn.utils.clip_grad_norm_(parameter, self.settings.clip_per_tensor)
         lr = self.settings.lr * factor
         slowed: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        for group, adam, factors in zip(self.groups, self._adam.param_groups, self._factors, strict=True):
+        for group, adam, factors in zip(self.groups, self.adam.param_groups, self._factors, strict=True):
             adam["lr"] = lr * group.lr_scale
             if not self._by_row(group):
                 continue
@@ -124,24 +132,24 @@ class Optimizer:
                     parameter.grad.mul_(factors.gradient)
                 if factors.rate is not None:
                     slowed.append((parameter.detach(), parameter.detach().clone(), factors.rate))
-        self._adam.step()
+        self.adam.step()
         for now, before, rate in slowed:
             now.copy_(torch.where(rate == 1, now, torch.lerp(before, now, rate)))
-        self._adam.zero_grad(set_to_none=True)
+        self.adam.zero_grad(set_to_none=True)
         self.decay *= 1 - lr * self._pace * self.settings.weight_decay
         return norm
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state_dict(self) -> dict[str, torch.Tensor]:
         """Parameters and moments by position, as tensors that safetensors can hold."""
         tensors: dict[str, torch.Tensor] = {"decay": torch.tensor(self.decay, dtype=torch.float64)}
         for i, parameter in enumerate(self.parameters):
             tensors[f"{i}.value"] = parameter.detach()
-            for name, value in self._adam.state.get(parameter, {}).items():
+            for name, value in self.adam.state.get(parameter, {}).items():
                 tensors[f"{i}.{name}"] = value
         return tensors
 
-    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Put back what :meth:`state` gave; the groups must be those it was taken from."""
+    def load_state_dict(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Restore what :meth:`state_dict` gave; the groups must be those it was taken from."""
         self.decay = float(tensors["decay"])
         for i, parameter in enumerate(self.parameters):
             with torch.no_grad():
@@ -153,7 +161,7 @@ class Optimizer:
                 if name.startswith(prefix) and not name.endswith(".value")
             }
             if moments:
-                self._adam.state[parameter] = {
+                self.adam.state[parameter] = {
                     name: value.clone() if name == "step" else value.to(parameter.device).clone()
                     for name, value in moments.items()
                 }

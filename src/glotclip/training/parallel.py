@@ -10,16 +10,14 @@ Shapes: B this process's share of the batch, R processes.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
-
-_LETTING_GO = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,19 @@ def join_world() -> World:
         return World()
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        atexit.register(_leave)  # threads of the group that outlive the interpreter abort a process that did well
+        atexit.register(leave_world)
     return World(distributed.get_rank(), distributed.get_world_size())
 
 
-def _leave() -> None:
+def leave_world() -> None:
+    """End the process group and its threads, while the interpreter is whole.
+
+    The threads need the interpreter to release the tensors of the last exchange. One that asks for it while it shuts
+    down is ended in the middle of C++, which aborts a process that has done well. Destroying the group joins them.
+    """
     if distributed.is_initialized():
-        # The group's threads let go of the tensors of the last exchange after that is over, and need the interpreter
-        # to do so. One that asks for it while it shuts down is ended in the middle of C++, which aborts the process.
-        time.sleep(_LETTING_GO)
         distributed.destroy_process_group()
+        gc.collect()  # a group in a reference cycle would live on, and its threads with it
 
 
 def any_of(mine: bool, world: World) -> bool:

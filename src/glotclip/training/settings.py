@@ -1,7 +1,11 @@
-"""Settings of the training loop, the same for every method."""
+"""Settings of training, in groups: a training accepts the groups that it uses, and nothing else.
+
+Names stay flat for users (``--set lr=…``, a line of a recipe), whatever group a setting belongs to.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -9,15 +13,12 @@ from pydantic import Field, field_validator
 from glotclip.config import Settings
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Ties = Literal["first", "last"]
 
 
-class TrainSettings(Settings):
-    """How long, how fast and how carefully a lesson is trained. Defaults are CLL-CLIP's (§4.3)."""
+class OptimizerSettings(Settings):
+    """AdamW and its learning-rate schedule. Defaults are CLL-CLIP's (§4.3)."""
 
-    steps: int | None = Field(None, ge=1, description="optimiser steps per task; overrides epochs")
-    epochs: float = Field(3, gt=0, description="passes over the task's captions, where steps is not given")
-    batch_size: int = Field(128, ge=2, description="captions per optimiser step, over all processes")
-    accumulate: int = Field(1, ge=1, description="split each batch into so many parts; negatives stay within a part")
     lr: float = Field(5e-5, gt=0, description="peak learning rate")
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
     schedule_span: Literal["after-warmup", "run"] = Field(
@@ -42,34 +43,95 @@ class TrainSettings(Settings):
         ge=0,
         description="gradient norm of each weight tensor by itself, after clip_norm; 0 does not clip (MLA: 1)",
     )
-    dropout: float = Field(
-        0, ge=0, lt=1, description="share of what each half of a text block adds that is dropped (PECT's base: 0.1)"
-    )
+
+    def lr_factor(self, step: int, total: int) -> float:
+        """Learning-rate multiplier at ``step`` (from 0) of ``total``.
+
+        With ``schedule_span="run"`` it is BertAdam's: with x = step / total, x / warmup below ``warmup``, then
+        ½(1 + cos πx); the warm-up need not be a whole number of steps there.
+        """
+        whole = self.schedule_span == "run"
+        warmup = self.warmup * total if whole else round(self.warmup * total)
+        if step < warmup:
+            return min(1.0, (step + (not self.warmup_from_zero)) / warmup)
+        if self.schedule == "constant":
+            return 1.0
+        start = 0 if whole else warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, total - start)))
+
+
+class LoopSettings(OptimizerSettings):
+    """How long the loop runs, and on what batches."""
+
+    steps: int | None = Field(None, ge=1, description="optimiser steps per task; overrides epochs")
+    epochs: float = Field(3, gt=0, description="passes over the task's captions, where steps is not given")
+    batch_size: int = Field(128, ge=2, description="captions per optimiser step, over all processes")
+
+    def total_steps(self, examples: int) -> int:
+        """Steps for a task of so many captions; the last partial batch of an epoch is dropped."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round(self.epochs * max(1, examples // self.batch_size)))
+
+
+class TrainerSettings(LoopSettings):
+    """What every training has: the loop, and what holds for all of a run."""
+
     precision: Precision = Field("auto", description="'auto': bf16 where the hardware has it, else fp32")
     seed: int = Field(0, ge=0, description="fixes initialisation and data order")
     checkpoint_seconds: float = Field(60, ge=0, description="how often the run can be resumed from; 0: every step")
+
+
+class DropoutSettings(Settings):
+    """Dropout in the text tower while it trains."""
+
+    dropout: float = Field(
+        0, ge=0, lt=1, description="share of what each half of a text block adds that is dropped (PECT's base: 0.1)"
+    )
+
+
+class ValidationSettings(Settings):
+    """When a task is validated, and when it stops early."""
+
     evaluate_every: Annotated[int, Field(ge=0)] | Literal["epoch"] = Field(
         0, description="steps between validations, or 'epoch': after each pass over the captions; 0: none"
     )
+    patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
+
+    def validation_steps(self, steps_per_epoch: int) -> int:
+        """Steps between validations, where an epoch has so many; 0 for none."""
+        return max(1, steps_per_epoch) if isinstance(self.evaluate_every, str) else self.evaluate_every
+
+
+class SelectionSettings(Settings):
+    """Which validation's weights are kept."""
+
     select_by: Literal["mean_recall", "mean_r1"] = Field(
         "mean_recall",
         description="what a validation scores, over both directions: 'mean_recall', the mean of R@1, R@5 and R@10 "
         "(CLL-CLIP, MLA); 'mean_r1', of R@1 alone (PECT)",
     )
-    select_ties: Literal["first", "last"] = Field(
+    select_ties: Ties = Field(
         "first", description="which of equally good validations the weights are kept of; PECT: the last"
     )
-    stages: tuple[str | dict[str, Any], ...] = Field(
-        (), description="losses one after another, e.g. nlt,le (glotclip.training.stages); none: all losses at once"
-    )
+
+
+class DataSettings(Settings):
+    """Which captions are trained on, and how languages that learn together are mixed."""
+
     balance: float | None = Field(
         None,
         ge=0,
         description="where languages learn together, draw one a step with probability ∝ captions^balance (0: all "
         "alike, 1: by size); none: mixed in every batch where they share all weights, else all alike",
     )
-    shots: int | None = Field(None, ge=1, description="train on so many pictures only, the same in every language")
-    shots_seed: int = Field(42, ge=0, description="fixes which pictures the shots are")
+    shots: int | None = Field(None, ge=1, description="train on so many images only, the same in every language")
+    shots_seed: int = Field(42, ge=0, description="fixes which images the shots are")
+
+
+class ContinualSettings(Settings):
+    """What is done against forgetting earlier tasks."""
+
     strategy: Literal["none", "er", "der", "oewc"] = Field(
         "none",
         description="isolation=shared only: what is done against forgetting. 'er': earlier captions are seen again, "
@@ -86,41 +148,23 @@ class TrainSettings(Settings):
         "caption came by (the paper); 'learnt', those at the end of its task, which few steps change much",
     )
     ewc_weight: float = Field(1000.0, ge=0, description="oewc: weight of the penalty")
-    patience: int = Field(0, ge=0, description="stop after so many validations without improvement; 0: never")
+
+
+class StageSettings(LoopSettings, DropoutSettings, ValidationSettings):
+    """What each stage of a task may have of its own."""
+
+    accumulate: int = Field(1, ge=1, description="split each batch into so many parts; negatives stay within a part")
+
+
+class TrainSettings(StageSettings, TrainerSettings, SelectionSettings, DataSettings, ContinualSettings):
+    """Everything that decides how languages are taught, apart from the method."""
+
+    stages: tuple[str | dict[str, Any], ...] = Field(
+        (), description="losses one after another, e.g. nlt,le (glotclip.training.stages); none: all losses at once"
+    )
 
     @field_validator("stages", mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         """Accept ``nlt,le`` from the command line."""
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
-
-    def total_steps(self, examples: int) -> int:
-        """Steps for a task of so many captions; the last partial batch of an epoch is dropped."""
-        if self.steps is not None:
-            return self.steps
-        return max(1, round(self.epochs * max(1, examples // self.batch_size)))
-
-    def validation_steps(self, steps_per_epoch: int) -> int:
-        """Steps between validations, where an epoch has so many; 0 for none."""
-        return max(1, steps_per_epoch) if isinstance(self.evaluate_every, str) else self.evaluate_every
-
-    def keeps(self, score: float, best: float | None) -> bool:
-        """Whether a validation's weights are kept, where the best so far scored ``best`` (None: there is none)."""
-        return best is None or score > best or (self.select_ties == "last" and score == best)
-
-    def lr_factor(self, step: int, total: int) -> float:
-        """Learning-rate multiplier at ``step`` (from 0) of ``total``.
-
-        With ``schedule_span="run"`` it is BertAdam's: with x = step / total, x / warmup below ``warmup``, then
-        ½(1 + cos πx); the warm-up need not be a whole number of steps there.
-        """
-        import math
-
-        whole = self.schedule_span == "run"
-        warmup = self.warmup * total if whole else round(self.warmup * total)
-        if step < warmup:
-            return min(1.0, (step + (not self.warmup_from_zero)) / warmup)
-        if self.schedule == "constant":
-            return 1.0
-        start = 0 if whole else warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, total - start)))

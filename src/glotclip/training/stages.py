@@ -1,4 +1,4 @@
-"""A lesson in stages: the same weights under one loss after another, as MLA's two (§2).
+"""A task in stages: the same weights under one loss after another, as MLA's two (§2).
 
 A recipe writes them as names, or as mappings that start from a name and say what differs:
 
@@ -11,13 +11,14 @@ A recipe writes them as names, or as mappings that start from a name and say wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from glotclip.config import check_names, settings_from
+from glotclip.data.view import View
 from glotclip.errors import ConfigError
 from glotclip.methods.objective import ObjectiveSettings
-from glotclip.training.settings import TrainSettings
+from glotclip.training.settings import StageSettings, TrainSettings
 
 # What a stage's name stands for. A stage that no preset names is the settings' own objective.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -25,15 +26,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "le": {"cross_lingual": 0.0, "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False},
     "joint": {},
 }
-_FIXED = frozenset(
-    {"seed", "stages", "precision", "checkpoint_seconds", "shots", "shots_seed", "text", "target_text", "balance"}
-    | {"strategy", "memory", "memory_batch", "der_features", "ewc_weight", "select_by", "select_ties"}
-)
+_OF_LOOP = set(StageSettings.model_fields)
+# Which texts are read is settled once for a run.
+_OF_LOSS = set(ObjectiveSettings.model_fields) - {field.name for field in fields(View)}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a lesson; ``share`` is its part of the task's steps among stages without steps of their own."""
+    """One stage of a task; ``share`` is its part of the task's steps among stages without steps of their own."""
 
     name: str
     objective: ObjectiveSettings
@@ -61,11 +61,9 @@ def _stage(entry: str | Mapping[str, Any], objective: ObjectiveSettings, train: 
     share = values.pop("share", 1.0)
     if not isinstance(share, int | float) or share <= 0:
         raise ConfigError(f"share of {where} must be above 0, not {share!r}", hint="e.g. share: 2")
-    of_loop = set(TrainSettings.model_fields) - _FIXED
-    of_loss = set(ObjectiveSettings.model_fields) - _FIXED
-    check_names(values, of_loop | of_loss, where=where)
-    losses = {**objective.model_dump(), **PRESETS[name], **{key: values[key] for key in values if key in of_loss}}
-    loop = {key: values[key] for key in values if key in of_loop}
+    check_names(values, _OF_LOOP | _OF_LOSS, where=where)
+    losses = {**objective.model_dump(), **PRESETS[name], **{key: values[key] for key in values if key in _OF_LOSS}}
+    loop = {key: values[key] for key in values if key in _OF_LOOP}
     return Stage(
         name,
         settings_from(ObjectiveSettings, losses, where=where),

@@ -26,13 +26,13 @@ class Course:
 
     Attributes:
         strategy: with what it remembers after the last.
-        lessons: trained, one a task.
+        tasks: trained.
         states: the pack after each task.
         lines: every step's numbers.
     """
 
     strategy: Strategy
-    lessons: list[TrainingTask]
+    tasks: list[TrainingTask]
     states: list[PackState]
     lines: list[dict[str, Any]]
 
@@ -42,20 +42,22 @@ def course(school: School) -> Callable[..., Course]:
     """The function that teaches tasks in a row; settings are those of the loop and of the lexicon."""
 
     def teach(*codes: str, validate: Any = None, **settings: Any) -> Course:
+        from glotclip.training.callbacks import Callbacks
         from glotclip.training.strategies.registry import strategy_for
-        from glotclip.training.teaching import Teacher
+        from glotclip.training.task_trainer import TaskTrainer
 
         curriculum = school.curriculum(*((code,) for code in codes), **{**SHARED, **settings})
         made = Course(strategy_for(curriculum.train), [], [], [])
-        teacher = Teacher(school.base, "fp32", log=made.lines.append, validate=validate, strategy=made.strategy)
+        callbacks = Callbacks(log=made.lines.append, validate=validate)
+        trainer = TaskTrainer(school.base, "fp32", callbacks=callbacks, strategy=made.strategy)
         for task in curriculum.tasks:
             state = made.states[-1] if made.states else None
-            lesson = curriculum.prepare(school.base, state, task, school.captions, made.strategy)
+            prepared = curriculum.prepare(school.base, state, task, school.captions, made.strategy)
             steps = curriculum.steps(task, school.captions)
             captions = {code: school.captions[code] for code in task}
-            result = teacher.teach(lesson, captions, curriculum.stages(), steps)
-            made.lessons.append(lesson)
-            made.states.append(lesson.finish(result.decay))
+            result = trainer.train(prepared, captions, curriculum.stages(), steps)
+            made.tasks.append(prepared)
+            made.states.append(prepared.finish(result.decay))
         return made
 
     return teach

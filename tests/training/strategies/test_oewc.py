@@ -10,10 +10,10 @@ import torch
 
 from glotclip.errors import ConfigError
 from glotclip.methods.lexicon import Lexicon
-from glotclip.training.lesson_source import TaskDataLoader, TaskModule
-from glotclip.training.loop import Learner
 from glotclip.training.parallel import World
 from glotclip.training.strategies.oewc import Importance, OnlineEwc, lasting
+from glotclip.training.task_data import TaskDataLoader
+from glotclip.training.task_module import TaskModule
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -30,17 +30,17 @@ def test_the_importance_is_the_mean_squared_gradient_of_one_pass(
     made = course("de", strategy="oewc", steps=3, cross_modal=0)  # without a temperature, which has moved by then
     assert isinstance(made.strategy, OnlineEwc)
     (found,) = made.strategy.importance.values()
-    task = made.lessons[0]
+    task = made.tasks[0]
     curriculum = school.curriculum(("de",), isolation="shared", vocabulary=0, cross_modal=0)
-    source = TaskDataLoader(
+    loader = TaskDataLoader(
         task, {"de": school.captions["de"]}, curriculum.train, 1,
         device=school.base.device, world=World(), stage=1,
     )  # fmt: skip
-    assert source.steps_per_epoch == 1  # 12 captions in batches of 8, the partial one dropped
-    learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
-    (batch,) = source(0)
+    assert loader.steps_per_epoch == 1  # 12 captions in batches of 8, the partial one dropped
+    module = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
+    (batch,) = loader(0)
     (parameter,) = task.groups[0].parameters
-    loss, _ = learner.objective(learner.encode(batch).features, batch.targets)
+    loss, _ = module.loss(module.encode(batch).features, batch.targets)
     (gradient,) = torch.autograd.grad(loss, [parameter])
     torch.testing.assert_close(found.values, gradient.square())
     assert found.values.max() > 1e-4
@@ -55,15 +55,15 @@ def test_the_penalty_by_hand(school: School, course: Callable[..., Course]) -> N
     curriculum = school.curriculum(("fr",), isolation="shared", strategy="oewc", vocabulary=150, teir=True)
     task = curriculum.prepare(school.base, made.states[0], ("fr",), school.captions, strategy)
     plain = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
-    source = TaskDataLoader(
+    loader = TaskDataLoader(
         task, {"fr": school.captions["fr"]}, curriculum.train, 1, device=school.base.device, world=World()
     )
-    learner: Learner
-    _, learner = strategy.guard(task, source, plain, 0)
-    (batch,) = source(0)
+    module = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32", strategy)
+    strategy.on_stage_start(task, 0)
+    (batch,) = loader(0)
     features = plain.encode(batch).features.detach()
-    loss = plain.objective(features, batch.targets)[0].detach()
-    assert torch.equal(learner.objective(features, batch.targets)[0].detach(), loss)  # nothing has moved yet
+    loss = plain.loss(features, batch.targets)[0].detach()
+    assert torch.equal(module.loss(features, batch.targets)[0].detach(), loss)  # nothing has moved yet
     ((name, parameter, ids),) = lasting(task)
     assert name == NAME
     assert ids is not None
@@ -77,7 +77,7 @@ def test_the_penalty_by_hand(school: School, course: Callable[..., Course]) -> N
     by_hand = sum(
         float(row.sum()) * 0.01 for i, row in zip(held.ids.tolist(), held.values, strict=True) if i in shared
     )
-    held_loss, parts = learner.objective(features, batch.targets)
+    held_loss, parts = module.loss(features, batch.targets)
     assert float(parts["penalty"]) == pytest.approx(by_hand, rel=1e-4)
     assert float(held_loss.detach() - loss) == pytest.approx(1000 * by_hand, rel=1e-3)
 
@@ -104,7 +104,7 @@ PULLED: dict[str, Any] = {"strategy": "oewc", "weight_decay": 0.5, "steps": 12, 
 
 
 def trained_rows(made: Course) -> set[int]:
-    table = made.lessons[-1].shared_modules[0]
+    table = made.tasks[-1].shared_modules[0]
     assert isinstance(table, Lexicon)
     return set(table.ids.tolist())
 
@@ -114,7 +114,7 @@ def test_under_plain_decay_the_compact_table_is_exact(
 ) -> None:
     compact = course("hi", "de", **PULLED)
     every = torch.arange(school.base.tokenizer.vocab_size)
-    monkeypatch.setattr(OnlineEwc, "anchored", lambda self: {Lexicon.kind: every})
+    monkeypatch.setattr(OnlineEwc, "anchored_rows", lambda self: {Lexicon.kind: every})
     whole = course("hi", "de", **PULLED)
     assert len(trained_rows(compact)) < len(trained_rows(whole)) == len(every)
     tables = []
@@ -127,7 +127,7 @@ def test_under_plain_decay_the_compact_table_is_exact(
 
 def test_under_teir_no_row_beyond_the_captions_is_needed(course: Callable[..., Course]) -> None:
     made = course("hi", "de", teir=True, **PULLED)
-    task = made.lessons[1]
+    task = made.tasks[1]
     assert trained_rows(made) == set(task.tokens["de"].flat.tolist()) | task.tokenizer.special_ids
 
 
@@ -145,13 +145,13 @@ def test_less_is_forgotten(course: Callable[..., Course], distance: Any, teir: b
 
 def test_what_is_not_finite_is_an_error_and_no_importance(course: Callable[..., Course], school: School) -> None:
     made = course("de", strategy="oewc", steps=2)
-    strategy, task = OnlineEwc(made.strategy.settings), made.lessons[0]
+    strategy, task = OnlineEwc(school.curriculum(("de",), isolation="shared", strategy="oewc").train), made.tasks[0]
     curriculum = school.curriculum(("de",), isolation="shared", vocabulary=0)
-    source = TaskDataLoader(
+    loader = TaskDataLoader(
         task, {"de": school.captions["de"]}, curriculum.train, 1, device=school.base.device, world=World()
     )
-    learner = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
+    module = TaskModule(school.base, task, curriculum.stages()[0].objective, "fp32")
     with torch.no_grad():
         task.groups[0].parameters[0].mul_(float("inf"))
     with pytest.raises(ConfigError, match="not finite"):
-        strategy.learnt(task, learner, [source(0)])
+        strategy.on_task_end(task, module, [loader(0)])

@@ -10,7 +10,8 @@ import pytest
 from glotclip.errors import CheckpointError
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.training.extend import Extension, Hooks
+from glotclip.training.callbacks import Callbacks
+from glotclip.training.extension import Extension
 from glotclip.training.settings import TrainSettings
 from glotclip.training.strategies.registry import STRATEGIES, strategy_for
 
@@ -22,13 +23,15 @@ pytestmark = pytest.mark.slow
 STEPS = 5
 
 
-def run(school: School, folder: Path, strategy: str, *codes: str, hooks: Hooks | None = None, **more: Any) -> Path:
+def run(
+    school: School, folder: Path, strategy: str, *codes: str, callbacks: Callbacks | None = None, **more: Any
+) -> Path:
     settings: dict[str, Any] = {"isolation": "shared", "memory": 10, "memory_batch": 5, "checkpoint_seconds": 0}
     curriculum = school.curriculum(
         *((code,) for code in codes or ("de", "fr")), **{**settings, "steps": STEPS, "strategy": strategy, **more}
     )
     start = Polyglot(school.base) if not PolyglotFolder.is_one(folder) else Polyglot.open(folder, school.base)
-    Extension(PolyglotFolder(folder), start, school.captions, curriculum, hooks=hooks or Hooks()).run()
+    Extension(PolyglotFolder(folder), start, school.captions, curriculum, callbacks=callbacks or Callbacks()).run()
     return folder
 
 
@@ -44,9 +47,9 @@ def test_the_settings_name_every_strategy() -> None:
         assert strategy_for(TrainSettings(strategy=name)).name == name
 
 
-def killer(after: int) -> Hooks:
+def killer(after: int) -> Callbacks:
     lines: list[Any] = []
-    return Hooks(log=lines.append, stop=lambda: len(lines) >= after)
+    return Callbacks(log=lines.append, stop=lambda: len(lines) >= after)
 
 
 @pytest.mark.parametrize("strategy", ["er", "der", "oewc"])
@@ -56,26 +59,26 @@ def test_a_kill_in_the_second_task_changes_no_bit(school: School, tmp_path: Path
     for after in (STEPS + 1, STEPS + 3):
         folder = tmp_path / str(after)
         with pytest.raises(KeyboardInterrupt):
-            run(school, folder, strategy, hooks=killer(after))
+            run(school, folder, strategy, callbacks=killer(after))
         assert set(content(folder)) == {"packs/shared-1/pack.safetensors", ".memory/1.safetensors"}
         assert content(run(school, folder, strategy)) == whole
 
 
 def test_with_stages_and_validations_neither(school: School, tmp_path: Path) -> None:
-    scores = {"scored": Hooks(validate=lambda encoder, languages: float(len(languages)))}
+    scores = {"scored": Callbacks(validate=lambda encoder, languages: float(len(languages)))}
     more: dict[str, Any] = {"stages": ["nlt", "le"], "steps": 8, "evaluate_every": 2}
-    whole = content(run(school, tmp_path / "whole", "der", hooks=scores["scored"], **more))
+    whole = content(run(school, tmp_path / "whole", "der", callbacks=scores["scored"], **more))
     for after in (3, 7, 11, 15):
-        folder, hooks = tmp_path / str(after), killer(after)
-        hooks.validate = scores["scored"].validate
+        folder, callbacks = tmp_path / str(after), killer(after)
+        callbacks.validate = scores["scored"].validate
         with pytest.raises(KeyboardInterrupt):
-            run(school, folder, "der", hooks=hooks, **more)
-        assert content(run(school, folder, "der", hooks=scores["scored"], **more)) == whole
+            run(school, folder, "der", callbacks=callbacks, **more)
+        assert content(run(school, folder, "der", callbacks=scores["scored"], **more)) == whole
 
 
 @pytest.mark.parametrize("strategy", ["er", "oewc"])
 def test_a_kill_between_memory_and_commit(school: School, tmp_path: Path, strategy: str) -> None:
-    whole = content(run(school, tmp_path / "whole", strategy, hooks=Hooks(evaluate=lambda *_: {})))
+    whole = content(run(school, tmp_path / "whole", strategy, callbacks=Callbacks(evaluate=lambda *_: {})))
     calls: list[int] = []
 
     def fail_once(polyglot: Polyglot, languages: Any) -> dict[str, Any]:
@@ -86,19 +89,19 @@ def test_a_kill_between_memory_and_commit(school: School, tmp_path: Path, strate
 
     folder = tmp_path / "killed"
     with pytest.raises(OSError, match="plug"):
-        run(school, folder, strategy, hooks=Hooks(evaluate=fail_once))
+        run(school, folder, strategy, callbacks=Callbacks(evaluate=fail_once))
     assert (folder / ".memory/2.safetensors").exists()  # written aside, named by nobody yet
     record = PolyglotFolder(folder).read()
     assert record.run is not None
     assert record.run.memory == ".memory/1.safetensors"
-    assert content(run(school, folder, strategy, hooks=Hooks(evaluate=lambda *_: {}))) == whole
+    assert content(run(school, folder, strategy, callbacks=Callbacks(evaluate=lambda *_: {}))) == whole
 
 
 def test_a_later_run_remembers_and_without_a_strategy_there_is_nothing(school: School, tmp_path: Path) -> None:
     folder = run(school, tmp_path / "out", "er", "de")
     run(school, folder, "er", "fr")
     memory = strategy_for(TrainSettings(strategy="er", memory=10), folder / ".memory/2.safetensors")
-    assert set(memory.rehearsed()) == {"de", "fr"}
+    assert set(memory.replay_texts()) == {"de", "fr"}
     assert not (run(school, tmp_path / "plain", "none") / ".memory").exists()
     # What another strategy remembered is of no use.
     assert strategy_for(TrainSettings(strategy="oewc"), folder / ".memory/2.safetensors").tensors() == {}

@@ -17,13 +17,20 @@ from glotclip.training.strategies.reservoir import Reservoir, Sample
 def fill(memory: Reservoir, stop: int, step: int) -> Reservoir:
     """Offer the numbers up to ``stop``, so many at a time."""
     while memory.seen < stop:
-        first = memory.seen
-        for offset, slot in enumerate(memory.admit(min(step, stop - first))):
-            if slot >= 0:
-                number = first + offset
-                held = torch.full((3,), float(number)) if number % 3 else None
-                memory.put(int(slot), Sample("de" if number % 2 else "fr", f"t{number}é", held, None, number))
+        offer(memory, min(step, stop - memory.seen))
     return memory
+
+
+def offer(memory: Reservoir, count: int) -> None:
+    """Offer the next numbers, as samples whose group they are."""
+    first = memory.seen
+
+    def make(place: int) -> Sample:
+        number = first + place
+        target = torch.full((3,), float(number)) if number % 3 else None
+        return Sample("de" if number % 2 else "fr", f"t{number}é", target, None, number)
+
+    memory.add(count, make)
 
 
 @pytest.mark.slow
@@ -41,14 +48,14 @@ def test_every_sample_is_equally_likely() -> None:
 
 
 @given(st.integers(1, 12), st.lists(st.integers(1, 7), max_size=12))
-def test_slots_are_filled_in_order_and_never_beyond_the_capacity(capacity: int, offers: list[int]) -> None:
-    memory, filled = Reservoir(capacity, 1), 0
+def test_it_is_filled_in_order_and_never_beyond_the_capacity(capacity: int, offers: list[int]) -> None:
+    memory = Reservoir(capacity, 1)
     for count in offers:
-        for slot in memory.admit(count):
-            assert -1 <= slot < capacity
-            assert slot <= filled
-            filled = max(filled, int(slot) + 1)
-    assert filled == min(capacity, sum(offers)) == min(capacity, memory.seen)
+        offer(memory, count)
+        groups = [each.group for each in memory.samples]
+        assert len(set(groups)) == len(groups) == min(capacity, memory.seen)
+        assert memory.seen > capacity or groups == list(range(memory.seen))
+    assert memory.seen == sum(offers)
 
 
 def test_a_draw_has_no_sample_twice_and_changes_with_what_was_seen() -> None:
@@ -73,8 +80,8 @@ def test_stored_and_restored_it_goes_on_as_if_nothing_had_happened(tmp_path: Pat
         fill(one, 60, 5)
     assert [sample[:2] + sample[4:] for sample in again.samples] == [s[:2] + s[4:] for s in memory.samples]
     for mine, theirs in zip(again.samples, memory.samples, strict=True):
-        assert (mine.held is None) == (theirs.held is None)
-        assert mine.held is None or theirs.held is None or torch.equal(mine.held, theirs.held)
+        assert (mine.target is None) == (theirs.target is None)
+        assert mine.target is None or theirs.target is None or torch.equal(mine.target, theirs.target)
 
 
 def test_another_capacity_keeps_what_fits() -> None:

@@ -21,18 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import nn
 
 from glotclip.errors import ConfigError
-from glotclip.methods.objective import Targets
 from glotclip.methods.task import TrainingTask
-from glotclip.training.lesson_source import TaskModule
-from glotclip.training.loop import Batch, Learner, Source
-from glotclip.training.settings import TrainSettings
-from glotclip.training.strategies.strategy import Guarded, Strategy
+from glotclip.training.module import Batch
+from glotclip.training.settings import ContinualSettings
+from glotclip.training.strategies.strategy import Strategy
+
+if TYPE_CHECKING:
+    from glotclip.training.task_module import TaskModule
 
 _IDS = ".ids"
 
@@ -88,40 +89,40 @@ class OnlineEwc(Strategy):
 
     name: ClassVar[str] = "oewc"
 
-    def __init__(self, settings: TrainSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: ContinualSettings) -> None:
+        self.weight = settings.ewc_weight
         self.importance: dict[str, Importance] = {}
         self._held: list[_Held] = []
 
-    def anchored(self) -> Mapping[str, torch.Tensor]:
-        """Rows of tables that have an F, by the part's kind."""
+    def anchored_rows(self) -> Mapping[str, torch.Tensor]:
+        """Rows of tables that have an F, by the module's kind."""
         return {name.partition(".")[0]: each.ids for name, each in self.importance.items() if each.ids is not None}
 
-    def guard(self, task: TrainingTask, source: Source, learner: Learner, stage: int) -> tuple[Source, Learner]:
-        """Note where the weights start, and add the penalty to the loss from the second task on."""
+    def on_stage_start(self, task: TrainingTask, stage: int) -> None:
+        """Note where the weights start."""
         if stage == 0:
             self._held = [
                 _Held(parameter, parameter.detach().clone(), self.importance[name].at(parameter.detach(), ids))
                 for name, parameter, ids in lasting(task)
                 if name in self.importance
             ]
-        return source, _Penalised(learner, self) if self._held else learner
 
-    def penalty(self) -> torch.Tensor:
-        """``Σ F (θ − θ*)²``, without its weight."""
+    def extra_loss(self) -> Mapping[str, tuple[float, torch.Tensor]]:
+        """The penalty ``Σ F (θ − θ*)²``, from the second task on."""
         terms = [(each.importance * (each.parameter - each.start).square()).sum() for each in self._held]
-        return torch.stack(terms).sum()
+        return {"penalty": (self.weight, torch.stack(terms).sum())} if terms else {}
 
-    def learnt(self, task: TrainingTask, learner: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
+    def on_task_end(self, task: TrainingTask, module: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
         """Add the task's F: the mean over batches of the squared gradient of the loss, without penalty."""
-        if learner.dtype is torch.float16:
-            learner.dtype = torch.float32
+        self._held = []
+        if module.dtype is torch.float16:
+            module.dtype = torch.float32
         weights = list(lasting(task))
         parameters = [parameter for _, parameter, _ in weights]
         sums = [torch.zeros_like(parameter) for parameter in parameters]
         count = 0
         for micro in batches if parameters else ():
-            loss = torch.stack([_loss(learner, batch) for batch in micro]).mean()
+            loss = torch.stack([_loss(module, batch) for batch in micro]).mean()
             for total, gradient in zip(sums, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
                 if gradient is not None:
                     total += gradient.square()
@@ -134,15 +135,14 @@ class OnlineEwc(Strategy):
                 )
             new = Importance((total / max(1, count)).cpu(), None if ids is None else ids.cpu())
             self.importance[name] = self.importance[name].plus(new) if name in self.importance else new
-        self._held = []
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """F of every weight, with the ids of tables' rows beside it."""
         stored = {name: each.values for name, each in self.importance.items()}
         return stored | {f"{name}{_IDS}": e.ids for name, e in self.importance.items() if e.ids is not None}
 
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Put every F back."""
+    def load_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Restore F."""
         self.importance = {
             name: Importance(values.float(), tensors.get(f"{name}{_IDS}"))
             for name, values in tensors.items()
@@ -150,33 +150,18 @@ class OnlineEwc(Strategy):
         }
 
 
-class _Penalised(Guarded):
-    """Adds the penalty to the loss."""
-
-    def __init__(self, inner: Learner, strategy: OnlineEwc) -> None:
-        super().__init__(inner)
-        self.strategy = strategy
-
-    def objective(self, features: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss of features (B, E) and the penalty."""
-        loss, parts = super().objective(features, targets)
-        penalty = self.strategy.penalty()
-        return loss + self.strategy.settings.ewc_weight * penalty, {**parts, "penalty": penalty.detach()}
-
-
 def lasting(task: TrainingTask) -> Iterator[tuple[str, nn.Parameter, torch.Tensor | None]]:
     """The weights that train now and that later tasks go on with: name, weight, and the ids of a table's rows."""
     training = {id(parameter) for group in task.groups for parameter in group.parameters if parameter.requires_grad}
-    for part in task.shared_modules:
-        for name, parameter in part.named_parameters():
+    for module in task.shared_modules:
+        for name, parameter in module.named_parameters():
             if id(parameter) in training:
-                ids = getattr(part, "ids", None) if name == "rows" else None
-                yield f"{part.kind}.{name}", parameter, ids
+                ids = getattr(module, "ids", None) if name == "rows" else None
+                yield f"{module.kind}.{name}", parameter, ids
 
 
-def _loss(learner: TaskModule, batch: Batch) -> torch.Tensor:
-    encoded = learner.encode(batch)
-    targets = batch.targets
+def _loss(module: TaskModule, batch: Batch) -> torch.Tensor:
+    encoded, targets = module.encode(batch), batch.targets
     if encoded.target is not None:
         targets = replace(targets, target_features=encoded.target.float())
-    return learner.objective(encoded.features.float(), targets)[0]
+    return module.loss(encoded.features.float(), targets)[0]

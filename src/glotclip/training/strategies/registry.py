@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from glotclip.errors import CheckpointError
 from glotclip.training import checkpoint
 from glotclip.training.settings import TrainSettings
-from glotclip.training.strategies.der import DarkExperienceReplay
-from glotclip.training.strategies.er import ExperienceReplay
 from glotclip.training.strategies.oewc import OnlineEwc
+from glotclip.training.strategies.replay import DarkExperienceReplay, ExperienceReplay
 from glotclip.training.strategies.strategy import Strategy
 
-STRATEGIES: dict[str, type[Strategy]] = {
+STRATEGIES: dict[str, Callable[[TrainSettings], Strategy]] = {
     strategy.name: strategy for strategy in (Strategy, ExperienceReplay, DarkExperienceReplay, OnlineEwc)
 }
 
@@ -37,7 +37,7 @@ def strategy_for(settings: TrainSettings, memory: Path | None = None) -> Strateg
             )
         tensors, facts = stored
         if facts.get("strategy") == strategy.name:
-            strategy.restore(tensors)
+            strategy.load_tensors(tensors)
     return strategy
 
 

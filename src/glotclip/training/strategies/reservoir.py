@@ -8,14 +8,14 @@ Shapes: E embedding, K samples held.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-_ADMIT, _DRAW = 2, 3  # tell the draws for the same count apart
+_ADD, _DRAW = 2, 3  # tell the draws for the same count apart
 
 
 class Sample(NamedTuple):
@@ -24,14 +24,14 @@ class Sample(NamedTuple):
     Attributes:
         language: its code.
         text: as written; it is tokenised anew in every task, for its ids change with the vocabulary.
-        held: feature (E,) float32 that it is to be held to, or None.
-        image: the raw feature (E,) of its picture, or None.
-        group: equal for captions of one picture.
+        target: feature (E,) float32 that it is to be held to, or None.
+        image: the raw feature (E,) of its image, or None.
+        group: equal for captions of one image.
     """
 
     language: str
     text: str
-    held: torch.Tensor | None
+    target: torch.Tensor | None
     image: torch.Tensor | None
     group: int
 
@@ -52,22 +52,16 @@ class Reservoir:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def admit(self, count: int) -> npt.NDArray[np.int64]:
-        """Decide where the next ``count`` samples go, in order: a slot (count,) each, −1 for those not kept.
-
-        A slot may be named twice: the later sample replaces the earlier. Slots from ``len(self)`` on are new ones.
-        """
+    def add(self, count: int, make: Callable[[int], Sample]) -> None:
+        """Offer the next ``count`` samples, in order; ``make(i)`` gives the i-th of them if it is kept."""
         numbers = np.arange(self.seen, self.seen + count)
-        drawn = np.random.default_rng([self.seed, _ADMIT, self.seen]).integers(0, numbers + 1)
+        drawn = np.random.default_rng([self.seed, _ADD, self.seen]).integers(0, numbers + 1)
         self.seen += count
-        return np.where(numbers < self.capacity, numbers, np.where(drawn < self.capacity, drawn, -1))
-
-    def put(self, slot: int, sample: Sample) -> None:
-        """Put a sample into a slot that :meth:`admit` gave."""
-        if slot == len(self.samples):
-            self.samples.append(sample)
-        else:
-            self.samples[slot] = sample
+        slots = np.where(numbers < self.capacity, numbers, drawn)
+        # Where two of them fall into one slot, the later stays.
+        kept = {int(slot): place for place, slot in enumerate(slots) if slot < self.capacity}
+        for slot, place in sorted(kept.items()):
+            self.samples[slot : slot + 1] = [make(place)]
 
     def draw(self, count: int) -> npt.NDArray[np.int64]:
         """Slots of ``count`` different samples, or of all where there are fewer; the same until more are offered."""
@@ -95,7 +89,7 @@ class Reservoir:
             "texts": torch.from_numpy(np.frombuffer(texts.encode(), np.uint8).copy()),
             "groups": torch.tensor([sample.group for sample in self.samples], dtype=torch.int64),
         }
-        for name in ("held", "image"):
+        for name in ("target", "image"):
             rows = [getattr(sample, name) for sample in self.samples]
             stored[f"{name}.present"] = torch.tensor([row is not None for row in rows], dtype=torch.bool)
             if kept := [row for row in rows if row is not None]:
@@ -111,10 +105,10 @@ class Reservoir:
         memory = cls(capacity, seed)
         memory.seen = int(tensors["seen"])
         texts = json.loads(bytes(tensors["texts"].cpu().numpy()))
-        held, image = (_rows(tensors, name) for name in ("held", "image"))
+        targets, images = (_rows(tensors, name) for name in ("target", "image"))
         memory.samples = [
-            Sample(language, text, own, picture, int(group))
-            for (language, text), own, picture, group in zip(texts, held, image, tensors["groups"], strict=True)
+            Sample(language, text, target, image, int(group))
+            for (language, text), target, image, group in zip(texts, targets, images, tensors["groups"], strict=True)
         ]
         if len(memory) > capacity:
             memory.samples = [memory.samples[slot] for slot in memory.draw(capacity)]

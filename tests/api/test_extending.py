@@ -16,7 +16,7 @@ from glotclip.methods.method import method_named
 from glotclip.models.checkpoints import save_base
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.threads import held_at
-from glotclip.training.extend import Hooks
+from glotclip.training.callbacks import Callbacks
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase
@@ -90,7 +90,7 @@ def test_the_same_command_twice_does_nothing(extend: Any) -> None:
     made = extend("de", benchmark=False)
     before = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file() and path.suffix}
     started: list[str] = []
-    extend("de", benchmark=False, hooks=Hooks(task_started=lambda name, lesson, steps: started.append(name)))
+    extend("de", benchmark=False, callbacks=Callbacks(task_started=lambda name, task, steps: started.append(name)))
     assert started == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -124,15 +124,15 @@ def test_in_place_elsewhere_and_at_once_end_in_the_same_weights(extend: Any, tmp
 def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Path) -> None:
     whole = weights(extend("de,fr", out="whole", benchmark=False).folder)
     steps: list[int] = []
-    hooks = Hooks(log=lambda line: steps.append(line["step"]), stop=lambda: len(steps) == 5)
+    callbacks = Callbacks(log=lambda line: steps.append(line["step"]), stop=lambda: len(steps) == 5)
     with pytest.raises(KeyboardInterrupt):  # in the second language
-        extend("de,fr", benchmark=False, hooks=hooks)
+        extend("de,fr", benchmark=False, callbacks=callbacks)
     assert weights(tmp_path / "out") == {"de": whole["de"]}
     for langs, settings in (("de,fr", {"lr": 0.5}), ("de,hi", {})):
         with pytest.raises(InterruptedRunError, match="unfinished run"):
             extend(langs, settings=settings, benchmark=False)
     more: list[int] = []
-    extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: more.append(line["step"])))
+    extend("de,fr", benchmark=False, callbacks=Callbacks(log=lambda line: more.append(line["step"])))
     assert more == [3]
     assert weights(tmp_path / "out") == whole
 
@@ -143,17 +143,17 @@ def test_an_unfinished_run_goes_on_with_the_threads_it_began_with(extend: Any, t
     """The same command on a machine with other cores goes on, in the same number of threads, to the same bits."""
     seen: list[int] = []
 
-    def hooks(limit: int | None = None) -> Hooks:
-        return Hooks(log=lambda line: seen.append(torch.get_num_threads()), stop=lambda: len(seen) == limit)
+    def callbacks(limit: int | None = None) -> Callbacks:
+        return Callbacks(log=lambda line: seen.append(torch.get_num_threads()), stop=lambda: len(seen) == limit)
 
     with held_at(2):
         whole = weights(extend("de,fr", out="whole", benchmark=False).folder)
         with pytest.raises(KeyboardInterrupt):
-            extend("de,fr", benchmark=False, hooks=hooks(stop_at))
+            extend("de,fr", benchmark=False, callbacks=callbacks(stop_at))
     with held_at(1):
-        made = extend("de,fr", benchmark=False, hooks=hooks())
+        made = extend("de,fr", benchmark=False, callbacks=callbacks())
         assert torch.get_num_threads() == 1
-        again = extend("de,fr", benchmark=False, hooks=Hooks(log=lambda line: pytest.fail("taught again")))
+        again = extend("de,fr", benchmark=False, callbacks=Callbacks(log=lambda line: pytest.fail("taught again")))
     assert seen == [2] * 6, "no step was taken twice, and each in the threads of the first"
     assert weights(made.folder) == weights(again.folder) == whole
 
@@ -205,11 +205,11 @@ def test_a_language_without_captions(extend: Any) -> None:
         extend("sv")
 
 
-def test_hooks_are_left_as_they_were(extend: Any) -> None:
-    hooks = Hooks()
-    extend("de", hooks=hooks)
-    assert hooks.evaluate is None
-    assert not hooks.stop()
+def test_callbacks_are_left_as_they_were(extend: Any) -> None:
+    callbacks = Callbacks()
+    extend("de", callbacks=callbacks)
+    assert callbacks.evaluate is None
+    assert not callbacks.stop()
 
 
 def test_a_base_that_attends_to_padding(extend: Any, make_base: MakeBase, tmp_path: Path) -> None:

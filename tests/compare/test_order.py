@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glotclip.compare.order import PAPER, Order, ordered, script_of
 from glotclip.errors import ConfigError
-from glotclip.training.order import PAPER, Order, ordered, script_of
 
 SOME = ("ru", "de", "zh", "uk", "fi", "ar", "en")
 

@@ -17,7 +17,7 @@ from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 from glotclip.packs.polyglot import Polyglot
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import Curriculum
-from glotclip.training.plan import estimate, peak_memory, tokenizer_health
+from glotclip.training.estimate import estimate, peak_memory, tokenizer_health
 from glotclip.training.settings import TrainSettings
 
 TEXTS = {
@@ -65,7 +65,7 @@ def captions() -> dict[str, Captions]:
 
 def curriculum(isolation: str, *tasks: tuple[str, ...]) -> Curriculum:
     method = method_named("lexicon")
-    settings = method.settings.model_validate({"isolation": isolation, "vocabulary": 280})
+    settings = method.config({"isolation": isolation, "vocabulary": 280})
     return Curriculum(method, settings, TrainSettings(steps=20, batch_size=4), tasks)
 
 

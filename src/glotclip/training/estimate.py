@@ -23,10 +23,11 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
 from glotclip.packs.polyglot import Polyglot
+from glotclip.training.callbacks import Callbacks
 from glotclip.training.captions import Captions
 from glotclip.training.curriculum import SHARED, Curriculum
 from glotclip.training.stages import Stage
-from glotclip.training.teaching import Teacher
+from glotclip.training.task_trainer import TaskTrainer
 
 _WARM_UP, _TIMED = 2, 6  # optimiser steps; the first ones pay for caches and allocations
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
@@ -92,15 +93,15 @@ def estimate(start: Polyglot, curriculum: Curriculum, captions: Mapping[str, Cap
     estimates = []
     for task in curriculum.tasks:
         began = time.monotonic()
-        lesson = curriculum.prepare(base, state, task, captions)
+        prepared = curriculum.prepare(base, state, task, captions)
         preparing = time.monotonic() - began
         if curriculum.shared:
-            state = lesson.finish(1.0)  # what the next task builds on; before the steps that are thrown away
+            state = prepared.finish(1.0)  # what the next task builds on; before the steps that are thrown away
         examples = curriculum.examples(task, captions)
         steps = curriculum.steps(task, captions)
         own = {code: captions[code] for code in task}
         seconds = [
-            count * _seconds_per_step(start.base, lesson, own, stage, curriculum.precision)
+            count * _seconds_per_step(base, prepared, own, stage, curriculum.precision)
             for stage, count in zip(curriculum.stages(), steps, strict=True)
         ]
         estimates.append(
@@ -108,12 +109,12 @@ def estimate(start: Polyglot, curriculum: Curriculum, captions: Mapping[str, Cap
                 languages=task,
                 captions=examples,
                 steps=sum(steps),
-                trainable=lesson.trainable,
-                facts=dict(lesson.facts),
+                trainable=prepared.trainable,
+                facts=dict(prepared.facts),
                 seconds=preparing + sum(seconds),
                 peak_bytes=peak_memory(base.device),
                 before={code: tokenizer_health(base.tokenizer, captions[code].texts) for code in task},
-                after={code: tokenizer_health(lesson.tokenizer, captions[code].texts) for code in task},
+                after={code: tokenizer_health(prepared.tokenizer, captions[code].texts) for code in task},
             )
         )
     return estimates
@@ -147,12 +148,12 @@ def _pieces(tokenizer: Tokenizer, tokens: Tokens) -> int:
 
 
 def _seconds_per_step(
-    base: DualEncoder, lesson: TrainingTask, captions: Mapping[str, Captions], stage: Stage, precision: Precision
+    base: DualEncoder, task: TrainingTask, captions: Mapping[str, Captions], stage: Stage, precision: Precision
 ) -> float:
-    """Take a few optimiser steps of a lesson's stage and return the median time of those after the warm-up."""
+    """Take a few optimiser steps of a task's stage and return the median time of those after the warm-up."""
     settings, taken = stage.train.model_copy(update={"evaluate_every": 0}), _WARM_UP + _TIMED
     clock = [time.monotonic()]
     # The logged loss was read when the log is called: the device is done.
-    teacher = Teacher(base, precision, log=lambda numbers: clock.append(time.monotonic()))
-    teacher.teach(lesson, captions, [replace(stage, train=settings)], [taken])
+    callbacks = Callbacks(log=lambda numbers: clock.append(time.monotonic()))
+    TaskTrainer(base, precision, callbacks=callbacks).train(task, captions, [replace(stage, train=settings)], [taken])
     return float(np.median(np.diff(clock)[_WARM_UP:]))
