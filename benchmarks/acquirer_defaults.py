@@ -28,6 +28,7 @@ from glotclip.evaluation import retrieval
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
 from glotclip.packs.polyglot import Polyglot
+from glotclip.scores import headline
 from glotclip.storage import write_json, write_text
 
 LANGUAGES = ("de", "zh", "ru", "tr")
@@ -108,18 +109,12 @@ def _scored(model: Polyglot, encoder: retrieval.TextEncoder, gallery: str) -> di
     """Scores of every language on one gallery: R@1 by subset, and what candidates are chosen by."""
     benchmark = EmojiDataset(gallery, "cldr").benchmark(LANGUAGES)
     features = gallery_features(model, benchmark, None, lambda what, done, total: None)
-    result = retrieval.evaluate(
-        encoder, benchmark, image_features=features.array, image_rows=features.rows, interval=retrieval.Interval(0)
-    )
+    result = retrieval.evaluate(encoder, benchmark, image_features=features.array, image_rows=features.rows, draws=0)
     return {
-        code: {subset: _r1(each if subset == "all" else each["subsets"][subset]) for subset in SUBSETS}
+        code: {subset: round(headline(each if subset == "all" else each["subsets"][subset]), 4) for subset in SUBSETS}
         | {CHOICE: each["subsets"]["validation"]["mean_recall"]}
         for code, each in result["languages"].items()
     }
-
-
-def _r1(scores: Mapping[str, Any]) -> float:
-    return round(float(scores["text_to_image"]["r@1"] + scores["image_to_text"]["r@1"]) / 2, 4)
 
 
 def shown(record: Mapping[str, Any], gallery: str) -> dict[str, float]:

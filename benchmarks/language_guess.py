@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from glotclip import api
 from glotclip.api.common import gallery_features
 from glotclip.data import emoji
+from glotclip.data.similarity import unit_rows
 from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.errors import LanguageError
 from glotclip.evaluation import metrics
@@ -257,7 +258,7 @@ def search(polyglot: Polyglot, settings: GuessSettings, every: int) -> dict[str,
     benchmark = EmojiDataset("google", "cldr").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
     assert (gallery.rows >= 0).all()
-    images = metrics.normalised(gallery.array[gallery.rows], what="images")
+    images = unit_rows(gallery.array[gallery.rows], what="images")
     concepts = {key: place for place, key in enumerate(emoji.concepts())}
     names = names_of(polyglot.languages)
     guessers = Guessers(names, settings)
@@ -320,7 +321,7 @@ def choose_scale(polyglot: Polyglot) -> list[dict[str, Any]]:
     """R@1 of text → image on the names of validation concepts alone, by the factor of the cosines."""
     benchmark = EmojiDataset("google", "cldr").benchmark(THIRTY)
     gallery = gallery_features(polyglot, benchmark)
-    images = metrics.normalised(gallery.array[gallery.rows], what="images")
+    images = unit_rows(gallery.array[gallery.rows], what="images")
     concepts = {key: place for place, key in enumerate(emoji.concepts())}
     names = names_of(polyglot.languages)
     guessers = Guessers(names, GuessSettings())

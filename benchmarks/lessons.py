@@ -66,8 +66,8 @@ def main() -> None:
     rows += served(clip, data)
     large = random_base("random-xlm-r-large", XLM_R_LARGE, data)
     pect = {
-        "steps": arguments.steps, "batch_size": 32, "embedding": "base", "cross_modal": 0.0,
-        "target_encoder": "trained", "target_text": "from-english", "precision": "bf16", "shots": 2048,
+        "steps": arguments.steps, "batch_size": 32, "embedding": "base", "cross_modal": 0.0, "precision": "bf16",
+        "target_text": "from-english", "target_encoder": "trained", "shots": 2048,
     }  # fmt: skip
     rows.append(lesson("PECT, alignment", large, data, "lora", pect))
     note = "Random weights; medians over steps. Served: 256 captions in one call, ratio to the base without LoRA."
@@ -109,7 +109,7 @@ def lesson(title: str, base: DualEncoder, data: Dataset, method: str, settings: 
         )  # fmt: skip
     seconds = statistics.median(np.diff(clock)[WARM_UP:].tolist())
     texts = settings["batch_size"] / seconds
-    partners = 2 if settings.get("target_encoder") == "trained" else 1
+    partners = 2 if settings.get("side") == "trained" else 1
     return {
         "run": f"{title}, {settings['precision']}",
         "trainable weights": f"{lengths['trainable']:,}",

@@ -23,6 +23,7 @@ from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
+from glotclip.scores import DIRECTIONS, headline
 from glotclip.storage import write_json, write_text
 
 LANGUAGES = ("de", "zh", "ru", "ar", "sw", "th", "fi", "ja", "hi", "tr")
@@ -82,7 +83,7 @@ def _compact(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, lis
     """R@1 as [text → image, image → text, seen, unseen] (the latter two are means of both directions)."""
     return {
         task: {
-            code: [each["text_to_image"]["r@1"], each["image_to_text"]["r@1"], *_subsets(each)]
+            code: [*(each[direction]["r@1"] for direction in DIRECTIONS), *_subsets(each)]
             for code, each in by.items()
         }
         for task, by in scores.items()
@@ -90,10 +91,7 @@ def _compact(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, lis
 
 
 def _subsets(scores: Mapping[str, Any]) -> list[float]:
-    return [
-        round((part["text_to_image"]["r@1"] + part["image_to_text"]["r@1"]) / 2, 4)
-        for part in (scores["subsets"][name] for name in ("seen", "unseen"))
-    ]
+    return [round(headline(scores["subsets"][name]), 4) for name in ("seen", "unseen")]
 
 
 def _numbers(record: Mapping[str, Any]) -> dict[str, float]:

@@ -163,7 +163,8 @@ def train(name: str, tower: str, steps: int, precision: str, folder: Path) -> No
     model = api.load("emoji-clip") if tower == "emoji-clip" else Polyglot(random_b32())
     callbacks = Callbacks(log=stepped, task_started=lambda name, task, steps: wait(json.dumps(facts)))
     api.extend(
-        model, ["de"], data=open_dataset(data), out=folder / f"out-{os.getpid()}", benchmark=False, callbacks=callbacks,
+        model, ["de"], data=open_dataset(data), out=folder / f"out-{os.getpid()}", benchmark=False,
+        callbacks=callbacks,
         settings={"steps": 100_000, "precision": precision, "checkpoint_seconds": 3600.0}, cache=folder / "cache",
     )  # fmt: skip
 

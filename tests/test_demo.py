@@ -21,6 +21,8 @@ from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 
+pytestmark = pytest.mark.slow
+
 
 def scores(seen: float, unseen: float) -> dict[str, Any]:
     """What an evaluation says of one language; the image side is two points better."""
@@ -79,6 +81,7 @@ def few_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_emoji")
+@pytest.mark.slow
 def test_the_whole_way(tmp_path: Path) -> None:
     base = tiny_base(tmp_path / "base")
     shown = demo.run(tmp_path / "out", model=base, settings={"steps": 2, "batch_size": 16, "vocabulary": 300})

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
 GROUND = (
-    "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "storage", "textforms", "threads",
+    "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
+    "threads",
 )  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery")
 JOINING = ("api", "compare", "demo")
@@ -114,6 +115,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {
     "steps": 6, "batch_size": 4, "vocabulary": 600, "bottleneck": 4, "precision": "fp32", "lr": 1e-2,
     "stages": "nlt,le",

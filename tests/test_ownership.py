@@ -165,6 +165,7 @@ def refused(code: int, said: str) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=foreign,
@@ -189,6 +190,7 @@ def test_every_command_leaves_a_foreign_folder_alone(
         assert content(Path(name)) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=foreign)
 def test_every_function_leaves_a_foreign_folder_alone(shelf: Shelf, school: School, files: dict[str, bytes]) -> None:
@@ -212,6 +214,7 @@ def test_every_function_leaves_a_foreign_folder_alone(shelf: Shelf, school: Scho
         assert before.items() <= content(folder).items()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=foreign, edited=st.sets(st.sampled_from(["config.json", "log.jsonl"])))
 def test_in_a_folder_of_its_own_only_what_it_made_changes(

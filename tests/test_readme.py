@@ -1,4 +1,4 @@
-"""The README says what is there: its file tree, its commands, its results."""
+"""The README says what is there: its file tree, its commands, its results; and so do the pages in docs/."""
 
 from __future__ import annotations
 
@@ -8,68 +8,116 @@ import runpy
 import shlex
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
+
+import glotclip
+from glotclip import threads
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = "src/glotclip/"
 
 
-def _tree() -> list[str]:
-    """The paths in the README's file tree, relative to the root."""
+def _tree() -> dict[str, str]:
+    """Purposes by path, relative to the root, in the README's file tree."""
     block = re.search(r"```text\n(.*?)```", README, re.DOTALL)
     assert block
-    paths = []
+    entries: dict[str, str] = {}
     for line in block[1].splitlines():
-        name = line.split()[0]
-        paths.append(PACKAGE + name if line.startswith("  ") else name)
-    return paths
+        name, _, purpose = line.strip().partition(" ")
+        entries[PACKAGE + name if line.startswith("  ") else name] = purpose.strip()
+    return entries
 
 
-def test_everything_in_the_tree_exists() -> None:
+def _folders(root: Path) -> set[str]:
+    return {entry.name + "/" for entry in root.iterdir() if entry.is_dir() and entry.name != "__pycache__"}
+
+
+def test_everything_in_the_tree_exists_and_has_a_purpose() -> None:
     assert [path for path in _tree() if not (ROOT / path).exists()] == []
+    assert [path for path, purpose in _tree().items() if not purpose] == []
 
 
-def test_every_module_and_folder_of_the_package_is_in_the_tree() -> None:
-    found = {
-        PACKAGE + entry.name + ("/" if entry.is_dir() else "")
-        for entry in (ROOT / PACKAGE).iterdir()
-        if entry.suffix == ".py" or (entry.is_dir() and entry.name != "__pycache__")
+def test_every_folder_is_in_the_tree() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    own = {
+        name
+        for name in _folders(ROOT)
+        if not name.startswith(".") and not any(fnmatch(name, line.removeprefix("/")) for line in ignored)
     }
-    assert found == {path for path in _tree() if path.startswith(PACKAGE) and path != PACKAGE}
+    assert own - {"src/"} <= set(_tree())
+    assert {PACKAGE + name for name in _folders(ROOT / PACKAGE)} == {
+        path for path in _tree() if path.startswith(PACKAGE) and path != PACKAGE
+    }
 
 
-def test_every_line_of_the_tree_has_a_purpose() -> None:
-    block = re.search(r"```text\n(.*?)```", README, re.DOTALL)
-    assert block
-    bare = [line for line in block[1].splitlines() if len(line.split()) < 2]
-    assert bare == ["src/glotclip/"]
+def test_the_readme_is_short_and_shows_its_picture() -> None:
+    assert len(README.splitlines()) < 120
+    shown = re.search(r"!\[.*?\]\((.*?)\)", README)
+    assert shown
+    assert (ROOT / shown[1]).stat().st_size <= 150_000
+
+
+def test_no_page_is_wider_than_120_columns() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    wide = [
+        f"{page.relative_to(ROOT)}:{number}"
+        for page in pages
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
+        if len(line) > 120 and "http" not in line
+    ]
+    assert wide == []
+
+
+def test_the_links_lead_somewhere() -> None:
+    broken = [
+        f"{page.name}: {target}"
+        for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not target.startswith("http") and not (page.parent / target).exists()
+    ]
+    assert broken == []
 
 
 def test_the_make_targets_named_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", README.split("## Results")[0])) <= targets | {"it"}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = re.findall(r"(?:`|^    )make ([a-z -]+?)(?:`|  |$)", README, re.MULTILINE)
+    assert {"demo", "docs", "check test"} <= set(named)
+    assert {target for words in named for target in words.split()} <= targets
 
 
-def test_the_results_are_the_committed_ones() -> None:
-    table = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.DOTALL)
-    committed = (ROOT / "benchmarks/results/ten_languages.md").read_text(encoding="utf-8")
-    assert table
-    assert table[1].strip() == committed.strip()
+def test_every_environment_variable_is_documented() -> None:
+    """Those that the source reads, by name or by the names of `threads`."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    read = re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", source) + re.findall(r"\bGLOTCLIP_[A-Z_]+", source)
+    page = (ROOT / "docs" / "environment.md").read_text(encoding="utf-8")
+    assert "GLOTCLIP_CACHE" in read
+    assert {name for name in (*read, *threads.NUMBERS, *threads.WAITING) if f"`{name}" not in page} == set()
 
 
-def test_tables_in_the_docs_are_the_committed_ones() -> None:
-    for page, mark in (("text", "forms"), ("results", "accelerator")):
-        shown = re.search(
-            rf"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL
-        )
-        name = {"forms": "text_forms"}.get(mark, mark)
-        assert shown and shown[1] in (ROOT / f"benchmarks/results/{name}.md").read_text(encoding="utf-8"), mark
+def test_tables_in_the_docs_are_the_committed_results() -> None:
+    script = runpy.run_path(str(ROOT / "benchmarks" / "docs_tables.py"))
+    for page in script["PAGES"]:
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert script["filled"](page, text) == text, page
 
 
-def test_the_tables_of_pect_are_the_committed_results() -> None:
-    script = runpy.run_path(str(ROOT / "benchmarks" / "pect_tables.py"))
-    assert script["filled"](script["DOCS"].read_text(encoding="utf-8")) == script["DOCS"].read_text(encoding="utf-8")
+def test_the_accelerators_table_is_the_committed_one() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- accelerator -->\n(.*?)<!-- /accelerator -->", page, re.DOTALL)
+    assert shown
+    assert shown[1] in (ROOT / "benchmarks" / "results" / "accelerator.md").read_text(encoding="utf-8")
+
+
+def test_the_figures_of_the_readme_are_committed() -> None:
+    """Every score in its paragraph on results is in the table of ten languages."""
+    told = README.partition("## Results")[2].partition("\n## ")[0]
+    table = (ROOT / "benchmarks" / "results" / "ten_languages.md").read_text(encoding="utf-8")
+    assert [figure for figure in re.findall(r"\d+\.\d", told) if figure not in table] == []
 
 
 def test_the_python_example_runs() -> None:
@@ -82,6 +130,7 @@ def test_the_python_example_runs() -> None:
     assert "model" in scope
 
 
+@pytest.mark.slow
 def test_the_first_command_prints_the_first_numbers(tmp_path: Path) -> None:
     """Precision and processor move a score a little; seconds are left out."""
     command = next(line for line in README.splitlines() if line.startswith("glotclip extend")).split("#")[0]
@@ -115,6 +164,7 @@ NOT_INSTALLED = (
 )
 WITHOUT = f"""
 import sys
+import tomllib
 sys.modules.update(dict.fromkeys({NOT_INSTALLED!r}))
 from glotclip.cli.main import run
 for command in sys.argv[1].split(chr(10)):
@@ -123,6 +173,7 @@ for command in sys.argv[1].split(chr(10)):
 """
 
 
+@pytest.mark.slow
 def test_the_readmes_commands_need_no_more_than_the_readme_installs(
     drawn: Path, base: object, tmp_path: Path
 ) -> None:
@@ -144,3 +195,21 @@ def test_the_readmes_commands_need_no_more_than_the_readme_installs(
         env={**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert re.findall(r"CODE (\d+)", done.stdout) == ["0", "0"], done.stderr
+
+
+def test_the_glossary_is_short_and_its_classes_exist() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    glossary = page.partition("## Glossary")[2].partition("\n## ")[0]
+    assert 10 <= len(re.findall(r"^\d+\. \*\*", glossary, re.MULTILINE)) <= 15
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / PACKAGE).rglob("*.py"))
+    assert [name for name in re.findall(r"`([A-Z]\w+)`", glossary) if f"class {name}" not in source] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.search(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    assert released
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {released[1]}\ndate-released: {released[2]}\n" in citation
+    assert version == glotclip.__version__ == released[1]

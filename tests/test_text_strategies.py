@@ -27,6 +27,7 @@ ENGINE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["baseline1", "baseline2", "method1", "method2", "method3"])
 def test_a_strategy_trains_and_tests_on_the_same_text(
     name: str, base: DualEncoder, drawn: Path, tmp_path: Path
@@ -121,5 +122,5 @@ def test_validation_keeps_the_best_weights(base: DualEncoder, drawn: Path, tmp_p
     epochs, by_r1 = lines[1:]
     assert epochs["best_step"] in {epochs["steps"] // 3 * epoch for epoch in (1, 2, 3)}
     assert by_r1["best_score"] <= lines[0]["best_score"]  # R@1 is the least of the recalls
-    with pytest.raises(DataError, match="no pictures in a split validation"):
+    with pytest.raises(DataError, match="no images in a split validation"):
         api.extend(Polyglot(base), ["de"], data=drawn, out=tmp_path / "other", settings=settings, **common)

@@ -81,6 +81,7 @@ def test_the_load_is_what_wants_to_run_now(tmp_path: Path, monkeypatch: pytest.M
     assert threads.others_running(tmp_path / "nowhere") == 0.7
 
 
+@pytest.mark.slow
 def test_a_busy_process_is_seen() -> None:
     if not Path("/proc/loadavg").exists():
         pytest.skip("the system does not say what runs now")

@@ -23,14 +23,15 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def check_names(names: Iterable[str], known: Iterable[str], *, where: str) -> None:
-    """Raise :class:`ConfigError` with "did you mean" for the first name that is not known."""
+def check_names(names: Iterable[str], known: Iterable[str], *, where: str = "", kind: str = "setting") -> None:
+    """Raise :class:`ConfigError` with "did you mean" for the first name of this kind that is not known."""
     accepted = sorted(known)
     for name in names:
         if name not in accepted:
             close = difflib.get_close_matches(name, accepted, n=1)
             guess = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(f"unknown setting {name!r} in {where}", hint=f"{guess}known: {', '.join(accepted)}")
+            place = f" in {where}" if where else ""
+            raise ConfigError(f"unknown {kind} {name!r}{place}", hint=f"{guess}known: {', '.join(accepted)}")
 
 
 def settings_from(kind: type[S], values: Mapping[str, Any], *, where: str) -> S:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from glotclip.evaluation.tables import Cell, Table
 from glotclip.gallery.rank import Hit, rank
 from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
+from glotclip.scores import DIRECTIONS
 from glotclip.training.callbacks import Callbacks
 from glotclip.training.extension import Extension
 
@@ -32,11 +34,12 @@ QUERY_CONCEPTS = ("1f431", "1f98a", "1f418")  # cat face, fox, elephant: their n
 SUBSETS = ("seen", "unseen")
 QUICK_STEPS = 10
 OUTPUTS = ("results.json", *report.PAGES)
+Measure = Callable[[AccuracyMatrix], float | None]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to learn the languages: a folder's name, a title for tables, and its settings."""
+    """A strategy to learn the languages: a folder's name, a title for tables, and its settings."""
 
     key: str
     title: str
@@ -53,7 +56,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """The best pictures for one query, and the emoji each shows."""
+    """The best images for one query, and the emoji each shows."""
 
     lang: str
     query: str
@@ -88,7 +91,7 @@ def run(
     model: str | Path = "emoji-clip",
     settings: Mapping[str, Any] | None = None,
     callbacks: Callable[[Variant, Extension], Callbacks] = lambda variant, extension: Callbacks(),
-    progress: api.Progress = lambda what, done, total: None,
+    progress: api.Progress = api.silent,
 ) -> Demonstration:
     """Learn the languages in every variant, compare, write the report, and answer the queries.
 
@@ -132,25 +135,23 @@ def comparison(runs: Mapping[str, api.Extended]) -> Table:
     """R@1 of every language right after it was learnt and at the end, side by side for every run."""
     matrices = {title: [_matrix(run, subset) for subset in SUBSETS] for title, run in runs.items()}
     first = next(iter(matrices.values()))[0]
-    learnt = [code for task in first.tasks for code in task]
-    rows: list[dict[str, Cell]] = []
-    for code in (*first.known, *learnt):
-        rows.append({"language": code})
-        for title, both in matrices.items():
-            rows[-1][f"{title}: learnt"] = _pair(m.rows[m.known_since(code)].get(code) for m in both)
-            rows[-1][f"{title}: end"] = _pair(m.rows[-1].get(code) for m in both)
-    summaries: dict[
-        str, tuple[Callable[[AccuracyMatrix], float | None], Callable[[AccuracyMatrix], float | None]]
-    ] = {
-        "average of the learnt": (lambda m: m.learning_accuracy(only=learnt), lambda m: m.average(only=learnt)),
-        "forgetting": (lambda m: None, lambda m: m.forgetting(only=learnt)),
-        **{f"forgetting {code}": (lambda m: None, _forgetting_of(code)) for code in first.known},
+    taught = first.taught
+    measures: dict[str, tuple[Measure, Measure]] = {  # right after learning, and at the end
+        **{code: (methodcaller("learned", code), methodcaller("final", code)) for code in (*first.known, *taught)},
+        "average of the learnt": (
+            methodcaller("learning_accuracy", only=taught),
+            methodcaller("average", only=taught),
+        ),
+        "forgetting": (_undefined, methodcaller("forgetting", only=taught)),
+        **{f"forgetting {code}": (_undefined, methodcaller("forgetting", only=(code,))) for code in first.known},
     }
-    for name, (right_after, at_the_end) in summaries.items():
-        rows.append({"language": name})
+    rows: list[dict[str, Cell]] = []
+    for name, (after_learning, at_the_end) in measures.items():
+        row: dict[str, Cell] = {"language": name}
         for title, both in matrices.items():
-            rows[-1][f"{title}: learnt"] = _pair(right_after(m) for m in both)
-            rows[-1][f"{title}: end"] = _pair(at_the_end(m) for m in both)
+            row[f"{title}: learnt"] = _pair(map(after_learning, both))
+            row[f"{title}: end"] = _pair(map(at_the_end, both))
+        rows.append(row)
     note = (
         "R@1 in %, mean of both directions, seen / unseen concepts. learnt: right after the language was learnt "
         "(English: before everything). end: after all languages."
@@ -159,13 +160,10 @@ def comparison(runs: Mapping[str, api.Extended]) -> Table:
 
 
 def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, tuple[Answer, ...]]:
-    """Ask for one concept by its name, in three scripts, among all emoji pictures."""
+    """Ask for one concept by its name, in three scripts, among all emoji images."""
     asked = [code for code in QUERY_LANGUAGES if code in polyglot.languages]
     names = {code: emoji.texts(code) for code in asked}
-    concept = next(
-        (concept for concept in QUERY_CONCEPTS if all(concept in named for named in names.values())),
-        None,
-    )
+    concept = next((each for each in QUERY_CONCEPTS if all(each in named for named in names.values())), None)
     if concept is None:
         raise DataError("no concept to ask for has a name in every query language", hint="install the extra `demo`")
     queries = [names[code][concept].name for code in asked]
@@ -177,35 +175,27 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
     )
 
 
-def watch(polyglot: Polyglot, progress: api.Progress = lambda what, done, total: None) -> Table:
-    """Let names find videos: clips of emoji in motion, encoded on the fly; only pictures were learnt from."""
+def watch(polyglot: Polyglot, progress: api.Progress = api.silent) -> Table:
+    """Let names find videos: clips of emoji in motion, encoded on the fly; only images were learnt from."""
     asked = [code for code in (api.ENGLISH, *QUERY_LANGUAGES) if code in polyglot.languages]
     result = api.evaluate(polyglot, EmojiVideoDataset(), asked, progress=progress, intervals=0)
-    rows: list[dict[str, Cell]] = [
-        {
-            "language": code,
-            "text → video R@1": result["languages"][code]["text_to_image"]["r@1"],
-            "video → text R@1": result["languages"][code]["image_to_text"]["r@1"],
-        }
-        for code in asked
-    ]
+    columns = ("language", "text → video R@1", "video → text R@1")
+    rows = tuple((code, *(result["languages"][code][each]["r@1"] for each in DIRECTIONS)) for code in asked)
     title = f"Videos: {result['gallery_images']} clips of emoji in motion"
-    return Table.of(rows, title=title, note=result["protocol"])
+    return Table(columns, rows, title, result["protocol"])
 
 
 def _write(out: Path, runs: Mapping[str, api.Extended], table: Table, used: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write report and results."""
     matrices = {title: run.matrix for title, run in runs.items() if run.matrix is not None}
     page = report.from_run(
-        {
-            "title": "Ten languages on one frozen base",
-            "summary": "The same languages in the same order, learnt in three ways: plain fine-tuning of one table, "
-            "one table with TEIR, and a table for each language.",
-            "matrices": matrices,
-            "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
-            "settings": used,
-            "environment": environment(),
-        }
+        title="Ten languages on one frozen base",
+        summary="The same languages in the same order, learnt in three ways: plain fine-tuning of one table, "
+        "one table with TEIR, and a table for each language.",
+        matrices=matrices,
+        rows=[dict(zip(table.columns, row, strict=True)) for row in table.rows],
+        settings=used,
+        environment=environment(),
     )
     results = {
         "format": 1,
@@ -226,8 +216,8 @@ def _matrix(run: api.Extended, subset: str) -> AccuracyMatrix:
     return matrix
 
 
-def _forgetting_of(code: str) -> Callable[[AccuracyMatrix], float | None]:
-    return lambda matrix: matrix.forgetting(only=(code,))
+def _undefined(matrix: AccuracyMatrix) -> None:
+    """What a measure is right after learning where it says something of the end only."""
 
 
 def _pair(values: Iterable[float | None]) -> str | None:

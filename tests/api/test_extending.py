@@ -11,7 +11,6 @@ import torch
 
 import glotclip
 from glotclip import api
-from glotclip.api.evaluating import selection_score
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.method import method_named
 from glotclip.models.checkpoints import save_base
@@ -58,6 +57,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 SHARED = {"isolation": "shared"}
 
 
+@pytest.mark.slow
 def test_one_after_another_with_scores_at_start_and_after_each(extend: Any, drawn: Path) -> None:
     made = extend("de,fr")
     assert made.languages == ("en", "de", "fr")
@@ -105,6 +105,7 @@ def test_jointly(extend: Any) -> None:
     assert manifest.learnt == ("de", "fr")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["per-language", "shared"])
 def test_in_place_elsewhere_and_at_once_end_in_the_same_weights(extend: Any, tmp_path: Path, isolation: str) -> None:
     settings = {"isolation": isolation}
@@ -136,6 +137,7 @@ def test_an_unfinished_run_goes_on_and_refuses_another(extend: Any, tmp_path: Pa
     assert weights(tmp_path / "out") == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [2, 5], ids=["in the first language", "in the second language"])
 def test_an_unfinished_run_goes_on_with_the_threads_it_began_with(extend: Any, tmp_path: Path, stop_at: int) -> None:
     """The same command on a machine with other cores goes on, in the same number of threads, to the same bits."""
@@ -253,15 +255,3 @@ def test_a_recipe_of_another_method(base: DualEncoder, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("method: acquirer\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="for method 'acquirer'"):
         resolved(base, tmp_path / "r.yaml", {})
-
-
-SELECTION = {
-    "text_to_image": {"r@1": 10.0, "r@5": 40.0, "r@10": 70.0},
-    "image_to_text": {"r@1": 20.0, "r@5": 50.0, "r@10": 80.0},
-    "mean_recall": 45.0,
-}
-
-
-@pytest.mark.parametrize(("select_by", "expected"), [("mean_recall", 45.0), ("mean_r1", 15.0)])
-def test_the_score_a_checkpoint_is_chosen_by(select_by: str, expected: float) -> None:
-    assert selection_score(SELECTION, select_by) == expected

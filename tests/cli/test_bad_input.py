@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 def captions(world: World, name: str, *rows: str, header: str = "image,lang,text,english,split") -> Path:
     """Write a caption file beside the pictures."""

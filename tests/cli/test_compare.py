@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recipe(world: World, tmp_path: Path) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+import rich.progress
 
 from glotclip.cli.console import Console, Pace, Progress, duration, split_codes
 
@@ -71,15 +73,20 @@ def test_time_left_follows_the_last_seconds(
 
 def test_the_bar_looks_as_far_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same on a terminal, whose bars have an estimate of their own."""
+    now, bars = 0.0, list[rich.progress.Progress]()
+
+    class Watched(rich.progress.Progress):
+        def __init__(self, *columns: Any, **more: Any) -> None:
+            super().__init__(*columns, get_time=lambda: now, **more)
+            bars.append(self)
+
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    now = 0.0
+    monkeypatch.setattr("rich.progress.Progress", Watched)
     with Progress() as progress:
-        assert progress._rich is not None
-        progress._rich.get_time = lambda: now
         for done in range(1, 200):
             now += 5.0 if done < 100 else 0.5
             progress("training", done, 1000)
-        (task,) = progress._rich.tasks
+        (task,) = bars[0].tasks
         assert task.time_remaining == pytest.approx(0.5 * 801, rel=0.1)
 
 

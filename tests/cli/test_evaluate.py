@@ -7,9 +7,13 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
     from tests.conftest import Film
+
+pytestmark = pytest.mark.slow
 
 
 def test_scores_stand_where_the_documents_say(world: World, here: Here, extended: Path, tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_videos_and_what_is_wrong_with_some(here: Here, extended: Path, film: Fi
         assert "wrong.mkv: its header says 3600.0 s, its frames last 4.0 s" in skipped
         assert "cut.mkv: its header says 4.0 s" in skipped
     out, _ = here("evaluate", extended, "--benchmark", tmp_path / "films.jsonl", "--intervals", "0")
-    assert "left out or damaged: 4 rows, pictures or videos" in out
+    assert "left out or damaged: 4 rows, images or videos" in out
 
 
 def test_a_language_the_benchmark_lacks(world: World, here: Here, extended: Path) -> None:
@@ -104,6 +108,7 @@ def test_a_benchmark_that_is_not_there(here: Here, extended: Path) -> None:
     assert "did you mean 'emoji'" in here.error("evaluate", extended, "--benchmark", "emojy")
 
 
+@pytest.mark.slow
 def test_texts_that_are_cut_are_counted_once_for_all_languages(
     world: World, here: Here, extended: Path, tmp_path: Path
 ) -> None:

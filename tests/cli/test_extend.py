@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_writes_model_report_and_results(world: World, extended: Path) -> None:
     files = {path.name for path in extended.iterdir()}

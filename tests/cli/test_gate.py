@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 #: Steps so large that every text ends at one point: English falls to chance.
 RUIN = ("--set=isolation=shared", "--set=teir=false", "--set=lr=1.0", "--set=steps=10", "--set=cross_modal=1.0")
 

@@ -78,6 +78,7 @@ def test_a_full_disk_is_told_whoever_noticed_it(here: Here, monkeypatch: pytest.
     assert "the disk is full" in here.error("data", "check", "emoji")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error(world: World) -> None:
     python, *arguments = world.command
     script = f"{python} {shlex.join(arguments)} data list | true; echo ${{PIPESTATUS[0]}}"

@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import World
 
+pytestmark = pytest.mark.slow
+
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LATIN = {**ASCII, "PYTHONIOENCODING": "latin-1"}
 STRICT = {**ASCII, "PYTHONIOENCODING": "ascii:strict"}

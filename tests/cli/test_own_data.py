@@ -14,6 +14,8 @@ import glotclip
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own(world: World, tmp_path: Path) -> Path:

@@ -15,7 +15,10 @@ from glotclip.gallery.fusion import mixture
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, World
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.slow
 def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -30,8 +33,8 @@ def test_best_first_with_unreadable_ones_listed(world: World, extended: Path, tm
     assert scores == sorted(scores, reverse=True)
     assert all(Path(hit["path"]).is_file() for hit in value["hits"])
     assert [Path(bad["path"]).name for bad in value["unreadable"]] == ["broken.png"]
-    assert "“roter Kreis” (de) among 12 pictures" in err
-    assert "1 pictures could not be read" in err
+    assert "“roter Kreis” (de) among 12 images" in err
+    assert "1 images could not be read" in err
 
 
 def test_the_language_is_guessed_and_said(world: World, here: Here, extended: Path) -> None:
@@ -105,6 +108,7 @@ def test_a_query_of_nothing_seen_is_refused(world: World, here: Here, extended: 
     assert "the query is empty" in complaint
 
 
+@pytest.mark.slow
 def test_what_reads_alike_finds_alike_and_a_long_query_is_said(world: World, here: Here, extended: Path) -> None:
     asked = ("search", extended, "--images", world.pictures, "--lang", "de", "--json")
     plain, odd = (

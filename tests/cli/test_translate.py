@@ -36,6 +36,7 @@ def test_a_text_and_again_from_the_cache(world: World, here: Here, shout: str, t
     assert value["engine"]["name"] == "command"
 
 
+@pytest.mark.slow
 def test_a_thousand_captions_from_the_cache_in_a_second(world: World, shout: str, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("".join(f"a dog {place}\n" for place in range(1000)), encoding="utf-8")
     command = ["translate", *map(str, (tmp_path / "in.txt", tmp_path / "out.txt")), "--to", "es", "--engine", shout]
@@ -47,6 +48,7 @@ def test_a_thousand_captions_from_the_cache_in_a_second(world: World, shout: str
     assert seconds < 1
 
 
+@pytest.mark.slow
 def test_what_was_translated_can_be_taught(world: World, here: Here, shout: str, tmp_path: Path) -> None:
     table = world.root / "shouted.csv"
     here("translate", world.captions, table, "--to", "es", "--engine", shout)

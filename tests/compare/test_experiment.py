@@ -17,6 +17,8 @@ from glotclip.threads import held_at
 if TYPE_CHECKING:
     from glotclip.compare.experiment import Experiment
 
+pytestmark = pytest.mark.slow
+
 COMMON = {
     "steps": 4, "batch_size": 4, "vocabulary": 150, "lr": 0.01, "precision": "fp32", "checkpoint_seconds": 0,
 }  # fmt: skip

@@ -21,6 +21,8 @@ from glotclip.models.checkpoints import save_base
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "compare_mscoco36.yaml"
 COLOURS = {"en": ("red", "green", "blue"), "de": ("rot", "grün", "blau"), "it": ("rosso", "verde", "blu")}
 

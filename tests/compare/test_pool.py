@@ -76,6 +76,7 @@ def test_faults_are_told_in_the_childs_own_words(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupt_lets_the_children_save(tmp_path: Path) -> None:
     def stop(trial: Trial, fault: str) -> None:
         wait_for(tmp_path / "endless", "begun")
@@ -94,6 +95,7 @@ def test_an_interrupt_lets_the_children_save(tmp_path: Path) -> None:
     assert not (tmp_path / "never").exists()
 
 
+@pytest.mark.slow
 def test_children_stop_when_the_parent_is_killed(tmp_path: Path) -> None:
     parent = (
         "import sys; from pathlib import Path; from glotclip.compare.pool import run_side_by_side\n"

@@ -47,6 +47,12 @@ def test_checking_what_is_not_there(name: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["emoji", "emoji-google"])
+def test_what_is_found_by_itself_takes_no_folder(name: str, desk: Desk) -> None:
+    with pytest.raises(DataError, match="found by itself"):
+        open_catalogued(name, desk.root)
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_of_something_else_says_what_is_needed(name: str, desk: Desk) -> None:
     desk.lines("notes.txt", ["nothing"])

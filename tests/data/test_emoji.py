@@ -45,6 +45,7 @@ def test_regions_inherit_and_override() -> None:
     assert emoji.coverage(["tlh", "de"], "cldr") == {"tlh": 0.0, "de": 1.0}
 
 
+@pytest.mark.slow
 @given(st.sampled_from(emoji.languages("cldr")))
 def test_every_name_is_a_text_of_a_concept_in_their_order(lang: str) -> None:
     named = emoji.texts(lang, "cldr")

@@ -64,6 +64,7 @@ def test_openmoji_is_drawn_once(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
+@pytest.mark.slow
 def test_two_processes_draw_side_by_side() -> None:
     code = (
         "from glotclip.data import emoji_images\n"

@@ -48,6 +48,7 @@ def test_threads_add_to_one_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(array[rows, 2], np.arange(len(KEYS)))
 
 
+@pytest.mark.slow
 def test_threads_share_one_object_while_another_adds(tmp_path: Path) -> None:
     shared, over = FeatureStore(tmp_path), Event()
 

@@ -247,6 +247,7 @@ def _check_whole(root: Path, encoder: Encoder) -> int:
     return len(found.array)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_resumes(tmp_path: Path) -> None:
     interrupted = 0
     sizes = [0]
@@ -266,6 +267,7 @@ def test_killed_at_any_moment_it_resumes(tmp_path: Path) -> None:
     assert len(encoder.asked) == _COUNT - sizes[-1]
 
 
+@pytest.mark.slow
 def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
     workers = [_start(tmp_path, order) for order in ("forwards", "backwards")]
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
@@ -411,6 +413,7 @@ def test_an_equal_image_answers_where_the_first_vanished(tmp_path: Path) -> None
     assert [item.where for item in found.skipped] == [str(paths[0])]
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(
     steps=st.lists(

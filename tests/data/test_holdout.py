@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glotclip.data.dataset import open_dataset
-from glotclip.data.holdout import FEWEST, divide
+from glotclip.data.holdout import FEWEST, hold_out
 from glotclip.data.schema import Corpus, Row
 from glotclip.errors import ConfigError, DataError
 
@@ -132,10 +132,12 @@ any_rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(any_rows, st.floats(0.01, 0.9))
 def test_no_image_no_group_and_no_text_is_on_both_sides(rows: list[Row], share: float) -> None:
-    done = divide(rows, share, ROOT)
+    corpus = Corpus("rows", tuple(rows), divided=False)
+    done = hold_out(corpus, share, ROOT)
     assert len(done.rows) == len(rows)
     sides = [[row for row in done.rows if (row.split == "test") is held] for held in (True, False)]
     for what in (
@@ -146,5 +148,5 @@ def test_no_image_no_group_and_no_text_is_on_both_sides(rows: list[Row], share: 
     ):
         ours, theirs = ({what(row) for row in side} - {None} for side in sides)
         assert not ours & theirs
-    assert bool(sides[0]) == bool(done.held)
-    assert done == divide(rows, share, ROOT)
+    assert bool(sides[0]) == ("are held out for testing" in done.notes[0])
+    assert done == hold_out(corpus, share, ROOT)

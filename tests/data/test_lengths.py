@@ -37,6 +37,7 @@ def test_independent_descriptions_are_not_out_of_step() -> None:
     assert lengths.slid(np.full(400, 30), first[:400]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=30))
 def test_any_lines_can_be_measured(pairs: list[tuple[str, str]]) -> None:
     lines, others = [first for first, _ in pairs], [second for _, second in pairs]

@@ -298,6 +298,7 @@ def load(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return PREPROCESS.load(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, suppress_health_check=list(HealthCheck))
 @given(entries=_ENTRIES)
 def test_any_folder_is_accounted_for_and_left_as_it_was(

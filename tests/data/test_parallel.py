@@ -150,6 +150,7 @@ def test_scripts(lang: str, line: str, wrong: int) -> None:
     assert parallel.wrong_script([line], lang) == wrong
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=20), max_size=20), st.sampled_from(["de", "ko", "ja"]))
 def test_any_text_can_be_checked(lines: list[str], lang: str) -> None:
     findings = parallel.check([Text("a", "p", lang, lines), Text("b", "p", "en", lines, HUMAN)], language=False)

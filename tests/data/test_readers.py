@@ -81,6 +81,7 @@ def test_files_that_are_no_caption_files(tmp_path: Path) -> None:
         readers.read(tmp_path / "t.csv.gz")
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_no_content_leads_to_an_unknown_error(content: bytes) -> None:
     import tempfile

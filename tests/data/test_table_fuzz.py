@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from glotclip.data import readers
 from glotclip.data.dataset import open_dataset
 from glotclip.data.markers import MARKERS, is_missing
 from glotclip.errors import GlotclipError
+
+pytestmark = pytest.mark.slow
 
 #: Encoding as written, byte-order mark included, and what must be said of it: None where it is found by itself.
 ENCODINGS: dict[str, tuple[str, bytes, str | None]] = {

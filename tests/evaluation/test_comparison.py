@@ -126,7 +126,7 @@ def test_runs_of_a_group_stand_together() -> None:
 
 
 def table(page: report.Report, section: str, place: int = 0) -> list[dict[str, str]]:
-    part = next(each for each in page.sections if each.title == section).parts[place]
+    part = next(each for each in page.sections if each.title == section).blocks[place]
     shown = part if isinstance(part, Table) else part.table()
     return [dict(zip(shown.columns, row, strict=True)) for row in shown.texts()]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +63,6 @@ def test_a_missing_score_is_never_read_as_zero() -> None:
         "backward_transfer": None,
         "forgetting_en": None,
     }
-    assert np.isnan(matrix.array()).tolist() == [[True, True], [False, False]]
 
 
 def test_scores_missing_in_between_are_passed_over() -> None:
@@ -108,28 +106,46 @@ def test_summaries_equal_the_definitions(case: tuple[AccuracyMatrix, list[list[f
         assert matrix.average(i) == pytest.approx(kept, abs=1e-9)
 
 
-def test_json_and_back_keeps_everything() -> None:
+def test_json_says_everything_and_marks_what_was_not_measured() -> None:
+    value = json.loads(json.dumps(example().to_json(), allow_nan=False))
+    assert value["scores"][0] == [40.0, None, None, None, 6.0]
+    assert value["languages"] == ["en", "de", "ru", "th", "fr"]
+    assert value["tasks"] == [["de"], ["ru", "th"], ["fr"]]
+
+
+def test_when_a_language_was_learnt() -> None:
     matrix = example()
-    assert AccuracyMatrix.from_json(json.loads(json.dumps(matrix.to_json(), allow_nan=False))) == matrix
-    assert matrix.to_json()["scores"][0] == [40.0, None, None, None, 6.0]
     assert matrix.labels == ("base", "de", "ru+th", "fr")
-    assert matrix.known_since("en") == 0
-    assert matrix.known_since("th") == 2
+    assert matrix.taught == ("de", "ru", "th", "fr")
+    assert (matrix.known_since("en"), matrix.known_since("th")) == (0, 2)
+    assert (matrix.learned("en"), matrix.learned("th")) == (40.0, 10.0)
+    assert (matrix.final("th"), matrix.lost("th"), matrix.lost("en")) == (9.0, 1.0, 3.0)
+    assert AccuracyMatrix.begin({"en": 40.0, "hi": 5.0}).after("de", {"hi": 4.0}).lost("hi") == 1.0  # never taught
+    assert (matrix.final("xx"), matrix.lost("xx")) == (None, None)
+
+
+def test_recorded_evaluations_become_a_matrix() -> None:
+    def scores(t2i: float, i2t: float, **subsets: float) -> dict[str, object]:
+        parts = {name: scores(value, value) for name, value in subsets.items()}
+        return {"text_to_image": {"r@1": t2i}, "image_to_text": {"r@1": i2t}, "subsets": parts}
+
+    evaluations = {
+        "start": {"en": scores(40, 50, seen=60)},
+        "de+fr": {"en": scores(30, 40, seen=50), "de": scores(20, 30), "fr": scores(10, 30)},
+    }
+    matrix = AccuracyMatrix.of(evaluations)
+    assert (matrix.known, matrix.tasks) == (("en",), (("de", "fr"),))
+    assert matrix.rows == ({"en": 45.0}, {"en": 35.0, "de": 25.0, "fr": 20.0})
+    assert AccuracyMatrix.of(evaluations, directions=["image_to_text"]).rows[0] == {"en": 50.0}
+    assert AccuracyMatrix.of(evaluations, subset="seen").rows == ({"en": 60.0}, {"en": 50.0})
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "format 2"),
-        ({"scores": [[1.0]]}, "not an accuracy matrix"),
-        ({"tasks": [["de"], ["ru", "th"]]}, "2 tasks need 3 rows"),
-        ({"tasks": [["de"], ["ru", "th"], ["en"]]}, "learnt twice"),
-        ({"known": None}, "not an accuracy matrix"),
-    ],
+    ("tasks", "message"), [((("de",), ("ru",)), "2 tasks need 3 rows"), ((("en",),), "learnt twice")]
 )
-def test_damaged_json_is_an_error(change: dict[str, object], message: str) -> None:
+def test_tasks_that_do_not_fit_are_an_error(tasks: tuple[tuple[str, ...], ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        AccuracyMatrix.from_json({**example().to_json(), **change})
+        AccuracyMatrix(("en",), tasks, ({"en": 1.0}, {"en": 1.0}))
 
 
 def test_wrong_use_is_an_error() -> None:

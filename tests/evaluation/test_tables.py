@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from glotclip.evaluation.tables import Table, markdown, plain, width
+from glotclip.evaluation.tables import Table, markdown, plain
 
 TABLE = Table(("language", "R@1", "note"), (("Deutsch", 12.345, "a|b"), ("日本語", 3, None), ("हिन्दी", None, "*x*")))
 
@@ -17,7 +18,7 @@ def test_plain_table_for_a_terminal() -> None:
         "────────  ────  ────",
         "Deutsch   12.3  a|b",
         "日本語       3  –",
-        "हिन्दी        –  *x*",
+        "हिन्दी          –  *x*",
     ]
 
 
@@ -27,7 +28,7 @@ def test_markdown_table_is_aligned_and_escaped() -> None:
         "| -------- | ---: | ----- |",
         "| Deutsch  | 12.3 | a\\|b  |",
         "| 日本語   |    3 | –     |",
-        "| हिन्दी    |    – | \\*x\\* |",
+        "| हिन्दी      |    – | \\*x\\* |",
     ]
 
 
@@ -35,7 +36,7 @@ def test_markdown_table_is_aligned_and_escaped() -> None:
 def test_every_line_of_a_markdown_table_is_as_wide(rows: list[tuple[str, float | None, int]]) -> None:
     lines = markdown(Table(("name", "score", "count"), tuple(rows))).removesuffix("\n").split("\n")
     assert len(lines) == 2 + len(rows)
-    assert len({width(line) for line in lines}) == 1
+    assert len({cell_len(line) for line in lines}) == 1
     assert all(line.replace("\\\\", "").replace("\\|", "").count("|") == 4 for line in lines)
 
 

@@ -72,10 +72,15 @@ def test_without_gradients_each_text_gets_the_nearest_keys(second: DualPrompt) -
         torch.testing.assert_close(value[row], torch.cat([second.general[1, 1], second.of("prompt")[task][0, 1]]))
 
 
-def test_the_pull_is_weighted(base: DualEncoder, make_task: MakeTask) -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_the_pull_is_weighted_as_the_settings_of_the_task_say(
+    base: DualEncoder, make_task: MakeTask, later: bool
+) -> None:
+    """Also where the pool is an earlier task's, of another weight: it is no part of what a pack stores."""
     losses = []
+    state = make_task(base, ["dual-prompt"], pull=3.0, **EXPERTS_IN_THE_LAST).finish(1.0) if later else None
     for pull in (1.0, 0.25):
-        (module,) = make_task(base, ["dual-prompt"], pull=pull, **EXPERTS_IN_THE_LAST).shared_modules
+        (module,) = make_task(base, ["dual-prompt"], ("fr",), state, pull=pull, **EXPERTS_IN_THE_LAST).shared_modules
         module.condition_on(torch.randn(5, 16, generator=torch.Generator().manual_seed(0)))
         losses.append(module.auxiliary_loss())
     assert losses[0] is not None
@@ -94,6 +99,7 @@ def test_a_task_can_be_stored_after_a_step_that_nobody_asked_the_loss_of(
     assert stored.auxiliary_loss() is None
 
 
+@pytest.mark.slow
 def test_a_task_learns_prompts_and_keys(school: School, tiny_settings: Callable[..., ModuleSettings]) -> None:
     settings, state = tiny_settings(**EXPERTS_IN_THE_LAST), None
     curriculum = school.curriculum(("de",), steps=30, warmup=0)

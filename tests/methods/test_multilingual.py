@@ -89,6 +89,7 @@ def test_untrimmed_rows_that_never_occurred_are_berts_own(teach: Callable[..., A
     assert torch.equal(table.rows[WORDS.index("##j")], rows[WORDS.index("##j")])  # no decay reached it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_bert", [True, False])
 def test_a_language_added_later_changes_no_other(
     teach: Callable[..., Any], bert: Path, base: DualEncoder, with_bert: bool, tmp_path: Path
@@ -111,6 +112,7 @@ def test_a_learnt_table_starts_as_the_base(base: DualEncoder, make_task: MakeTas
     torch.testing.assert_close(base.encode_tokens(tokens, task.stacks["de"]), base.encode_tokens(tokens))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trains", "moves"), [("projection", (False, True)), ("rows", (True, False))])
 def test_what_trains_can_be_chosen(
     teach: Callable[..., Any], bert: Path, trains: str, moves: tuple[bool, bool]

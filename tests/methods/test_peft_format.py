@@ -156,6 +156,7 @@ def drawn(text: TextConfig, targets: tuple[Target, ...] = ("q", "v"), rank: int 
     return draw(Lora(text, config)).requires_grad_(False)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", SOME)
 def test_what_we_write_peft_reads(subject: Subject, targets: tuple[Target, ...], tmp_path: Path) -> None:
     import copy
@@ -174,6 +175,7 @@ def test_what_we_write_peft_reads(subject: Subject, targets: tuple[Target, ...],
     assert all(torch.equal(tensor, lora.tensors()[name]) for name, tensor in again.tensors().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rs", [False, True])
 @pytest.mark.parametrize("targets", SOME[:2])
 def test_what_peft_writes_we_read(subject: Subject, targets: tuple[Target, ...], rs: bool, tmp_path: Path) -> None:

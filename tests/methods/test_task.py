@@ -146,6 +146,7 @@ def test_a_module_of_another_method_stays_in_the_pack(base: DualEncoder, make_ta
 # --- texts of any tokens ----------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMBEDDINGS)
 def test_validation_captions_may_hold_tokens_that_never_occur_in_training(
     name: str, make_base: MakeBase, drawn: Path, tmp_path: Path
@@ -186,6 +187,7 @@ def moved(base: DualEncoder, make_task: MakeTask, stir: Stir) -> dict[str, tuple
     return found
 
 
+@pytest.mark.slow
 @given(st.text(max_size=12))
 def test_any_text_has_the_features_in_validation_that_the_stored_pack_gives_it(
     base: DualEncoder, moved: dict[str, tuple[TrainingTask, PackState]], text: str

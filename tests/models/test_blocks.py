@@ -36,6 +36,7 @@ def test_a_block_that_trains_casts_each_time(block: Block) -> None:
     assert block.weights(BF16).up.requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("norm")])
 def test_a_frozen_replacement_is_cast_once_and_followed(block: Block, name: str) -> None:
     replacement = getattr(block.weights(torch.float32), name) * 1.5

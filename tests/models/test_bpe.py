@@ -56,6 +56,7 @@ def test_learn_needs_room_for_the_bytes() -> None:
         bpe.learn(["abc"], 50, cast(Any, "words"))
 
 
+@pytest.mark.slow
 def test_learn_is_the_same_in_every_process() -> None:
     code = (
         "from glotclip.models import bpe; import hashlib;"

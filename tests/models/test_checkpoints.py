@@ -135,6 +135,7 @@ def test_own_layout_is_checked(make_encoder: Make, tmp_path: Path) -> None:
         load_base(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_openai_layout(encoder: DualEncoder, tmp_path: Path) -> None:
     assert isinstance(encoder.tokenizer, ClipTokenizer)
     encoder.tokenizer.save(tmp_path)
@@ -221,6 +222,7 @@ def hugging_face_clip(folder: Path, tokenizer: ClipTokenizer, eos: int) -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_hugging_face_folder(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     model = hugging_face_clip(tmp_path, tokenizer, tokenizer.end_id)
     tokenizer.save(tmp_path)
@@ -236,6 +238,7 @@ def test_hugging_face_folder(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     assert read.preprocess.size == 32
 
 
+@pytest.mark.slow
 def test_the_old_end_token_setting_does_not_mislead(tokenizer: ClipTokenizer, tmp_path: Path) -> None:
     """With eos_token_id 2 transformers pools at the highest id; ours pools at the end whatever the ids are."""
     model = hugging_face_clip(tmp_path, tokenizer, 2)
@@ -252,6 +255,7 @@ def test_the_old_end_token_setting_does_not_mislead(tokenizer: ClipTokenizer, tm
         assert (read.text(swapped, lengths) - theirs).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_hugging_face_siglip_folder(tmp_path: Path) -> None:
     import transformers
     from tokenizers import Tokenizer as Backend

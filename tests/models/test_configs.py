@@ -66,6 +66,7 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(text=st.none() | CONFIGS, over=st.none() | CONFIGS, vision=CONFIGS, vision_over=st.none() | CONFIGS)
 def test_a_second_table_overrules_the_first_as_in_transformers(
     text: Any, over: Any, vision: Any, vision_over: Any

@@ -199,6 +199,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", PLACES)
 def test_each_place_equals_the_plain_tower(
     tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], places: str
@@ -213,6 +214,7 @@ def test_each_place_equals_the_plain_tower(
             assert (expected - tower(*texts)).abs().max() > 1e-2, "the place does nothing, so nothing was tested"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", PLACES[1:])
 def test_gradients_of_each_place(tower: TextTower, texts: tuple[torch.Tensor, torch.Tensor], places: str) -> None:
     def gradients(features: torch.Tensor, hooks: Everything) -> dict[str, torch.Tensor]:

@@ -84,6 +84,7 @@ def configurations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return kind, config
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(chosen=configurations(), width=st.integers(3, 90), height=st.integers(3, 90))
 def test_pixels_equal_transformers(chosen: tuple[str, dict[str, Any]], width: int, height: int) -> None:

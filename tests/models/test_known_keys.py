@@ -66,6 +66,7 @@ def _places() -> Iterator[tuple[str, Place]]:
 PLACES = dict(_places())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLACES)
 @given(data=st.data())
 def test_an_unknown_key_is_refused_by_name(name: str, data: st.DataObject) -> None:

@@ -83,8 +83,8 @@ KINDS: dict[str, tuple[Fill, str]] = {
         both(lambda folder: put(folder, "manifest.json"), lambda folder: weights(folder, "pack.safetensors")),
         "pack, not a base",
     ),
-    **{kind: (of_type(kind), f"'{kind}', without an image tower") for kind in TEXT_ONLY},
-    **{kind: (of_type(kind), f"'{kind}', without a text tower") for kind in IMAGE_ONLY},
+    **{kind: (of_type(kind), f"'{kind}', without an image tower") for kind in sorted(TEXT_ONLY)},
+    **{kind: (of_type(kind), f"'{kind}', without a text tower") for kind in sorted(IMAGE_ONLY)},
 }  # fmt: skip
 
 

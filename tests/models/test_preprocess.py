@@ -50,6 +50,7 @@ def test_equals_transformers(reference: Any, width: int, height: int) -> None:
     assert np.abs(ours - expected).max() < (2.1 / 255 / 0.26 if strip else 1e-6)
 
 
+@pytest.mark.slow
 def test_reduced_jpeg_decoding_stays_close(reference: Any, tmp_path: Path) -> None:
     photo(1600, 1200).save(tmp_path / "a.jpg", quality=92)
     with Image.open(tmp_path / "a.jpg") as image:

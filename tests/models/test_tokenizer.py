@@ -34,6 +34,7 @@ def test_ids_equal_transformers_on_odd_texts(tokenizer: ClipTokenizer, reference
     _assert_same(tokenizer, reference, text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=40))
 def test_ids_equal_transformers_on_any_text(tokenizer: ClipTokenizer, reference: Any, text: str) -> None:

@@ -81,6 +81,7 @@ def gemma_pair(request: Any, gemma_vocabulary: Any, tmp_path_factory: pytest.Tem
     return read_hugging_face(folder, CONTEXT, usual="SiglipTokenizer"), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(text=TEXTS)
 def test_gemma_bpe(gemma_pair: Reference, text: str) -> None:
@@ -106,6 +107,7 @@ def siglip_pair(
     return read_hugging_face(folder, CONTEXT, usual="SiglipTokenizer"), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_siglip_unigram(siglip_pair: Reference, text: str) -> None:
@@ -131,6 +133,7 @@ def xlmr_pair(spiece: Path, tmp_path_factory: pytest.TempPathFactory) -> Referen
     return ours, theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_xlm_roberta(xlmr_pair: Reference, text: str) -> None:
@@ -148,6 +151,7 @@ def clip_pair(tokenizer: ClipTokenizer, tmp_path_factory: pytest.TempPathFactory
     return read_clip(folder, CONTEXT), theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_clip_bpe(clip_pair: tuple[ClipTokenizer, Any], text: str) -> None:
@@ -187,6 +191,7 @@ def test_what_gemma_files_say_of_case_is_done(gemma_vocabulary: Any, tmp_path: P
     assert read_hugging_face(tmp_path, CONTEXT, usual="Siglip2Tokenizer").identity == ours.identity
 
 
+@pytest.mark.slow
 def test_a_tokenizer_is_saved_with_all_its_ways(
     siglip_pair: Reference, gemma_pair: Reference, tmp_path: Path
 ) -> None:

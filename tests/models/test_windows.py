@@ -37,6 +37,7 @@ def test_words_stay_whole_where_they_fit(tokenizer: ClipTokenizer) -> None:
     assert " ".join(windows(tokenizer, text)).split() == text.split()
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.text(

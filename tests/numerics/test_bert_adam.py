@@ -25,6 +25,8 @@ from glotclip.training.optim import Optimizer
 from glotclip.training.settings import TrainSettings
 from glotclip.training.stages import stages_of
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "mla_paper.yaml"
 SHAPES = {"table": (7, 4), "down": (3, 4), "bias": (3,)}
 Arrays = dict[str, npt.NDArray[np.float64]]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from glotclip.methods.stack import PackState
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, Any] = {
     "isolation": "shared", "steps": 15, "lr": 0.004, "weight_decay": 0.5, "clip_norm": 0.05, "cross_modal": 0.2,
 }  # fmt: skip

@@ -18,6 +18,8 @@ from glotclip.packs.folder import PolyglotFolder
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"steps": 5, "batch_size": 4, "precision": "fp32", "lr": 1e-2, "cross_modal": 0.0}
 PLAIN = {**SMALL, "embedding": "base", "norms": False}
 

@@ -72,6 +72,7 @@ def test_without_evidence_the_guess_is_unsure_and_the_first_is_the_first_given(t
     assert set(guess.likely) == {"en", "zh", "de"}
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), st.sets(st.sampled_from([*PROFILES, "ru", "ko", "x-mine"]), min_size=1))
 def test_any_text_has_probabilities_among_the_candidates(text: str, codes: set[str]) -> None:
     guesser = Guesser({code: PROFILES.get(code) for code in sorted(codes)})

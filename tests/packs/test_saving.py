@@ -107,6 +107,7 @@ def bare(school: School, model: Polyglot, tmp_path: Path) -> PolyglotFolder:
     return PolyglotFolder(Polyglot(school.base, source=model.source).save(tmp_path / "home" / "bare"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".zip"])
 @pytest.mark.parametrize("with_base", [False, True])
 def test_exported_unpacked_and_added(

@@ -94,6 +94,7 @@ WILD = st.text(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(
     WILD,

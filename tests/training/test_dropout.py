@@ -97,6 +97,7 @@ def test_nothing_to_drop_is_the_stack_itself_without_a_draw() -> None:
     assert len(seeds) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norms", ["pre", "post"])
 def test_towers_of_both_kinds_read_a_text_another_way_each_time(norms: Any) -> None:
     torch.manual_seed(0)

@@ -127,16 +127,6 @@ def test_a_pack_of_an_unknown_form_is_refused(base: DualEncoder, tmp_path: Path)
         Polyglot.open(folder, base)
 
 
-def test_a_pack_of_format_1_is_asked_in_texts_as_they_are(base: DualEncoder, tmp_path: Path) -> None:
-    folder = teach(base, tmp_path, "out", CLEAN, "fa", settings={"text_form": "none"})
-    expected = Polyglot.open(folder, base).encode_text(["سگ", "\u200fسگ"], "fa")
-    (file,) = folder.glob("packs/*/manifest.json")
-    old = json.loads(file.read_text(encoding="utf-8"))
-    del old["text_forms"]
-    file.write_text(json.dumps({**old, "format": 1}), encoding="utf-8")
-    assert torch.equal(Polyglot.open(folder, base).encode_text(["سگ", "\u200fسگ"], "fa"), expected)
-
-
 def test_captions_that_are_cut_are_counted_once(base: DualEncoder, tmp_path: Path) -> None:
     long = " ".join(["grün"] * 30)
     with pytest.warns(TruncationWarning) as said:

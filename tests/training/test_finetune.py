@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 FEW = {"steps": 60, "batch_size": 4, "lr": 3e-3, "precision": "fp32", "weight_decay": 0.0}
 
 

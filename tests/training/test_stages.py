@@ -84,6 +84,7 @@ def trained(school: School, trainer: TaskTrainer) -> torch.Tensor:
     return task.groups[0].parameters[0].detach().clone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [2, 4, 6])
 def test_a_kill_in_either_stage_changes_no_bit(school: School, tmp_path: Path, killed_after: int) -> None:
     whole = trained(school, TaskTrainer(school.base))

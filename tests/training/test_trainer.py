@@ -192,6 +192,7 @@ def rows_of(school: School, **more: Any) -> tuple[torch.Tensor, int]:
     return taught.state.modules["all"][0].tensors()["rows"].clone(), taught.result.resumed_at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("teir", [True, False])
 def test_resuming_at_every_step_changes_no_bit(school: School, tmp_path: Path, precision: str, teir: bool) -> None:
@@ -283,6 +284,7 @@ def split_sums(step: int) -> list[Batch]:
     return [batch_of(torch.stack([values.sum(), values.square().sum()]).expand(4, 2))]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:
     """A machine that is busier, or has other cores, when the same command is given again changes no bit."""
     path = tmp_path / "state.safetensors"
@@ -318,6 +320,7 @@ print(module.weight.detach().numpy().tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_again_gives_the_same_bits(tmp_path: Path) -> None:
     def start(path: Path, pace: str) -> subprocess.Popen[str]:
         here = Path(__file__).parent

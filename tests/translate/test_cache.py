@@ -1,267 +1,66 @@
-"""The disk cache: nothing is asked twice, nothing done is lost, two processes may share it."""
+"""The cache's file: what is put in comes out, and what is no cache is refused."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from glotclip.errors import CacheWarning, ConfigError, DataError, LanguageError, StorageError
-from glotclip.translate.cache import FILE, FirstFit, Translator
-from glotclip.translate.engine import BatchEngine, UnansweredWarning
-from glotclip.translate.lines import FileEngine
+from glotclip.errors import CacheWarning, ConfigError, StorageError
+from glotclip.translate.cache import FILE, FORMAT, keys_of, open_store
 
 
-class Counting(BatchEngine):
-    """Answers with text and target, not at all to question marks; remembers what it was asked; may break."""
-
-    name = "counting"
-    chunk = 4
-
-    def __init__(self, version: str = "1", breaks_at: int | None = None) -> None:
-        self._version, self.breaks_at = version, breaks_at
-        self.asked: list[str] = []
-
-    @property
-    def version(self) -> str:
-        return self._version
-
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        if self.breaks_at is not None and len(self.asked) >= self.breaks_at:
-            raise DataError("broken", hint="repair it")
-        self.asked += texts
-        return ["" if text == "?" else f"{text}+{target}" for text in texts]
+def test_keys_tell_texts_and_all_else_that_decides_an_answer_apart() -> None:
+    facts = [("a", "1", "en", "de"), ("b", "1", "en", "de"), ("a", "2", "en", "de"), ("a", "1", "en", "fr")]
+    keys = [key for each in facts for key in keys_of(["one", "two", "one"], *each).values()]
+    assert len(set(keys)) == len(keys) == 8
+    assert keys_of(["one"], *facts[0])["one"] == keys[0]
 
 
-@settings(max_examples=15)  # every example makes files
-@given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1), max_size=5))
-def test_every_text_is_asked_once_and_answered_in_its_place(
-    tmp_path_factory: pytest.TempPathFactory, calls: list[list[str]]
-) -> None:
-    engine = Counting()
-    engine.chunk = 3
-    translator = Translator(engine, tmp_path_factory.mktemp("cache"))
-    for texts in calls:
-        assert translator.translate(texts, "en", "de") == [f"{text}+de" for text in texts]
-    assert sorted(engine.asked) == sorted({text for texts in calls for text in texts})
+def test_what_is_put_in_comes_out_however_much_it_is(tmp_path: Path) -> None:
+    answers = {key: f"answer {text}" for text, key in keys_of(map(str, range(1200)), "engine").items()}
+    with open_store(tmp_path / "deep") as store:
+        assert store.get(list(answers)) == {}
+        assert store.put(answers)
+    with open_store(tmp_path / "deep") as store:
+        assert store.get([*answers, b"unknown"]) == answers
 
 
-def test_engine_version_and_pair_are_apart(tmp_path: Path) -> None:
-    for version, source, target in (("1", "en", "de"), ("2", "en", "de"), ("1", "fr", "de"), ("1", "en", "fr")):
-        engine = Counting(version)
-        assert Translator(engine, tmp_path).run(["a"], source, target).cached == 0
-        assert engine.asked == ["a"]
-    again = Counting("1")
-    assert Translator(again, tmp_path).run(["a", " a\n", "b"], "en", "de").cached == 2
-    assert again.asked == ["b"]
+def test_a_cache_of_an_earlier_format_starts_anew(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("CREATE TABLE answers (run INTEGER, text BLOB, answer TEXT)")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with open_store(tmp_path) as store:
+        assert store.put({b"key": "answer"})
+        assert store.get([b"key"]) == {b"key": "answer"}
 
 
-def test_what_was_done_before_a_failure_stays_done(tmp_path: Path) -> None:
-    texts = [f"text {number}" for number in range(10)]
-    broken = Counting(breaks_at=8)
-    steps: list[tuple[int, int]] = []
-    with pytest.raises(DataError, match="broken"):
-        Translator(broken, tmp_path).run(texts, "en", "de", progress=lambda done, total: steps.append((done, total)))
-    assert steps == [(4, 10), (8, 10)]
-    whole = Counting()
-    result = Translator(whole, tmp_path).run(texts, "en", "de")
-    assert result.cached == 8
-    assert whole.asked == texts[8:]
-    assert result.texts == [f"{text}+de" for text in texts]
-
-
-_PROCESS = """
-import os, pathlib, signal, sys, time
-from glotclip.translate.cache import Translator
-from glotclip.translate.engine import BatchEngine
-
-class Engine(BatchEngine):
-    name, version, chunk, calls = "engine", "1", 5, 0
-    def answers(self, texts, source, target):
-        self.calls += 1
-        if sys.argv[2] == "dies" and self.calls == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.005)
-        return [text.upper() for text in texts]
-
-texts = [f"text {number}" for number in range(100)]
-result = Translator(Engine(), pathlib.Path(sys.argv[1])).run(texts, "en", "de")
-assert result.texts == [text.upper() for text in texts]
-print(result.cached)
-"""
-
-
-def _start(cache: Path, what: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", _PROCESS, str(cache), what], stdout=subprocess.PIPE, text=True)
-
-
-def test_a_killed_process_loses_one_chunk_at_most(tmp_path: Path) -> None:
-    killed = _start(tmp_path, "dies")
-    killed.communicate(timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    out, _ = _start(tmp_path, "lives").communicate(timeout=60)
-    assert out == "15\n"
-
-
-def test_two_processes_share_the_cache(tmp_path: Path) -> None:
-    both = [_start(tmp_path, "lives") for _ in range(2)]
-    for process in both:
-        process.communicate(timeout=60)
-        assert process.returncode == 0
-    out, _ = _start(tmp_path, "lives").communicate(timeout=60)
-    assert out == "100\n"
-
-
-def test_a_text_without_answer_is_counted_every_time_and_asked_once(tmp_path: Path) -> None:
-    engine = Counting()
-    for cached in (0, 3):
-        result = Translator(engine, tmp_path).run(["a", "?", "b"], "en", "de")
-        assert (result.texts, result.unanswered, result.cached) == (["a+de", "?", "b+de"], (1,), cached)
-    assert engine.asked == ["a", "?", "b"]
-    with pytest.warns(UnansweredWarning, match="1 of 3"):
-        Translator(engine, tmp_path).translate(["a", "?", "b"], "en", "de")
-
-
-def test_too_many_without_answer_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no answer to 2 of 4 texts, first: '\?' \(at most 5%"):
-        Translator(Counting(), tmp_path).run(["a", "?", "?", "b"], "en", "de")
-    assert len(Translator(Counting(), tmp_path, limit=0.5).run(["a", "?", "?", "b"], "en", "de").unanswered) == 2
-
-
-def test_a_thousand_captions_come_back_at_once(tmp_path: Path) -> None:
-    texts = [f"a man in shirt {number}" for number in range(1000)]
-    engine = Counting()
-    engine.chunk = 500
-    Translator(engine, tmp_path).run(texts, "en", "de")
-    started = time.process_time()  # not the clock on the wall: others may be busy on this machine
-    assert Translator(Counting(breaks_at=0), tmp_path).run(texts, "en", "de").cached == 1000
-    assert time.process_time() - started < 0.3
-
-
-def test_files_need_no_cache(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).write_text(f"{name}\n", encoding="utf-8")
-    result = Translator(FileEngine(tmp_path / "a", tmp_path / "b"), tmp_path / "cache").run(["a"], "en", "de")
-    assert result.texts == ["b"]
-    assert not (tmp_path / "cache").exists()
-
-
-def test_the_users_cache_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "home"))
-    Translator(Counting()).run(["a"], "en", "de")
-    assert (tmp_path / "home" / FILE).is_file()
-
-
-def test_nothing_to_translate(tmp_path: Path) -> None:
-    assert Translator(Counting(), tmp_path).run([], "en", "de").texts == []
-
-
-def test_a_damaged_or_newer_cache(tmp_path: Path) -> None:
+def test_a_damaged_a_newer_and_a_foreign_file(tmp_path: Path) -> None:
     file = tmp_path / FILE
     file.write_bytes(b"this is no database, however long it may be, and it has no header" * 20)
-    with pytest.raises(StorageError, match="is damaged"):
-        Translator(Counting(), tmp_path).run(["a"], "en", "de")
-    file.unlink()
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(ConfigError, match="newer format"):
-        Translator(Counting(), tmp_path).run(["a"], "en", "de")
+    with pytest.raises(StorageError, match="is damaged"), open_store(tmp_path):
+        pass
+    for statement, error, said in (
+        (f"PRAGMA user_version = {FORMAT + 1}", ConfigError, "newer format"),
+        ("CREATE TABLE other (x)", StorageError, "is not glotclip's cache"),
+    ):
+        file.unlink()
+        with sqlite3.connect(file) as connection:
+            connection.execute(statement)
+        connection.close()
+        with pytest.raises(error, match=said), open_store(tmp_path):
+            pass
 
 
-@pytest.mark.parametrize("way", ["a file in its place", "below a file", "a folder in its place", "locked"])
-def test_without_a_cache_all_is_translated_in_memory_and_that_is_said_once(
-    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("glotclip.translate.cache._WAIT_SECONDS", 0.05)
+def test_where_nothing_can_be_kept_nothing_is_found_and_that_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    folder = {"a file in its place": tmp_path / "file", "below a file": tmp_path / "file" / "deep"}.get(way, tmp_path)
-    other = None
-    known = way == "locked"
-    if way == "a folder in its place":
-        (tmp_path / FILE).mkdir()
-    if known:
-        Translator(Counting(), tmp_path).run(["a"], "en", "de")
-        other = sqlite3.connect(tmp_path / FILE)
-        other.execute("BEGIN IMMEDIATE")  # whoever writes must wait; whoever reads need not
-    engine = Counting()
-    translator = Translator(engine, folder)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        first = translator.run(["a", "b", "c", "b"], "en", "de").texts
-        again = translator.run(["c", "a"], "en", "de").texts
-    assert again == [first[2], first[0]]
-    assert sorted(engine.asked) == (["b", "c"] if known else ["a", "b", "c"])
-    assert [warning.category for warning in said] == [CacheWarning]
-    if other is not None:
-        other.close()
-
-
-def test_no_heavy_package_is_loaded_for_cached_answers(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from glotclip.translate import cache, corpus, queries, specs, apertium, ct2, hf;"
-        "assert not {'torch', 'transformers', 'ctranslate2', 'sentencepiece'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-
-
-class Knowing(Counting):
-    """Knows some pairs only, and signs what it does."""
-
-    def __init__(self, name: str, *pairs: tuple[str, str]) -> None:
-        super().__init__()
-        self.name, self.pairs = name, pairs
-
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        if (source, target) not in self.pairs:
-            raise LanguageError(f"{self.name} does not know {source}-{target}", hint=f"ask {self.name} for less")
-        return [f"{self.name}:{text}" for text in super().answers(texts, source, target)]
-
-
-def test_the_first_that_is_meant_for_a_pair_and_knows_it_translates_it(tmp_path: Path) -> None:
-    one = Knowing("one", ("en", "de"), ("en", "es"))
-    two = Knowing("two", ("en", "de"), ("de", "en"), ("en", "fi"))
-    three = Knowing("three", ("en", "de"), ("en", "es"), ("en", "sv"))
-    first = FirstFit(
-        [
-            (["de", "fi", "es"], Translator(two, tmp_path)),
-            ([], Translator(one, tmp_path)),
-            (["sv"], Translator(three, tmp_path)),
-        ]
-    )
-    assert first.translate(["a"], "en", "de") == ["two:a+de"]
-    assert first.translate(["a"], "de", "en") == ["two:a+en"]
-    assert first.translate(["a"], "en", "es") == ["one:a+es"]  # two is meant for it, but does not know it
-    assert first.translate(["a"], "en", "sv") == ["three:a+sv"]
-    assert first.name == "two or one or three"
-    assert first.translate(["a"], "en", "de") == ["two:a+de"]
-    assert two.asked == ["a", "a"]  # the third time out of the cache
-    with pytest.raises(LanguageError, match="two does not know fr-de; one does not know fr-de") as caught:
-        first.translate(["a"], "fr", "de")
-    assert caught.value.hint == "ask two for less"
-
-
-def test_a_region_is_met_by_the_plain_language_that_an_engine_is_meant_for(tmp_path: Path) -> None:
-    only = FirstFit([(["pt"], Translator(Knowing("one", ("en", "pt-BR")), tmp_path))])
-    assert only.translate(["a"], "en", "pt-BR") == ["one:a+pt-BR"]
-    with pytest.raises(LanguageError, match="no engine is meant for 'en' into 'de'") as caught:
-        only.translate(["a"], "en", "de")
-    assert "CODE=ENGINE" in caught.value.hint
-
-
-def test_versions_of_all_make_the_version_of_several(tmp_path: Path) -> None:
-    def version(*versions: str) -> str:
-        return FirstFit([([], Translator(Counting(each), tmp_path)) for each in versions]).version
-
-    assert version("1", "2") == version("1", "2")
-    assert len({version("1", "2"), version("2", "1"), version("1")}) == 3
+    with pytest.warns(CacheWarning), open_store(tmp_path / "file") as store:
+        assert not store.put({b"key": "answer"})
+        assert store.get([b"key"]) == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once a process and folder
+        with open_store(tmp_path / "file"):
+            pass

@@ -1,76 +1,59 @@
-"""The promise of every engine: as many answers, in order, none empty; and what is no text or no pair."""
+"""What engines share: answers are counted, texts and codes checked, versions told apart, pairs chained."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glotclip.errors import ConfigError, DataError, LanguageError
-from glotclip.translate.engine import BatchEngine, UnansweredWarning, ask, digest, folder_digest
+from glotclip.errors import ConfigError, DataError, LanguageError, MissingExtraError
+from glotclip.translate.engine import (
+    Pair,
+    ask,
+    available,
+    digest,
+    folder_digest,
+    language_pair,
+    one_line_each,
+    package_version,
+    pivots,
+    through,
+)
 
 
-class Upper(BatchEngine):
-    """Answers in capitals, and has none to texts that hold a question mark."""
+class Foreign:
+    """An engine of other people, which knows one text."""
 
-    name = "upper"
+    name = "foreign"
     version = "1"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        return ["" if "?" in text else f"  {text.upper()}\n" for text in texts]
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        return ["  one\n two "]
 
 
-class Short(Upper):
-    """Swallows the last text."""
-
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        return super().answers(texts, source, target)[:-1]
-
-
-@given(st.lists(st.text(st.characters(exclude_characters="?")).filter(str.strip)))
-def test_count_and_order_are_kept_and_nothing_is_empty(texts: list[str]) -> None:
-    assert Upper().translate(texts, "en", "de") == [
-        " ".join(" ".join(text.split()).upper().split()) for text in texts
-    ]
-
-
-def test_a_text_without_answer_stays_and_is_counted() -> None:
-    with pytest.warns(UnansweredWarning, match="no answer to 2 of 3 texts"):
-        assert Upper().translate(["a?", "b", "c ?"], "en", "de") == ["a?", "B", "c ?"]
-
-
-def test_another_number_of_answers_is_an_error() -> None:
-    with pytest.raises(DataError, match="1 answers to 2 texts"):
-        Short().translate(["a", "b"], "en", "de")
-
-
-def test_engines_of_other_people_are_held_to_it_too() -> None:
-    class Foreign:
-        name = "foreign"
-        version = "1"
-
-        def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-            return ["one"]
-
-    assert ask(Foreign(), ["eins"], "de", "en") == ["one"]
+def test_an_answer_is_one_line_and_another_number_of_answers_is_an_error() -> None:
+    assert ask(Foreign(), ["eins zwei"], "de", "en") == ["one two"]
     with pytest.raises(DataError, match="foreign gave 1 answers to 2 texts"):
         ask(Foreign(), ["eins", "zwei"], "de", "en")
 
 
 def test_what_cannot_be_translated() -> None:
+    assert one_line_each(["a\n b", "c"]) == ["a b", "c"]
     with pytest.raises(DataError, match="text 2 of 2 is empty"):
-        Upper().translate(["a", " \n"], "en", "de")
+        one_line_each(["a", " \n"])
     with pytest.raises(TypeError, match="not one string"):
-        Upper().translate("abc", "en", "de")
+        one_line_each("abc")
+    assert language_pair("EN", "jp") == ("en", "ja")
     with pytest.raises(LanguageError):
-        Upper().translate(["a"], "en", "german")
+        language_pair("en", "german")
     with pytest.raises(ConfigError, match="both 'ja'"):
-        Upper().translate(["a"], "jp", "ja")
+        language_pair("jp", "ja")
 
 
 def test_digests_tell_facts_apart() -> None:
@@ -105,3 +88,65 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
     moved.write_bytes(b"2")
     os.utime(moved, ns=(7, 7))
     assert folder_digest(tmp_path / "moved") != before
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_extra() -> None:
+    assert package_version("pytest", extra="dev") == pytest.__version__
+    with pytest.raises(MissingExtraError) as caught:
+        package_version("no-such-package", extra="mt")
+    assert "glotclip[mt]" in caught.value.hint
+
+
+def test_a_step_of_a_chain_leaves_out_what_the_one_before_had_no_answer_to() -> None:
+    assert through(["a", "", "b"], lambda texts: [text.upper() for text in texts]) == ["A", "", "B"]
+
+
+# --- chains of pairs: the shortest, checked against trying all of them ----------------------------------------------
+
+CODES = ("en", "es", "ca", "fr", "it")
+PAIRS = st.lists(st.sampled_from([(a, b) for a in CODES for b in CODES if a != b]), unique=True)
+
+
+def shortest(pairs: list[Pair], source: str, target: str) -> int | None:
+    """Length of the shortest chain, by trying every order of the languages between."""
+    for between in range(len(CODES) - 1):
+        for middle in permutations([code for code in CODES if code not in (source, target)], between):
+            stops = (source, *middle, target)
+            if all(pair in pairs for pair in pairwise(stops)):
+                return between + 1
+    return None
+
+
+@given(PAIRS)
+def test_the_shortest_chain_is_found_if_there_is_one(pairs: list[Pair]) -> None:
+    wanted = shortest(pairs, "en", "fr")
+    if wanted is None:
+        with pytest.raises(LanguageError):
+            pivots(pairs, "en", "fr", engine="x", hint="y")
+        return
+    chain = pivots(pairs, "en", "fr", engine="x", hint="y")
+    assert len(chain) == wanted
+    assert all(pair in pairs for pair in chain)
+    assert chain[0][0] == "en"
+    assert chain[-1][1] == "fr"
+    assert all(first[1] == second[0] for first, second in pairwise(chain))
+
+
+def test_a_region_is_met_by_the_plain_language_but_not_the_other_way_round() -> None:
+    assert pivots([("en", "pt")], "en-GB", "pt-BR", engine="x", hint="y") == [("en", "pt")]
+    assert available("zh-Hant-TW", ["zh", "zh-Hant"]) == "zh-Hant"
+    with pytest.raises(LanguageError, match="from 'en' it reaches pt-BR"):
+        pivots([("en", "pt-BR")], "en", "pt", engine="x", hint="y")
+
+
+def test_what_is_not_there_is_said() -> None:
+    with pytest.raises(LanguageError, match="from 'en' it reaches es, ca"):
+        pivots([("en", "es"), ("es", "ca"), ("fr", "it")], "en", "it", engine="apertium", hint="install it")
+    with pytest.raises(LanguageError, match="does not know 'de'"):
+        pivots([("en", "es")], "de", "es", engine="apertium", hint="install it")
+
+
+@given(st.text(st.characters(categories=["Cs"]), min_size=1), st.text(st.characters(codec="utf-8")))
+def test_half_a_character_is_no_text(half: str, rest: str) -> None:
+    with pytest.raises(DataError, match=r"text 2 of 2 holds half a character \(U\+D[89A-F]..\)"):
+        one_line_each(["whole", rest + half])

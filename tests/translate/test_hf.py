@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from glotclip.errors import CheckpointError, LanguageError
 from glotclip.translate.hf import TransformersEngine
 
 if TYPE_CHECKING:
     from tests.translate.conftest import Models
+
+pytestmark = pytest.mark.slow  # models are trained for it
 
 
 @pytest.mark.parametrize("kind", ["marian", "m2m", "nllb"])
@@ -34,11 +37,6 @@ def test_more_texts_than_a_batch(models: Models) -> None:
 def test_a_language_that_the_model_lacks(models: Models, kind: str, code: str) -> None:
     with pytest.raises(LanguageError, match=repr(code)):
         TransformersEngine(getattr(models, kind)).translate(["a red bar"], "en", code)
-
-
-def test_the_target_language_is_forced(models: Models) -> None:
-    engine = TransformersEngine(models.m2m)
-    assert engine._begin("en", "es") == ("", {"forced_bos_token_id": engine._tokenizer.get_lang_id("es")})
 
 
 def test_the_version_follows_files_and_search(models: Models, tmp_path: Path) -> None:
@@ -67,14 +65,15 @@ def test_threads_that_ask_for_several_languages_do_not_mix_them(
 ) -> None:
     """The source language is kept in the tokenizer: what a batch was read as must be what its caller said."""
     engine = TransformersEngine(models.m2m)
-    batch, seen = engine._tokenizer.__class__.__call__, list[tuple[str, str]]()
+    kind = type(AutoTokenizer.from_pretrained(str(models.m2m)))
+    batch, seen = kind.__call__, list[tuple[str, str]]()
 
     def noted(tokenizer: Any, texts: list[str], **more: Any) -> Any:
         time.sleep(0.002)  # time for another thread to set its own
         seen.extend((text, tokenizer.src_lang) for text in texts)
         return batch(tokenizer, texts, **more)
 
-    monkeypatch.setattr(engine._tokenizer.__class__, "__call__", noted)
+    monkeypatch.setattr(kind, "__call__", noted)
     with ThreadPoolExecutor(4) as pool:
         jobs = [
             pool.submit(engine.translate, [f"{source} bar"], source, target)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from glotclip.data.encodings import split_lines
 from glotclip.errors import ConfigError, DataError
+from glotclip.translate.engine import ask
 from glotclip.translate.lines import CommandEngine, FileEngine, read_lines
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1)
@@ -65,7 +66,7 @@ def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
 def test_a_program_gets_all_lines_at_once_and_the_codes(tmp_path: Path) -> None:
     command = program(tmp_path / "p.py", "for line in lines: print(sys.argv[1:], len(lines), line)")
     engine = CommandEngine(f"{command} --to={{target}} '{{source}} x'")
-    assert engine.translate(["eins", "zwei"], "de", "jp") == [
+    assert engine.translate(["eins", "zwei"], "de", "ja") == [
         f"['--to=ja', 'de x'] 2 {text}" for text in ("eins", "zwei")
     ]
 
@@ -90,7 +91,7 @@ def test_the_version_follows_the_program_file(tmp_path: Path) -> None:
 def test_a_program_that_fails(tmp_path: Path, body: str, complaint: str) -> None:
     engine = CommandEngine(program(tmp_path / "p.py", body))
     with pytest.raises(DataError, match=complaint):
-        engine.translate(["eins", "zwei"], "de", "en")
+        ask(engine, ["eins", "zwei"], "de", "en")
 
 
 @pytest.mark.parametrize("command", ["no-such-program-at-all", "'unclosed", ""])

@@ -19,11 +19,11 @@ from glotclip.data.view import Translate
 from glotclip.errors import ConfigError, TruncationWarning
 from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.translate.cache import Translator
-from glotclip.translate.specs import open_translator
+from glotclip.translate.translator import Translator, open_translator
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
+    from glotclip.evaluation.retrieval import TextEncoder
     from glotclip.translate.engine import Engine
 
 Progress = Callable[[str, int, int], None]
@@ -67,10 +67,36 @@ class PolyglotEncoder:
             warnings.warn(TruncationWarning(cut, total, limit, what=f"texts ({codes})", hint=hint), stacklevel=3)
 
 
+@dataclass(frozen=True)
+class TranslatingEncoder:
+    """Encodes texts as the English that an engine makes of them: the practical rival of every multilingual model.
+
+    Attributes:
+        engine: translates into English, best behind a cache.
+        encoder: encodes English.
+    """
+
+    engine: Engine
+    encoder: TextEncoder
+
+    def encode_text(self, texts: Sequence[str], lang: str) -> Any:
+        """Features (M, E); English texts, of any region, are encoded as they are."""
+        if lang.split("-")[0] != ENGLISH:
+            texts = self.engine.translate(texts, lang, ENGLISH)
+        return self.encoder.encode_text(texts, ENGLISH)
+
+    @property
+    def note(self) -> str:
+        """What a protocol says of the translation."""
+        return (
+            f"texts not in English are translated into it by {self.engine.name} {self.engine.version} and encoded so"
+        )
+
+
 def gallery_features(
     polyglot: Polyglot, benchmark: Benchmark, cache: Path | None = None, progress: Progress = silent
 ) -> Features:
-    """Features of a benchmark's pictures or videos, from the cache or computed into it."""
+    """Features of a benchmark's images or videos, from the cache or computed into it."""
     store = FeatureCache(polyglot.base.fingerprint, cache)
     load_pixels, encode = polyglot.base.preprocess.load, polyglot.image_features
     say = partial(progress, f"{benchmark.medium}s")
@@ -80,7 +106,7 @@ def gallery_features(
 
 
 def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
-    """An engine, or what a text of :func:`glotclip.translate.specs.open_translator` names, behind the disk cache."""
+    """An engine, or what :func:`glotclip.translate.translator.open_translator` opens, behind the disk cache."""
     return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
 
 
@@ -118,5 +144,5 @@ def list_skipped(workplace: Workplace, skipped: Sequence[SkippedItem], notes: Se
 
 def skipped_text(skipped: Sequence[SkippedItem], notes: Sequence[str] = ()) -> str:
     """What was noted of the data and what was skipped, a line each."""
-    lines = [*(f"note: {note}" for note in notes), *(describe(bad) for bad in skipped)]
+    lines = [*(f"note: {note}" for note in notes), *(describe(item) for item in skipped)]
     return "".join(f"{line}\n" for line in lines)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
 from glotclip.api.common import (
-    ENGLISH,
     PolyglotEncoder,
     Progress,
+    TranslatingEncoder,
     gallery_features,
     opened,
     silent,
@@ -24,7 +23,7 @@ from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
 from glotclip.data.serving import servers
-from glotclip.data.view import View, ViewedDataset, validation
+from glotclip.data.view import Translate, View, ViewedDataset, validation
 from glotclip.errors import ConfigError, DataError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
@@ -32,8 +31,8 @@ from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
 from glotclip.packs.folder import Base
-from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.translate.queries import TranslatedQueries
+from glotclip.packs.polyglot import Long, Polyglot, check_long
+from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
@@ -58,90 +57,83 @@ def evaluate(
     cache: Path | None = None,
     progress: Progress = silent,
     intervals: int = 1000,
-    protocol: str = retrieval.DEFAULT_PROTOCOL,
+    protocol: str = DEFAULT_PROTOCOL,
     **reading: Unpack[Reading],
 ) -> dict[str, Any]:
-    """Score retrieval in both directions, language by language; see :func:`glotclip.evaluation.retrieval.evaluate`.
+    """Score retrieval in both directions, language by language, as :mod:`glotclip.evaluation.retrieval` describes.
 
     Args:
         model: a loaded model, or what :func:`load` takes.
         benchmark: a benchmark, ``emoji``, or a dataset, caption file or folder whose rows of split "test" are used.
-        langs: languages, a list of codes or a text with one or several; by default those that both model and
-            benchmark have.
+        langs: codes; by default those that both model and benchmark have.
         device: where to compute.
         base: as :func:`load` takes it.
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
-        long: what becomes of texts longer than the context, as :meth:`Polyglot.encode_text` takes it; how many were
-            cut is said once and is in the result under ``truncated``, by language.
-        translate: the practical rival: an engine, or its name as in :mod:`glotclip.translate.specs`, that translates
-            texts into English before they are encoded as English; ``langs`` are then by default the benchmark's.
-        companions: for languages that were learnt with ``text=to-english``: who translates their texts, where the
-            data does not bring translations.
+        long: what becomes of texts longer than the context, as :meth:`Polyglot.encode_text` takes it.
+        translate: an engine or its name, which translates texts into English before they are encoded as English.
+        translator: translates texts in languages learnt with ``text=to-english``, where the data does not bring it.
         cache: root of the caches of features and translations.
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
-        protocol: how image → text is ranked: ``karpathy``, each caption by itself, or ``mla``, each image's captions
-            as one (:data:`glotclip.evaluation.retrieval.PROTOCOLS`).
-        reading: how data of one's own is read: ``images``, ``default_lang``, ``encoding``, ``max_skipped``,
-            ``hold_out``; see :class:`glotclip.data.reading.Reading`.
+        protocol: how image → text is ranked (:data:`glotclip.scores.PROTOCOLS`).
+        reading: how data of one's own is read; see :class:`glotclip.data.reading.Reading`.
 
     Returns:
-        The self-describing result; ``languages.<code>.text_to_image."r@1"`` is a score in percent. Besides what
-        :func:`glotclip.evaluation.retrieval.evaluate` gives, ``skipped`` lists what was left out of the benchmark
-        or was odd, and why, and ``notes`` what else there is to know of the data, warnings included.
+        The result of :func:`glotclip.evaluation.retrieval.evaluate`, and ``truncated`` (by language, how many texts
+        were cut), ``skipped`` (what was left out of the benchmark, and why) and ``notes`` on the data.
     """
-    retrieval.check_protocol(protocol)  # before a model is loaded
+    check_protocol(protocol)  # before a model is loaded
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
-    own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), long)
-    encoder: retrieval.TextEncoder = own
-    name, rival = polyglot.source, None
-    if translate is not None:
-        engine = translator_of(translate, cache)
-        encoder = rival = TranslatedQueries(engine, partial(encoder.encode_text, lang=ENGLISH))
-        name = f"{name} after translation by {engine.name}"
-    if langs is not None:
-        langs = normalise_all(langs)
+    own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), check_long(long))
+    rival = None if translate is None else TranslatingEncoder(translator_of(translate, cache), own)
+    translate_learned = partial(translate_with, translator, cache)  # opened only if there is such a language
+    chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading)
+    features = gallery_features(polyglot, chosen, cache, progress)
+    name = f"{polyglot.source} after translation by {rival.engine.name}" if rival else polyglot.source
+    result = retrieval.evaluate(
+        rival or own, chosen, codes, image_features=features.array, image_rows=features.rows, model=name,
+        draws=intervals, protocol=protocol,
+    )  # fmt: skip
+    own.warn_of_cut()
+    result["protocol"] = _joined(result["protocol"], WINDOWS if long == "mean" else "")
+    truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
+    skipped = [describe(each) for each in (*chosen.skipped, *features.skipped, *features.warnings)]
+    return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
+
+
+def _questions(
+    benchmark: Benchmark | Dataset | str | Path,
+    langs: str | Sequence[str] | None,
+    polyglot: Polyglot,
+    rival: TranslatingEncoder | None,
+    open_translator: Callable[[], Translate | None],
+    reading: Reading,
+) -> tuple[Benchmark, list[str], tuple[str, ...]]:
+    """The benchmark, its languages that are scored, and notes on the data."""
+    wanted, spoken = None if langs is None else normalise_all(langs), None if rival else polyglot.languages
     notes: tuple[str, ...] = ()
     if isinstance(benchmark, str | Path | Dataset):
-        benchmark = opened(benchmark, reading)
-        codes = langs or _common(benchmark.languages(), None if rival else polyglot.languages)
-        notes = benchmark.notes(codes)
-        benchmark = _asked(benchmark, codes, polyglot, translator, cache, rival is not None)
+        dataset = opened(benchmark, reading)
+        have = dataset.languages()
+        codes = wanted or (have if spoken is None else list(servers(spoken, have)))
+        notes = dataset.notes(codes)
+        benchmark = dataset.benchmark(codes)
+        translated = [code for code in codes if polyglot.reads_translations(code) and not rival]
+        if translated:  # each language is asked with the kind of text that it was taught with
+            viewed = ViewedDataset(dataset, View(text="to-english"), open_translator()).benchmark(translated)
+            captions = {**benchmark.captions, **viewed.captions}
+            benchmark = replace(benchmark, captions=captions, protocol=viewed.protocol)
     elif reading:
         raise ConfigError(
             f"{', '.join(reading)} cannot be set for a benchmark that is made already",
             hint="name the data, or give them to glotclip.data.dataset.open_dataset",
         )
-    codes = _codes(langs, list(benchmark.captions), None if rival else polyglot.languages)
-    features = gallery_features(polyglot, benchmark, cache, progress)
-    result = retrieval.evaluate(
-        encoder,
-        replace(benchmark, protocol=rival.protocol(benchmark.protocol)) if rival else benchmark,
-        codes,
-        image_features=features.array,
-        image_rows=features.rows,
-        model=name,
-        interval=retrieval.Interval(draws=intervals),
-        protocol=protocol,
-    )
-    own.warn_of_cut()
-    if long == "mean":
-        result["protocol"] = f"{result['protocol']}; {WINDOWS}" if result["protocol"] else WINDOWS
-    truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
-    left_out = (*benchmark.skipped, *features.skipped, *features.warnings)
-    skipped = [describe(each) for each in left_out]
-    return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
+    if rival:
+        benchmark = replace(benchmark, protocol=_joined(benchmark.protocol, rival.note))
+    return benchmark, _scored(wanted, list(benchmark.captions), spoken), notes
 
 
-def _common(have: Sequence[str], known: Sequence[str] | None) -> list[str]:
-    """The languages that there are captions in and a model knows (``None``: all), as the model calls them."""
-    if known is None:
-        return list(have)
-    exact = [code for code in have if code in known]
-    return [*exact, *(code for code in servers(known, have) if code not in exact)]
-
-
-def _codes(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:
+def _scored(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:
     """The benchmark's languages that are scored: those asked for, or all that the model speaks, each once.
 
     Args:
@@ -158,46 +150,28 @@ def _codes(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[s
     return list(dict.fromkeys(wanted))
 
 
-def _asked(
-    dataset: Dataset,
-    codes: Sequence[str],
-    polyglot: Polyglot,
-    translator: Engine | str | None,
-    cache: Path | None,
-    rival: bool,
-) -> Benchmark:
-    """A dataset's benchmark, in which each language is asked with the kind of text that it was taught with."""
-    translated = [code for code in codes if polyglot.reads_translations(code) and not rival]
-    plain = dataset.benchmark(codes)
-    if not translated:
-        return plain
-    viewed = ViewedDataset(dataset, View(text="to-english"), translate_with(translator, cache)).benchmark(translated)
-    return replace(plain, captions={**plain.captions, **viewed.captions}, protocol=viewed.protocol)
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
-def validator(extension: Extension, progress: Progress) -> Validate:
+def validator(extension: Extension, progress: Progress = silent) -> Validate:
     """Score a task on the data's rows of split "validation", by ``select_by``, on average over its languages.
 
     Raises:
-        DataError: if there are no such rows with pictures.
+        DataError: if there are no such rows with images.
     """
-    codes = list(extension.curriculum.languages)
-    chosen = validation(extension.dataset, codes)
+    chosen = validation(extension.dataset, list(extension.curriculum.languages))
     if chosen is None:
         raise DataError(
-            f"{extension.dataset.name} has no pictures in a split validation, which evaluate_every asks for",
+            f"{extension.dataset.name} has no images in a split validation, which evaluate_every asks for",
             hint="mark some rows with split=validation, or use --set evaluate_every=0",
         )
     features = gallery_features(extension.start, chosen, extension.cache, progress)
 
     def score(encoder: retrieval.TextEncoder, langs: Sequence[str]) -> float:
+        codes = [code for code in langs if code in chosen.captions]
         result = retrieval.evaluate(
-            encoder,
-            chosen,
-            [code for code in langs if code in chosen.captions],
-            image_features=features.array,
-            image_rows=features.rows,
-            interval=retrieval.Interval(draws=0),
+            encoder, chosen, codes, image_features=features.array, image_rows=features.rows, draws=0
         )
         return selection_score(result["average"], extension.curriculum.train.select_by)
 
@@ -206,9 +180,7 @@ def validator(extension: Extension, progress: Progress) -> Validate:
 
 def selection_score(scores: Mapping[str, Any], select_by: str) -> float:
     """What a checkpoint is chosen by, from the scores of both directions: ``mean_recall`` or ``mean_r1``."""
-    if select_by == "mean_r1":
-        return float(mean([scores[direction]["r@1"] for direction in retrieval.DIRECTIONS]))
-    return float(scores["mean_recall"])
+    return headline(scores) if select_by == "mean_r1" else float(scores["mean_recall"])
 
 
 def evaluator(
@@ -223,7 +195,7 @@ def evaluator(
     Args:
         extension: the run.
         benchmark: as :func:`extend` takes it.
-        progress: called with (what, done, total) while pictures are encoded, which happens once.
+        progress: called with (what, done, total) while images are encoded, which happens once.
         intervals: bootstrap draws of the scores after the last task; 0 leaves the intervals out.
     """
     base, learnt = extension.start.base, extension.curriculum.languages
@@ -245,5 +217,5 @@ def evaluator(
 
 
 def accuracy_matrix(evaluations: Mapping[str, Any], subset: str | None = None) -> AccuracyMatrix | None:
-    """Mean R@1 of both directions of every language after every task, as the record of a run holds it."""
+    """Headline score of every language after every task, from what the record of a run holds."""
     return AccuracyMatrix.of(evaluations, subset=subset) if evaluations else None

@@ -82,19 +82,16 @@ def search(
         model: a loaded model, or what :func:`glotclip.load` takes.
         images: a folder, which is searched with all folders in it; or paths of images.
         query: what the image shows, in any language of the model.
-        lang: the query's language; guessed if it is not given or "auto": where the guess is not sure, the query is
-            read in the likely languages, and their rankings are fused (:mod:`glotclip.gallery.fusion`).
+        lang: the query's language; guessed if not given or "auto". Where the guess is not sure, the query is read
+            in the likely languages, and their rankings are fused (:mod:`glotclip.gallery.fusion`).
         top: how many images to return at most.
         long: what becomes of a query longer than the context, as :meth:`glotclip.Polyglot.encode_text` takes it.
-        companions: who translates queries in languages that were learnt with ``text=to-english``: an engine, or its
-            name as in :mod:`glotclip.translate.specs`.
+        translator: translates queries in languages that were learnt with ``text=to-english``: an engine, or its
+            name as in :mod:`glotclip.translate.translator`.
         device: where to compute, for a model that is not loaded yet.
         base: as :func:`glotclip.load` takes it, likewise.
         cache: root of the caches of features and translations.
         progress: called with (what, done, total) while images that are new are read.
-
-    Returns:
-        The best images, and what was not searched and why.
 
     Raises:
         ConfigError: if the query is empty or no UTF-8, or ``top`` is less than 1.
@@ -102,20 +99,7 @@ def search(
         LanguageError: if the language is not installed.
     """
     query = _utf8(query)
-    unused: list[SkippedItem] = []
-    if isinstance(images, str | Path):
-        folder = Path(images)
-        listing = list_folder(folder)
-        unused = listing.unused({"videos": VIDEO, "texts": OTHER})
-        paths: list[Path] = listing.images
-        if not paths:
-            there = "; ".join(summary(unused, folder))
-            raise DataError(
-                f"there is no image in {shown(folder)}" + (f", only {there}" if there else ""),
-                hint="images are files such as .jpg, .png, .webp, .avif, .tiff, .jp2; .heic with glotclip[photos]",
-            )
-    else:
-        paths = [Path(path) for path in images]
+    paths, unused = _images_in(images) if isinstance(images, str | Path) else ([Path(path) for path in images], [])
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
     code = guess.lang if guess else check_installed(lang or "", polyglot.languages)
@@ -123,14 +107,30 @@ def search(
     if any(map(polyglot.reads_translations, weights)):  # a translation is of one language
         weights = {code: 1.0}
     asked = _as_taught(query, code, translator, cache) if polyglot.reads_translations(code) else query
-    found = rank(
-        polyglot, paths, [asked], [weights], top=top, long=long, cache=cache, progress=partial(progress, "images")
-    )
+    show = partial(progress, "images")
+    found = rank(polyglot, paths, [asked], [weights], top=top, long=long, cache=cache, progress=show)
     told = guess if len(polyglot.languages) > 1 else None
     among = tuple(polyglot.languages) if told else (code,)
     return SearchResult(
         query, code, told, among, weights, found.hits[0], found.searched, found.skipped, tuple(unused)
     )
+
+
+def _images_in(folder: str | Path) -> tuple[list[Path], list[SkippedItem]]:
+    """The images of a folder, and what else lies there.
+
+    Raises:
+        DataError: if there is no such folder, or no image in it.
+    """
+    listing = list_folder(Path(folder))
+    unused = listing.unused({"videos": VIDEO, "texts": OTHER})
+    if not listing.images:
+        there = "; ".join(summary(unused, Path(folder)))
+        raise DataError(
+            f"there is no image in {shown(Path(folder))}" + (f", only {there}" if there else ""),
+            hint="images are files such as .jpg, .png, .webp, .avif, .tiff, .jp2; .heic with glotclip[photos]",
+        )
+    return listing.images, unused
 
 
 def _utf8(query: str) -> str:
@@ -148,6 +148,6 @@ def _as_taught(query: str, lang: str, translator: Engine | str | None, cache: Pa
     if translator is None:
         raise ConfigError(
             f"{lang!r} was taught on texts machine-translated into English",
-            hint="name who translates the query, e.g. --translator apertium",
+            hint="name an engine that translates the query, e.g. --translator apertium",
         )
     return translator_of(translator, cache).translate([query], lang, ENGLISH)[0]

@@ -158,16 +158,14 @@ def _reached(experiment: Experiment, each: Trial) -> str:
 
 def _conclude(experiment: Experiment, console: Console) -> None:
     from glotclip.evaluation import comparison
-    from glotclip.evaluation.tables import Table
 
     value = experiment.write_report()
     done = experiment.results()
     say_notes(console, [note for each in done for note in each.get("notes", ())])
     page = comparison.report(done, title=experiment.recipe.title)
     console.say()
-    for part in (part for section in page.sections[:2] for part in section.parts):
-        if isinstance(part, Table):
-            console.table(part)
+    for table in (table for section in page.sections[:2] for table in section.tables):
+        console.table(table)
     console.say(f"report: {experiment.folder / 'report.md'}, {experiment.folder / 'report.html'}")
     console.result(value)
     if experiment.failures:

@@ -13,11 +13,11 @@ import time
 from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.errors import ConfigError, GlotclipError
+from glotclip.errors import GlotclipError
 from glotclip.storage import printable, to_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from glotclip.evaluation.tables import Table
-    from glotclip.packs.polyglot import Long
 
 BaseOption = Annotated[
     str | None,
@@ -171,16 +170,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-LONG: Any = typer.Option(metavar="cut|mean", help="Texts longer than the context: cut them, or average windows.")
-
-
-def long_of(value: str) -> Long:
-    """Check what was given to ``--long``."""
-    if value not in ("cut", "mean"):
-        raise ConfigError(f"--long {value} is unknown", hint="use --long cut or --long mean")
-    return cast("Long", value)
 
 
 def split_codes(values: list[str] | None) -> list[str]:

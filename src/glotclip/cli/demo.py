@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glotclip.cli.console import Console, Progress, duration
+from glotclip.cli.options import AsJson
 
 if TYPE_CHECKING:
     from glotclip.demo import Answer, Variant
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo-out"),
-    quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language: shows the way.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """See an English CLIP learn ten languages, one after another, with and without forgetting."""
     from glotclip import demo as demonstration
@@ -33,12 +34,8 @@ def demo(
             console.say(f"\n{variant.title}: {len(langs)} languages, {' '.join(langs)}")
             return run_callbacks(extension, console, progress)
 
-        shown = demonstration.run(
-            out,
-            settings={"steps": demonstration.QUICK_STEPS} if quick else {},
-            callbacks=callbacks,
-            progress=progress,
-        )
+        settings = {"steps": demonstration.QUICK_STEPS} if quick else {}
+        shown = demonstration.run(out, settings=settings, callbacks=callbacks, progress=progress)
     console.say()
     console.table(shown.table)
     console.say(f"{shown.concept} asked for by its name, which was taught (of names that were not, the table tells)")
@@ -74,4 +71,4 @@ def _show(answer: Answer, console: Console) -> None:
         (place, sign, f"{hit.score:.3f}", str(hit.path))
         for place, (sign, hit) in enumerate(zip(answer.signs, answer.hits, strict=True), start=1)
     )
-    console.table(Table(("#", "emoji", "score", "picture"), rows, title=f"“{answer.query}” ({answer.lang})"))
+    console.table(Table(("#", "emoji", "score", "image"), rows, title=f"“{answer.query}” ({answer.lang})"))

@@ -7,39 +7,55 @@ from typing import Annotated
 
 import typer
 
-from glotclip.cli.console import LONG, BaseOption, Console, Progress, long_of, split_codes
-from glotclip.cli.options import HOLD_OUT, MAX_SKIPPED, DefaultLang, Encoding, HoldOut, Images, MaxSkipped, say_notes
+from glotclip.cli.console import BaseOption, Console, Progress, split_codes
+from glotclip.cli.options import (
+    HOLD_OUT,
+    MAX_SKIPPED,
+    AsJson,
+    DefaultLang,
+    Device,
+    Encoding,
+    HoldOut,
+    Images,
+    LongTexts,
+    MaxSkipped,
+    Model,
+    TranslatorOption,
+    say_notes,
+)
+from glotclip.scores import DEFAULT_PROTOCOL
+
+Benchmark = Annotated[
+    str,
+    typer.Option(
+        help="emoji, emoji-video (either with :VENDOR), or a caption file or folder with rows of split test."
+    ),
+]
+Langs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
+    ),
+]
+Translate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
+    ),
+]
+Protocol = Annotated[
+    str, typer.Option(help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one).")
+]
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
-    benchmark: Annotated[
-        str,
-        typer.Option(
-            help="emoji, emoji-video (either with :VENDOR), or a caption file or folder with rows of split test."
-        ),
-    ] = "emoji",
-    langs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
-        ),
-    ] = None,
-    translate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENGINE",
-            help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
-        ),
-    ] = None,
-    translator: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINE", help="Who translates texts in languages learnt with text=to-english."),
-    ] = None,
-    protocol: Annotated[
-        str,
-        typer.Option(help="How image → text is ranked: karpathy (each caption alone) or mla (an image's as one)."),
-    ] = "karpathy",
+    model: Model,
+    benchmark: Benchmark = "emoji",
+    langs: Langs = None,
+    translate: Translate = None,
+    translator: TranslatorOption = None,
+    protocol: Protocol = DEFAULT_PROTOCOL,
     images: Images = None,
     default_lang: DefaultLang = None,
     encoding: Encoding = None,
@@ -47,17 +63,17 @@ def evaluate(
     hold_out: HoldOut = HOLD_OUT,
     out: Annotated[Path | None, typer.Option(help="Write the scores as JSON here.")] = None,
     base: BaseOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto.")] = "fp32",
-    long: Annotated[str, LONG] = "cut",
+    long: LongTexts = "cut",
     intervals: Annotated[int, typer.Option(min=0, help="Bootstrap draws; 0 leaves the intervals out.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure how well texts find pictures and pictures find texts, in every language."""
+    """Measure how well texts find images and images find texts, in every language."""
     from glotclip import api
     from glotclip.evaluation import report
-    from glotclip.evaluation.tables import Table
     from glotclip.ownership import check_file, write_file
+    from glotclip.packs.polyglot import check_long
     from glotclip.storage import shown, to_json
 
     console, inputs = Console(as_json), (benchmark, images)
@@ -65,33 +81,18 @@ def evaluate(
         check_file(out, inputs)
     with Progress() as progress:
         result = api.evaluate(
-            model,
-            benchmark,
-            split_codes(langs) or None,
-            device=device,
-            base=base,
-            precision=precision,
-            long=long_of(long),
-            translate=translate,
-            translator=translator,
-            progress=progress,
-            intervals=intervals,
-            protocol=protocol,
-            images=images,
-            default_lang=default_lang,
-            encoding=encoding,
-            max_skipped=max_skipped,
-            hold_out=hold_out,
-        )
+            model, benchmark, split_codes(langs) or None, translate=translate, translator=translator,
+            protocol=protocol, base=base, device=device, precision=precision, long=check_long(long),
+            intervals=intervals, progress=progress, images=images, default_lang=default_lang, encoding=encoding,
+            max_skipped=max_skipped, hold_out=hold_out,
+        )  # fmt: skip
     say_notes(console, result["notes"])
-    (section,) = report.from_run({"results": {str(result["benchmark"]): result}}).sections
+    (section,) = report.from_run(results={str(result["benchmark"]): result}).sections
     console.say(f"{section.title}: {section.text}\n")
-    for part in section.parts:
-        if isinstance(part, Table):
-            console.table(part)
-    if result["skipped"]:
-        count = len(result["skipped"])
-        console.say(f"left out or damaged: {count} rows, pictures or videos, first: {result['skipped'][0]}")
+    for table in section.tables:
+        console.table(table)
+    if skipped := result["skipped"]:
+        console.say(f"left out or damaged: {len(skipped)} rows, images or videos, first: {skipped[0]}")
     if out is not None:
         write_file(out, f"{to_json(result, indent=1)}\n".encode(), inputs)
         console.say(f"wrote {shown(out)}")

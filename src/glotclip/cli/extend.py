@@ -98,12 +98,11 @@ def _resumed(result: FitResult) -> str:
 
 def _task_scores(learnt: Sequence[str], scores: Mapping[str, Any], gallery: str) -> str:
     """The line after a task: R@1 of its languages, the average, and English, and the gallery they are on."""
-    from glotclip.api import accuracy_matrix
+    from glotclip.scores import headline
 
-    matrix = accuracy_matrix({"start": scores} if scores else {})
-    if matrix is None:
+    if not scores:
         return ""
-    r1 = matrix.rows[0]
+    r1 = {code: headline(each) for code, each in scores.items()}
     words = [f"{code} {r1[code]:.1f}" for code in learnt if code in r1]
     words.append(f"average of {len(r1)}: {sum(r1.values()) / len(r1):.1f}")
     if "en" in r1 and "en" not in learnt:
@@ -141,7 +140,6 @@ def _conclude(
 ) -> None:
     """Write results and report into the folder, and show the table."""
     from glotclip.evaluation import report
-    from glotclip.evaluation.tables import Table
 
     extension.folder.workplace.write_json("results.json", value)
     run: dict[str, Any] = {
@@ -153,12 +151,11 @@ def _conclude(
     }
     if done.matrix is not None:
         run["matrices"] = {value["method"]: done.matrix}
-    page = report.from_run(run)
+    page = report.from_run(**run)
     if done.matrix is not None:
         console.say()
-        for part in page.sections[0].parts:
-            if isinstance(part, Table):
-                console.table(part)
+        for table in page.sections[0].tables:
+            console.table(table)
     else:
         console.say("nothing was evaluated" + _why_unevaluated(extension))
     if with_report:

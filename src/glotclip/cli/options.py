@@ -75,6 +75,19 @@ def _parameter(kind: type[RunConfig], name: str, field: FieldInfo, flag: Flag) -
     )
 
 
+Model = Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+LongTexts = Annotated[
+    str,
+    typer.Option("--long", metavar="cut|mean", help="Texts longer than the context: cut them, or average windows."),
+]
+TranslatorOption = Annotated[
+    str | None,
+    typer.Option("--translator", metavar="ENGINE", help="Translates texts of languages learnt with text=to-english."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
 def say_notes(console: Console, notes: Sequence[str]) -> None:
     """Say what there is to know of the data, each once."""
     for note in dict.fromkeys(notes):

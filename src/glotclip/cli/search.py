@@ -1,4 +1,4 @@
-"""``glotclip search``: the pictures of a folder that fit a text best."""
+"""``glotclip search``: the images of a folder that fit a text best."""
 
 from __future__ import annotations
 
@@ -7,65 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glotclip.cli.console import LONG, BaseOption, Console, Progress, long_of
+from glotclip.cli.console import BaseOption, Console, Progress
+from glotclip.cli.options import AsJson, Device, LongTexts, Model, TranslatorOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from glotclip.api import SearchResult
     from glotclip.packs.guess import Guess
 
-_BAD_SHOWN = 5
+_SKIPPED_SHOWN = 5
 _CANDIDATES_SHOWN = 6
 
 
 def search(
-    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
-    query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
-    images: Annotated[Path, typer.Option(help="The folder of pictures.")],
+    model: Model,
+    query: Annotated[str, typer.Argument(help="What the image shows, in any language of the model.")],
+    images: Annotated[Path, typer.Option(help="The folder of images.")],
     lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
-    translator: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINE", help="Who translates queries in languages learnt with text=to-english."),
-    ] = None,
-    long: Annotated[str, LONG] = "cut",
-    top: Annotated[int, typer.Option(help="How many pictures to show.")] = 5,
+    translator: TranslatorOption = None,
+    long: LongTexts = "cut",
+    top: Annotated[int, typer.Option(help="How many images to show.")] = 5,
     base: BaseOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
-    """Find the pictures that fit a text best.
+    """Find the images that fit a text best.
 
-    Every picture of the folder is compared, so the result is exact. Pictures are encoded once and remembered.
+    Every image of the folder is compared, so the result is exact. Images are encoded once and remembered.
     """
     from glotclip import api
-    from glotclip.data.listing import summary
-    from glotclip.data.schema import describe
-    from glotclip.evaluation.tables import Table
-    from glotclip.storage import shown
+    from glotclip.packs.polyglot import check_long
 
     console = Console(as_json)
     with Progress() as progress:
         found = api.search(
-            model, images, query, lang or None, top=top, long=long_of(long), translator=translator, device=device,
+            model, images, query, lang or None, top=top, long=check_long(long), translator=translator, device=device,
             base=base, progress=progress,
         )  # fmt: skip
-    if found.guess:
-        console.say(_guessed(found.guess, found.weights))
-    console.table(
-        Table(
-            ("#", "score", "picture"),
-            tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1)),
-            title=f"“{found.query}” ({', '.join(found.weights)}) among {found.searched} pictures",
-        )
-    )
-    if found.unreadable:
-        console.say(f"{len(found.unreadable)} pictures could not be read:")
-        for bad in found.unreadable[:_BAD_SHOWN]:
-            console.say(f"  {describe(bad)}")
-        if len(found.unreadable) > _BAD_SHOWN:
-            console.say(f"  and {len(found.unreadable) - _BAD_SHOWN} more; --json lists all")
-    for line in summary(found.unused, images):
-        console.say(f"not searched: {line}")
+    _show(found, images, console)
     console.result(
         {
             "model": model,
@@ -77,10 +57,32 @@ def search(
             "lang_weights": {each: round(weight, 4) for each, weight in found.weights.items()},
             "searched": found.searched,
             "hits": [{**_place(hit.path), "score": round(hit.score, 6)} for hit in found.hits],
-            "unreadable": [{**_place(bad.where), "reason": bad.reason} for bad in found.unreadable],
-            "unused": [{**_place(each.where), "reason": each.reason} for each in found.unused],
+            "unreadable": [{**_place(item.where), "reason": item.reason} for item in found.unreadable],
+            "unused": [{**_place(item.where), "reason": item.reason} for item in found.unused],
         }
     )
+
+
+def _show(found: SearchResult, images: Path, console: Console) -> None:
+    """The answer for people: the guess, the hits, and what was not searched."""
+    from glotclip.data.listing import summary
+    from glotclip.data.schema import describe
+    from glotclip.evaluation.tables import Table
+    from glotclip.storage import shown
+
+    if found.guess:
+        console.say(_guessed(found.guess, found.weights))
+    rows = tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1))
+    title = f"“{found.query}” ({', '.join(found.weights)}) among {found.searched} images"
+    console.table(Table(("#", "score", "image"), rows, title=title))
+    if count := len(found.unreadable):
+        console.say(f"{count} images could not be read:")
+        for item in found.unreadable[:_SKIPPED_SHOWN]:
+            console.say(f"  {describe(item)}")
+        if count > _SKIPPED_SHOWN:
+            console.say(f"  and {count - _SKIPPED_SHOWN} more; --json lists all")
+    for line in summary(found.unused, images):
+        console.say(f"not searched: {line}")
 
 
 def _guessed(guess: Guess, under: Mapping[str, float]) -> str:

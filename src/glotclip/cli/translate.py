@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glotclip.cli.console import Console, Progress, duration
-from glotclip.cli.options import MAX_SKIPPED, Encoding, MaxSkipped, say_notes
+from glotclip.cli.options import MAX_SKIPPED, AsJson, Encoding, MaxSkipped, say_notes
+
+if TYPE_CHECKING:
+    from glotclip.translate.corpus import TranslatedFile
+
+Source = Annotated[
+    Path, typer.Argument(metavar="IN", help="A text with one caption a line, or a CSV, TSV or JSONL table; also .gz.")
+]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="What to write: a text or a table, by its name; also .gz.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="apertium, ctranslate2:DIR, transformers:DIR, files:SOURCE:TARGET, command:'PROGRAM ARGUMENTS'; "
+        "or several: 'de,fi=ctranslate2:DIR or apertium'."
+    ),
+]
 
 
 def translate(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="IN", help="A text with one caption a line, or a CSV, TSV or JSONL table; also .gz."),
-    ],
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="What to write: a text or a table, by its name; also .gz.")
-    ],
+    source: Source,
+    out: Out,
     to: Annotated[str, typer.Option("--to", metavar="CODE", help="The language to translate into.")],
     origin: Annotated[str, typer.Option("--from", metavar="CODE", help="The language to translate from.")] = "en",
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="apertium, ctranslate2:DIR, transformers:DIR, files:SOURCE:TARGET, command:'PROGRAM ARGUMENTS'; "
-            "or several: 'de,fi=ctranslate2:DIR or apertium'."
-        ),
-    ] = "apertium",
+    engine: Engine = "apertium",
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache; by default glotclip's own.")] = None,
     encoding: Encoding = None,
     max_skipped: MaxSkipped = MAX_SKIPPED,
     check: Annotated[bool, typer.Option("--check", help="Read both files again and compare them.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Translate captions. A table gets rows in the new language with their English, ready for `extend --data`.
 
@@ -40,11 +44,12 @@ def translate(
     """
     import time
     from dataclasses import asdict
+    from functools import partial
 
     from glotclip import ownership
     from glotclip.data.schema import describe
     from glotclip.translate.corpus import check_file, translate_file
-    from glotclip.translate.specs import open_translator
+    from glotclip.translate.translator import open_translator
 
     console = Console(as_json)
     ownership.check_file(out, (source,), option="OUT")  # before an engine is looked for
@@ -52,29 +57,16 @@ def translate(
     translator = open_translator(engine, cache)
     with Progress() as progress:
         made = translate_file(
-            source,
-            out,
-            translator,
-            origin,
-            to,
-            encoding=encoding,
-            max_skipped=max_skipped,
-            progress=lambda done, total: progress("captions", done, total),
-        )
+            source, out, translator, origin, to, encoding=encoding, max_skipped=max_skipped,
+            progress=partial(progress, "captions"),
+        )  # fmt: skip
     say_notes(console, made.notes)
     seconds = time.perf_counter() - started
     console.say(
         f"{made.captions:,} captions from {origin} into {to} by {translator.name} {translator.version} "
-        f"in {_short(seconds)}, {made.cached:,} of them from the cache"
+        f"in {f'{seconds:.2f} s' if seconds < 10 else duration(seconds)}, {made.cached:,} of them from the cache"
     )
-    for before, after in made.first:
-        console.say(f"  {before}\n  → {after}")
-    if made.unchanged:
-        console.say(f"{made.unchanged:,} came back as they were, {made.unanswered:,} of them without an answer")
-    if made.empty_lines:
-        console.say(f"{made.empty_lines:,} lines are empty and were left so")
-    if made.skipped:
-        console.say(f"{len(made.skipped):,} rows cannot be used, first: {describe(made.skipped[0])}")
+    _show(made, console)
     console.say(f"wrote {out}")
     if check:
         checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
@@ -82,7 +74,7 @@ def translate(
     console.result(
         {
             **asdict(made),
-            "bad": [describe(bad) for bad in made.skipped],
+            "skipped": [describe(item) for item in made.skipped],
             "out": str(out),
             "from": origin,
             "to": to,
@@ -93,5 +85,15 @@ def translate(
     )
 
 
-def _short(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
+def _show(made: TranslatedFile, console: Console) -> None:
+    """The first translations, and what stayed as it was or was left out."""
+    from glotclip.data.schema import describe
+
+    for before, after in made.first:
+        console.say(f"  {before}\n  → {after}")
+    if made.unchanged:
+        console.say(f"{made.unchanged:,} came back as they were, {made.unanswered:,} of them without an answer")
+    if made.empty_lines:
+        console.say(f"{made.empty_lines:,} lines are empty and were left so")
+    if made.skipped:
+        console.say(f"{len(made.skipped):,} rows cannot be used, first: {describe(made.skipped[0])}")

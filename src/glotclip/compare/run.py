@@ -21,11 +21,12 @@ from glotclip import api
 from glotclip.compare.trial import Trial
 from glotclip.config import digest
 from glotclip.errors import DataError
-from glotclip.evaluation.retrieval import DIRECTIONS, environment
+from glotclip.evaluation.retrieval import environment
 from glotclip.methods.task import TrainingTask
 from glotclip.ownership import discard, strangers
 from glotclip.packs.folder import RECORD, PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
+from glotclip.scores import DIRECTIONS
 from glotclip.storage import read_json, to_json, write_json, write_text
 from glotclip.threads import held_at
 from glotclip.training.callbacks import Callbacks

@@ -5,7 +5,6 @@ Nothing there is ever fetched by itself; :mod:`glotclip.data.fetch` gets what np
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from glotclip.errors import DataError
+from glotclip.errors import DataError, did_you_mean
 
 _TABLE = Path(__file__).with_name("catalog.toml")
 
@@ -83,9 +82,7 @@ def dataset(name: str) -> Entry:
     known = datasets()
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    raise DataError(f"there is no dataset {name!r}", hint=f"{guess}known: {', '.join(known)}")
+    raise DataError(f"there is no dataset {name!r}", hint=f"{did_you_mean(name, known)}known: {', '.join(known)}")
 
 
 def compare(found: Mapping[str, int], expected: Mapping[str, int]) -> list[Count]:

@@ -6,7 +6,6 @@ Every kind is a :class:`Dataset` in a file of its own in :mod:`glotclip.data.sou
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
@@ -23,7 +22,7 @@ from glotclip.data.parallel import Text
 from glotclip.data.reading import Reading, ReadingOptions
 from glotclip.data.schema import Corpus
 from glotclip.data.serving import no_captions, serve, served, servers
-from glotclip.errors import DataError
+from glotclip.errors import DataError, did_you_mean
 
 HELD_OUT_SPLITS = ("test", "validation")
 
@@ -195,8 +194,7 @@ def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
     options = ReadingOptions(**reading)
     kind = recognised(name)
     if kind is None:
-        close = difflib.get_close_matches(str(name), ["emoji", "emoji-video"], n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
+        guess = did_you_mean(str(name), ["emoji", "emoji-cldr", "emoji-video"])
         raise DataError(
             f"there is no dataset and no file {str(name)!r}",
             hint=f"{guess}give 'emoji', 'emoji-video', or a CSV, TSV, JSONL file or a folder",
@@ -208,9 +206,12 @@ def open_catalogued(name: str, folder: Path | None) -> Dataset:
     """Open a dataset by its name in the catalogue, in the folder where it lies.
 
     Raises:
-        DataError: if there is no such dataset, or none of its files in the folder, or it needs a folder.
+        DataError: if there is no such dataset, or it needs a folder, or takes none.
     """
     entry = catalog.dataset(name)
+    if entry.opened_as and folder is not None:
+        hint = "leave the folder out; $GLOTCLIP_EMOJI_VENDORS names folders of images"
+        raise DataError(f"{name} is found by itself, not in {folder}", hint=hint)
     if entry.opened_as:
         return open_dataset(entry.opened_as)
     if folder is None:

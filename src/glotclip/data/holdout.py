@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from glotclip.data.digests import alike
@@ -20,21 +20,6 @@ from glotclip.data.schema import Corpus, Row
 FEWEST = 20
 
 
-@dataclass(frozen=True)
-class Division:
-    """What was held out.
-
-    Attributes:
-        rows: all rows, in their order, the held-out ones of split "test".
-        note: what was done, or why nothing was, in one sentence.
-        held: how many clusters are held out.
-    """
-
-    rows: tuple[Row, ...]
-    note: str
-    held: int
-
-
 def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
     """Hold a share of a corpus's rows out for testing, unless it is divided already.
 
@@ -42,32 +27,33 @@ def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
         corpus: of which each row is in split "train".
         share: of the clusters with an image or video, 0 to 1; 0 leaves the corpus as it is.
         root: the folder that paths are named from, so that a copy elsewhere is divided the same.
+
+    Returns:
+        The corpus with all its rows, the held-out ones of split "test", and a note that says what was done or why
+        nothing was.
     """
     if corpus.divided or not check_hold_out(share):
         return corpus
-    done = divide(corpus.rows, share, root)
-    return replace(corpus, rows=done.rows, notes=(*corpus.notes, done.note))
-
-
-def divide(rows: Sequence[Row], share: float, root: Path) -> Division:
-    """Divide rows into those to train on and those held out; arguments as for :func:`hold_out`."""
-    clusters = _clusters(rows)
-    shown = [each for each in clusters if any(rows[place].image or rows[place].video for place in each)]
+    rows = corpus.rows
+    shown = [each for each in _clusters(rows) if any(rows[place].image or rows[place].video for place in each)]
+    chosen: set[int] = set()
     if not shown:
-        return Division(tuple(rows), "nothing is held out for testing: no row has an image or video", 0)
-    if len(shown) < FEWEST and share < 1:
-        why = f"{len(shown)} images or texts that hang together are fewer than {FEWEST}"
+        note = "nothing is held out for testing: no row has an image or video"
+    elif len(shown) < FEWEST and share < 1:
         more = " (one text or English counterpart may join many)" if len(rows) > FEWEST * 2 else ""
-        return Division(tuple(rows), f"nothing is held out for testing: {why}{more}", 0)
-    ranked = sorted((_place(_name(rows, each, root)), each) for each in shown)
-    held = [each for rank, each in ranked if rank < share] or [ranked[0][1]]
-    chosen = {place for each in held for place in each}
+        why = f"{len(shown)} images or texts that hang together are fewer than {FEWEST}{more}"
+        note = f"nothing is held out for testing: {why}"
+    else:
+        ranked = sorted((_place(_name(rows, each, root)), each) for each in shown)
+        held = [each for rank, each in ranked if rank < share] or [ranked[0][1]]
+        chosen = {place for each in held for place in each}
+        note = (
+            f"no row says its split: {len(held):,} of {len(shown):,} images with all that hangs together with them "
+            f"({len(chosen):,} of {len(rows):,} rows) are held out for testing (--hold-out {share:g}; 0 trains on "
+            "all)"
+        )
     divided = tuple(replace(row, split="test") if place in chosen else row for place, row in enumerate(rows))
-    note = (
-        f"no row says its split: {len(held):,} of {len(shown):,} images with all that hangs together with them "
-        f"({len(chosen):,} of {len(rows):,} rows) are held out for testing (--hold-out {share:g}; 0 trains on all)"
-    )
-    return Division(divided, note, len(held))
+    return replace(corpus, rows=divided, notes=(*corpus.notes, note))
 
 
 def _clusters(rows: Sequence[Row]) -> list[list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from glotclip.data.encodings import split_lines
 from glotclip.data.rows import ParsedRow
-from glotclip.errors import DataError
+from glotclip.errors import DataError, nearest
 
 #: Field → the headers it goes by, the first being ours. Upper and lower case, blanks and ``-`` do not matter.
 SYNONYMS = {
@@ -207,7 +206,7 @@ def _missing_columns(missing: Sequence[str], found: Sequence[str], where: str) -
     guesses = []
     for field in missing:
         lower = {header.strip().lower(): header for header in found}
-        close = [match for name in SYNONYMS[field] for match in difflib.get_close_matches(name, lower, n=1)]
+        close = [match for name in SYNONYMS[field] if (match := nearest(name, lower)) is not None]
         if close:
             guesses.append(f"did you mean {lower[close[0]].strip()!r} for {field!r}?")
     also = [f"{field}: also {', '.join(SYNONYMS[field][1:4])}" for field in missing]

@@ -18,7 +18,7 @@ from typing import ClassVar, NamedTuple
 from glotclip.data import catalog
 from glotclip.data.benchmark import Benchmark, from_corpus
 from glotclip.data.dataset import HELD_OUT_SPLITS, PathDataset
-from glotclip.data.holdout import divide
+from glotclip.data.holdout import hold_out
 from glotclip.data.listing import list_folder
 from glotclip.data.schema import Corpus, Row, SkippedItem, check_row
 from glotclip.data.serving import serve
@@ -129,12 +129,13 @@ class VideoCorpus(PathDataset):
         """The set as read; where no list says a split, a share of the videos is held out for testing."""
         clips, skipped = self.clips()
         found = self._assemble(clips, skipped)
-        if any(clip.split for clip in clips) or not self.options.hold_out:
+        corpus = replace(found.corpus, divided=any(clip.split for clip in clips))
+        held = hold_out(corpus, self.options.hold_out, self.folder)
+        if held is corpus:
             return found
-        division = divide(found.corpus.rows, self.options.hold_out, self.folder)
-        split_of = {row.group: row.split for row in division.rows if row.group is not None}
+        split_of = {row.group: row.split for row in held.rows if row.group is not None}
         found = self._assemble([replace(clip, split=split_of.get(clip.name, "train")) for clip in clips], skipped)
-        return found._replace(corpus=replace(found.corpus, notes=(division.note,), divided=False))
+        return found._replace(corpus=replace(found.corpus, notes=held.notes, divided=False))
 
     def count_files(self, counts: dict[str, int]) -> dict[str, int]:
         """Add the number of video files below the folder to what was counted of the lists; none is an error."""

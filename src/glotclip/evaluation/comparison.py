@@ -6,7 +6,7 @@ A *cell* is what :mod:`glotclip.compare.run` writes: one run under one seed, as 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ import numpy as np
 from glotclip.evaluation import metrics
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
-from glotclip.evaluation.report import Report, Section, on_gallery
-from glotclip.evaluation.retrieval import DIRECTIONS, REFERENCE
+from glotclip.evaluation.report import AVERAGE, Report, Section, flat, on_gallery
 from glotclip.evaluation.tables import Cell, Table
+from glotclip.scores import DIRECTIONS, REFERENCE
 
 FORMAT = 1
 BOTH = "mean"
@@ -41,7 +41,8 @@ def numbers(cell: Mapping[str, Any]) -> Numbers:
     found: Numbers = {}
     for side in SIDES:
         found |= {_named(name, side): value for name, value in _of_matrix(matrix(cell, side)).items()}
-        for whose, final in (("", cell["final"]), ("learnt ", _learnt(cell))):
+        taught = {code: each for code, each in cell["final"].items() if any(code in task for task in cell["tasks"])}
+        for whose, final in (("", cell["final"]), ("learnt ", taught)):
             low, high = _interval(final, SIDES[side])
             found |= {_named(f"{whose}interval low", side): low, _named(f"{whose}interval high", side): high}
     for subset in subsets(cell):
@@ -50,15 +51,9 @@ def numbers(cell: Mapping[str, Any]) -> Numbers:
     return found | _costs(cell)
 
 
-def _learnt(cell: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The final scores of the languages that the run taught."""
-    taught = [code for task in cell["tasks"] for code in task]
-    return {code: each for code, each in cell["final"].items() if code in taught}
-
-
 def _of_matrix(whole: AccuracyMatrix) -> Numbers:
     summary, final = whole.summary(), dict(whole.rows[-1])
-    taught = [final[code] for task in whole.tasks for code in task if code in final]
+    taught = [final[code] for code in whole.taught if code in final]
     found: Numbers = {
         "average": summary["average"],
         "learnt": statistics.mean(taught) if taught else None,
@@ -76,7 +71,7 @@ def _of_matrix(whole: AccuracyMatrix) -> Numbers:
 def _interval(final: Mapping[str, Any], directions: Sequence[str]) -> tuple[float | None, float | None]:
     """Bounds of the average over some languages: the means of the languages' bounds.
 
-    The languages' queries show the same pictures, so their errors go together; were they one, this would be exact,
+    The languages' queries show the same images, so their errors go together; were they one, this would be exact,
     otherwise it is too wide, never too narrow (a mean's deviation is at most the mean of the deviations).
     """
     bounds = [
@@ -159,10 +154,15 @@ def _by_run(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 
 # --- the report --------------------------------------------------------------------------------------------------
 
+HEADLINE = (
+    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learnt 95 %", "learning accuracy", "forgetting",
+    f"{REFERENCE} before", f"{REFERENCE} after",
+)  # fmt: skip
+DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
 SCORES_NOTE = (
     "R@1 in percent, mean of both directions unless a column says text to image (T→I) or image to text (I→T); mean ± "
     "standard deviation over seeds. Average: over all languages at the end, the base's own included; learnt: over "
-    "those that were taught. 95 %: bootstrap over pictures, averaged over languages and seeds, rather too wide "
+    "those that were taught. 95 %: bootstrap over images, averaged over languages and seeds, rather too wide "
     "than too narrow. Learning accuracy: each language right after it was learnt. Forgetting: best earlier score "
     "minus the last. A dash: not measured."
 )
@@ -197,55 +197,34 @@ def report(
     """
     if not cells:
         return Report(title, (), "No cell is finished yet.")
-    found = results(cells)["runs"]
-    first = cells[0]
-    gallery = galleries(cells)
+    found, first = results(cells)["runs"], cells[0]
+    # Cells made before the gallery was kept do not say it.
+    gallery = " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
+    matrices = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
     protocols = " / ".join(dict.fromkeys(cell["protocol"] for cell in cells))
     summary = f"{first['model']} learning from {first['data']}. {protocols}"
     if missing:
         summary += f" Not finished: {', '.join(missing)}."
+    named = dict.fromkeys(name for cell in cells for name in subsets(cell))
+    columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
+    apart = [_named(name, side) for side in SIDES for name in DISPARITY]
     sections = [
-        Section("Scores", tuple(_score_tables(found, cells))),
-        Section("Costs", (_table(found, COSTS, note=COST_NOTE, digits=2),)),
+        Section(
+            "Scores",
+            (
+                _table(found, columns, title=on_gallery("Scores", gallery), note=SCORES_NOTE),
+                _table(found, apart, title=on_gallery("Disparity between languages", gallery), note=DISPARITY_NOTE),
+            ),
+        ),
+        Section("Costs", (_table(found, list(_costs(first)), note=COST_NOTE, digits=2),)),
         Section("In the paper's form", (_paper(found),), f"{on_gallery('Scores', gallery)}. {PAPER_NOTE}"),
-        Section("Languages", tuple(_maps(cells)), f"{on_gallery('Scores', gallery)}."),
+        Section("Languages", tuple(_maps(matrices)), f"{on_gallery('Scores', gallery)}."),
     ]
-    curves = _curves(cells)
-    if curves:
+    if curves := _curves(matrices):
         said = f"{on_gallery('Scores', gallery)}: means over seeds; in another order, other languages."
         sections.insert(3, Section("After each task", curves, said))
     facts = Section("Made with", (Table(("name", "value"), tuple(_facts(cells, settings or {}))),))
     return Report(title, (*sections, facts), summary)
-
-
-def galleries(cells: Sequence[Mapping[str, Any]]) -> str:
-    """What the scores of cells are on; cells made before this was kept do not say."""
-    return " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
-
-
-COSTS = (
-    "trainable weights",
-    "share of the tower",
-    "packs, MB",
-    "MB a language",
-    "seconds of training",
-    "seconds in all",
-)
-HEADLINE = (
-    "average", "average (T→I)", "average (I→T)", "95 %", "learnt", "learnt 95 %", "learning accuracy", "forgetting",
-    f"{REFERENCE} before", f"{REFERENCE} after",
-)  # fmt: skip
-DISPARITY = ("standard deviation", "range", "mean absolute gap", "worst gap")
-
-
-def _score_tables(found: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[Table]:
-    named = list(dict.fromkeys(name for cell in cells for name in subsets(cell)))
-    columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
-    apart = [_named(name, side) for side in SIDES for name in DISPARITY]
-    return [
-        _table(found, columns, title=on_gallery("Scores", galleries(cells)), note=SCORES_NOTE),
-        _table(found, apart, title=on_gallery("Disparity between languages", galleries(cells)), note=DISPARITY_NOTE),
-    ]
 
 
 def _table(
@@ -262,13 +241,12 @@ def _table(
 
 
 def _cell(found: Mapping[str, Any], column: str, digits: int) -> Cell:
+    """``31.2 ± 0.4``; an interval as ``30.1–32.3``; a count of weights in full."""
     if column.endswith("95 %"):
-        return _ci(found, column.removesuffix("95 %"))
-    return _shown(found.get(column), digits)
-
-
-def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
-    """``31.2 ± 0.4``; a count of weights in full."""
+        whose = column.removesuffix("95 %")
+        low, high = found.get(f"{whose}interval low"), found.get(f"{whose}interval high")
+        return None if low is None or high is None else f"{low['mean']:.1f}–{high['mean']:.1f}"
+    value = found.get(column)
     if value is None:
         return None
     mean, deviation = value["mean"], value["deviation"]
@@ -277,11 +255,6 @@ def _shown(value: Mapping[str, Any] | None, digits: int) -> Cell:
     if not deviation:  # one seed, or what no seed can change
         return float(mean)
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
-
-
-def _ci(found: Mapping[str, Any], whose: str) -> Cell:
-    low, high = found.get(f"{whose}interval low"), found.get(f"{whose}interval high")
-    return None if low is None or high is None else f"{low['mean']:.1f}–{high['mean']:.1f}"
 
 
 def _paper(found: Sequence[Mapping[str, Any]]) -> Table:
@@ -293,16 +266,15 @@ def _paper(found: Sequence[Mapping[str, Any]]) -> Table:
     return Table.of([{"method": run["name"], **{s: cell(run, s) for s in ("I→T", "T→I")}} for run in found])
 
 
-def _curves(cells: Sequence[Mapping[str, Any]]) -> tuple[Curves, ...]:
-    """The average, English, and forgetting after each task; runs with another number of tasks end earlier."""
-    runs = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
+def _curves(runs: Mapping[str, Sequence[AccuracyMatrix]]) -> tuple[Curves, ...]:
+    """The average, English, and forgetting after each task, of the runs that have the most tasks."""
     steps = max(each.last for own in runs.values() for each in own)
     if steps < 2:
-        return ()
+        return ()  # a run of one joint task is a point, not a line
     labels = {each.labels for own in runs.values() for each in own if each.last == steps}
     names = next(iter(labels)) if len(labels) == 1 else tuple(str(i) for i in range(steps + 1))
     measures: dict[str, Callable[[AccuracyMatrix, int], float | None]] = {
-        "Average over the languages known by then": lambda each, i: each.summary(i)["average"],
+        AVERAGE: lambda each, i: each.summary(i)["average"],
         "Forgetting": lambda each, i: each.summary(i)["forgetting"],
         "English": lambda each, i: each.rows[i].get(REFERENCE),
     }
@@ -311,39 +283,30 @@ def _curves(cells: Sequence[Mapping[str, Any]]) -> tuple[Curves, ...]:
             title,
             names,
             {
-                name: [_mean_at(own, i, measure) for i in range(steps + 1)]
+                name: [_mean(measure(each, i) for each in own) for i in range(steps + 1)]
                 for name, own in runs.items()
-                if own[0].last == steps  # a run of one joint task is a point, not a line
+                if own[0].last == steps
             },
         )
         for title, measure in measures.items()
     )
 
 
-def _mean_at(
-    own: Sequence[AccuracyMatrix], i: int, measure: Callable[[AccuracyMatrix, int], float | None]
-) -> float | None:
-    found = spread([measure(each, i) if i <= each.last else None for each in own])
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = spread(list(values))
     return None if found is None else found["mean"]
 
 
-def _maps(cells: Sequence[Mapping[str, Any]]) -> list[HeatMap]:
+def _maps(runs: Mapping[str, Sequence[AccuracyMatrix]]) -> list[HeatMap]:
     """Final R@1 of every language under every run, and how much of it was lost since it was learnt."""
-    runs = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
     codes = tuple(dict.fromkeys(code for own in runs.values() for each in own for code in each.rows[-1]))
 
-    def lost(each: AccuracyMatrix, code: str) -> float | None:
-        learnt = [i for i, task in enumerate(each.tasks, start=1) if code in task]
-        before, after = each.rows[learnt[0] if learnt else 0].get(code), each.rows[-1].get(code)
-        return None if before is None or after is None else before - after
-
     def rows(value: Callable[[AccuracyMatrix, str], float | None]) -> tuple[tuple[float | None, ...], ...]:
-        means = [[spread([value(each, code) for each in own]) for code in codes] for own in runs.values()]
-        return tuple(tuple(None if each is None else each["mean"] for each in row) for row in means)
+        return tuple(tuple(_mean(value(each, code) for each in own) for code in codes) for own in runs.values())
 
-    final = rows(lambda each, code: each.rows[-1].get(code))
+    final = rows(AccuracyMatrix.final)
     maps = [HeatMap("Final R@1 of each language", tuple(runs), codes, final, head="run")]
-    forgotten = rows(lost)
+    forgotten = rows(AccuracyMatrix.lost)
     if any(value is not None for row in forgotten for value in row):
         note = "R@1 right after learning minus R@1 at the end, in points."
         maps.append(HeatMap("Lost since it was learnt", tuple(runs), codes, forgotten, note, head="run"))
@@ -356,6 +319,4 @@ def _facts(cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> l
     for key in cells[0]["environment"]:
         seen = sorted({str(cell["environment"].get(key)) for cell in cells})
         rows.append((key, f"{seen[0]} … {seen[-1]}" if key == "date" and len(seen) > 1 else ", ".join(seen)))
-    for name, value in settings.items():
-        rows.append((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
-    return rows
+    return rows + flat(settings)

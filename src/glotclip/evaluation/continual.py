@@ -18,9 +18,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glotclip.errors import DataError
+from glotclip.scores import DIRECTIONS, REFERENCE, headline
 
 FORMAT = 1
 
@@ -40,8 +40,7 @@ class AccuracyMatrix:
     score: str = "text_to_image.r@1"
 
     def __post_init__(self) -> None:
-        learnt = [*self.known, *(language for task in self.tasks for language in task)]
-        if len(set(learnt)) < len(learnt):
+        if len({*self.known, *self.taught}) < len(self.known) + len(self.taught):
             raise DataError("a language is learnt twice in one accuracy matrix", hint="give each language one task")
         if len(self.rows) != len(self.tasks) + 1:
             raise DataError(
@@ -57,7 +56,7 @@ class AccuracyMatrix:
 
     @classmethod
     def begin(
-        cls, scores: Mapping[str, float], *, known: Sequence[str] = ("en",), score: str = "text_to_image.r@1"
+        cls, scores: Mapping[str, float], *, known: Sequence[str] = (REFERENCE,), score: str = "text_to_image.r@1"
     ) -> AccuracyMatrix:
         """Start with the base's scores R[0, ·]; ``known`` are the languages it knows."""
         return cls(tuple(known), (), (dict(scores),), score)
@@ -67,23 +66,23 @@ class AccuracyMatrix:
         cls,
         evaluations: Mapping[str, Any],
         *,
-        directions: Sequence[str] = ("text_to_image", "image_to_text"),
+        directions: Sequence[str] = DIRECTIONS,
         subset: str | None = None,
         tasks: Sequence[Sequence[str]] | None = None,
     ) -> AccuracyMatrix:
-        """Read R@1 of the scores that a run recorded.
+        """Read the headline scores of what a run recorded.
 
         Args:
             evaluations: "start" and each task's name (its languages, joined by "+") → language → scores.
-            directions: which R@1; the mean of it where both are given.
-            subset: of the pictures; all without one.
+            directions: of R@1; the mean of both by default.
+            subset: of the images; all without one.
             tasks: all tasks of the run, where it was not evaluated after each; by default those of ``evaluations``.
         """
         rows = {
             task: {
-                code: float(np.mean([part[direction]["r@1"] for direction in directions]))
+                code: headline(chosen, directions)
                 for code, scores in by_language.items()
-                if (part := scores if subset is None else scores["subsets"].get(subset)) is not None
+                if (chosen := scores if subset is None else scores["subsets"].get(subset)) is not None
             }
             for task, by_language in evaluations.items()
         }
@@ -102,9 +101,13 @@ class AccuracyMatrix:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """All languages: the known, the learnt in their order, then others that were measured."""
-        named = [*self.known, *(language for task in self.tasks for language in task)]
-        return tuple(dict.fromkeys([*named, *(language for row in self.rows for language in row)]))
+        """All languages: the known, the taught in their order, then others that were measured."""
+        return tuple(dict.fromkeys([*self.known, *self.taught, *(code for row in self.rows for code in row)]))
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The languages of all tasks, in order."""
+        return tuple(language for task in self.tasks for language in task)
 
     @property
     def last(self) -> int:
@@ -115,10 +118,6 @@ class AccuracyMatrix:
     def labels(self) -> tuple[str, ...]:
         """What each row is called: ``base``, then the languages of each task."""
         return ("base", *("+".join(task) for task in self.tasks))
-
-    def array(self) -> NDArray[np.float64]:
-        """R as float64 (tasks + 1, languages), NaN where nothing was measured."""
-        return np.array([[row.get(language, np.nan) for language in self.languages] for row in self.rows])
 
     def known_since(self, language: str) -> int:
         """s_j: the task after which the language should be known, 0 for the base's own."""
@@ -138,6 +137,23 @@ class AccuracyMatrix:
                 hint="evaluate every language known so far after each task",
             )
         return value
+
+    def learned(self, language: str) -> float | None:
+        """R[s_j, j]: the score right after the language was learnt; None if it was not measured."""
+        return self.rows[self.known_since(language)].get(language)
+
+    def final(self, language: str) -> float | None:
+        """The score after the last task; None if it was not measured."""
+        return self.rows[-1].get(language)
+
+    def lost(self, language: str) -> float | None:
+        """How much of a language was lost since it was learnt, or since the start if no task taught it.
+
+        None where a score was not measured.
+        """
+        before = self.learned(language) if language in self.taught else self.rows[0].get(language)
+        after = self.final(language)
+        return None if before is None or after is None else before - after
 
     def average(self, i: int | None = None, *, only: Collection[str] | None = None) -> float | None:
         """AR_i = 1/|K_i| · Σ_{j ∈ K_i} R[i, j] (CLL-CLIP; ACC of Lopez-Paz & Ranzato 2017)."""
@@ -174,48 +190,31 @@ class AccuracyMatrix:
 
     def summary(self, i: int | None = None) -> dict[str, float | None]:
         """All four numbers after task ``i`` and ``forgetting_<language>`` of the base's own; None where undefined."""
-        measures: dict[str, Callable[[], float | None]] = {
-            "average": partial(self.average, i),
-            "learning_accuracy": partial(self.learning_accuracy, i),
-            "forgetting": partial(self.forgetting, i),
-            "backward_transfer": partial(self.backward_transfer, i),
+        measures: dict[str, Callable[..., float | None]] = {
+            "average": self.average,
+            "learning_accuracy": self.learning_accuracy,
+            "forgetting": self.forgetting,
+            "backward_transfer": self.backward_transfer,
+            **{f"forgetting_{language}": partial(self.forgetting, only=(language,)) for language in self.known},
         }
-        for language in self.known:
-            measures[f"forgetting_{language}"] = partial(self.forgetting, i, only=(language,))
-        return {name: _or_none(measure) for name, measure in measures.items()}
+        found: dict[str, float | None] = {}
+        for name, measure in measures.items():
+            try:
+                found[name] = measure(i)
+            except DataError:  # a score that it needs was not measured
+                found[name] = None
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and numbers; a score that was not measured is null."""
-        scores = [[row.get(language) for language in self.languages] for row in self.rows]
         return {
             "format": FORMAT,
             "score": self.score,
             "known": list(self.known),
             "tasks": [list(task) for task in self.tasks],
             "languages": list(self.languages),
-            "scores": scores,
+            "scores": [[row.get(language) for language in self.languages] for row in self.rows],
         }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> AccuracyMatrix:
-        """Read what :meth:`to_json` gave; anything else raises :class:`DataError`."""
-        try:
-            if value["format"] > FORMAT:
-                raise DataError(
-                    f"the accuracy matrix has format {value['format']}, this version reads up to {FORMAT}",
-                    hint="update glotclip",
-                )
-            languages = [str(language) for language in value["languages"]]
-            rows = tuple(
-                {language: float(x) for language, x in zip(languages, row, strict=True) if x is not None}
-                for row in value["scores"]
-            )
-            tasks = tuple(tuple(str(language) for language in task) for task in value["tasks"])
-            return cls(tuple(str(language) for language in value["known"]), tasks, rows, str(value["score"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"this is not an accuracy matrix: {error!r}", hint="use the JSON that AccuracyMatrix.to_json gave"
-            ) from error
 
     def _task(self, i: int | None) -> int:
         if i is None:
@@ -242,11 +241,3 @@ def _mean(values: Iterable[float]) -> float | None:
     """Return the mean, or None for no values: before the second task there is nothing that could be forgotten."""
     numbers = list(values)
     return float(np.mean(numbers)) if numbers else None
-
-
-def _or_none(measure: Callable[[], float | None]) -> float | None:
-    """Return None where a score that the measure needs was not measured."""
-    try:
-        return measure()
-    except DataError:
-        return None

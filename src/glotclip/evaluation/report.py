@@ -7,26 +7,26 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from glotclip.errors import DataError
-from glotclip.evaluation import plots, retrieval
+from glotclip.evaluation import plots
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
 from glotclip.ownership import Workplace, check_file, write_file
+from glotclip.scores import DEFAULT_PROTOCOL, DIRECTIONS, PROTOCOLS
 from glotclip.storage import utf8
 
 PAGES = ("report.md", "report.html")
-TextModule = Table | Curves | HeatMap
-RUN_KEYS = ("title", "summary", "settings", "matrices", "results", "rows", "environment", "gallery")
+Block = Table | Curves | HeatMap
 NO_PLOTS = "Plots need matplotlib: pip install 'glotclip[report]'. The numbers are in the tables."
+AVERAGE = "Average over the languages known by then"
 MEASURES = (
     "Average: over the languages known by then. Learning accuracy: each language right after it was learnt. "
     "Forgetting: best earlier score minus the last, so 0 is perfect. Backward transfer: last score minus the one "
@@ -39,8 +39,13 @@ class Section:
     """A heading, a sentence or two, and what is shown under them."""
 
     title: str
-    parts: tuple[TextModule, ...]
+    blocks: tuple[Block, ...]
     text: str = ""
+
+    @property
+    def tables(self) -> list[Table]:
+        """Those of the blocks that are tables, for a terminal."""
+        return [block for block in self.blocks if isinstance(block, Table)]
 
 
 @dataclass(frozen=True)
@@ -55,35 +60,37 @@ class Report:
 # --- what a run's report holds -----------------------------------------------------------------------------------
 
 
-def from_run(run: Mapping[str, Any]) -> Report:
-    """Build the report of an extend-run from its JSON.
+def from_run(
+    *,
+    title: str = "Run",
+    summary: str = "",
+    matrices: Mapping[str, AccuracyMatrix] | None = None,
+    gallery: str = "",
+    results: Mapping[str, Mapping[str, Any]] | None = None,
+    rows: Sequence[Mapping[str, Cell]] = (),
+    settings: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+) -> Report:
+    """Build the report of an extend-run.
 
     Args:
-        run: ``title`` and any of ``summary`` (a paragraph), ``matrices`` ({run name: accuracy matrix as JSON or
-            object}), ``results`` ({name: what :func:`glotclip.evaluation.retrieval.evaluate` gave}), ``rows``
-            (a list of records, shown as a table), ``settings`` and ``environment`` (mappings, may be nested), and
-            ``gallery`` (what the matrices' scores are on, in a few words).
-
-    Raises:
-        DataError: for a key that is none of these, or a matrix that is none.
+        title: of the page.
+        summary: a paragraph.
+        matrices: the accuracy matrix of each run, by its name.
+        gallery: what the matrices' scores are on, in a few words.
+        results: by name, what :func:`glotclip.evaluation.retrieval.evaluate` gave.
+        rows: records, shown as a table.
+        settings: of the run, may be nested.
+        environment: of the run, may be nested.
     """
-    unknown = sorted(set(run) - set(RUN_KEYS))
-    if unknown:
-        raise DataError(f"unknown part of a report: {', '.join(unknown)}", hint=f"known: {', '.join(RUN_KEYS)}")
-    matrices = {
-        name: matrix if isinstance(matrix, AccuracyMatrix) else AccuracyMatrix.from_json(matrix)
-        for name, matrix in run.get("matrices", {}).items()
-    }
-    sections: list[Section] = []
-    if matrices:
-        sections += _continual(matrices, str(run.get("gallery", "")))
-    sections += [_result(name, result) for name, result in run.get("results", {}).items()]
-    if run.get("rows"):
-        sections.append(Section("Measurements", (Table.of(run["rows"]),)))
-    for key in ("settings", "environment"):
-        if run.get(key):
-            sections.append(Section(key.capitalize(), (Table(("name", "value"), tuple(_flat(run[key]))),)))
-    return Report(str(run.get("title", "Run")), tuple(sections), str(run.get("summary", "")))
+    sections = _continual(matrices, gallery) if matrices else []
+    sections += [_result(name, result) for name, result in (results or {}).items()]
+    if rows:
+        sections.append(Section("Measurements", (Table.of(rows),)))
+    for name, values in (("Settings", settings), ("Environment", environment)):
+        if values:
+            sections.append(Section(name, (Table(("name", "value"), tuple(flat(values))),)))
+    return Report(title, tuple(sections), summary)
 
 
 def on_gallery(what: str, gallery: str) -> str:
@@ -91,7 +98,7 @@ def on_gallery(what: str, gallery: str) -> str:
     return f"{what} on {gallery}" if gallery else what
 
 
-def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str = "") -> list[Section]:
+def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> list[Section]:
     """Sections about what was learnt and what was forgotten, one run beside the other."""
     scores = " and ".join(dict.fromkeys(matrix.score for matrix in matrices.values()))
     known = list(dict.fromkeys(language for matrix in matrices.values() for language in matrix.known))
@@ -100,7 +107,9 @@ def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str = "") -> lis
         title=f"Scores on {gallery}" if gallery else "",
         note=MEASURES,
     )
-    lines = {"Average over the languages known by then": {n: _averages(m) for n, m in matrices.items()}}
+    lines: dict[str, dict[str, list[float | None]]] = {
+        AVERAGE: {name: [each.summary(i)["average"] for i in range(each.last + 1)] for name, each in matrices.items()}
+    }
     for language in known:
         lines[f"Language {language}, known before the first task"] = {
             name: [row.get(language) for row in matrix.rows] for name, matrix in matrices.items()
@@ -110,7 +119,12 @@ def _continual(matrices: Mapping[str, AccuracyMatrix], gallery: str = "") -> lis
     common = all(longest.labels[: len(matrix.labels)] == matrix.labels for matrix in matrices.values())
     steps = longest.labels if common else tuple(str(i) for i in range(len(longest.labels)))
     curves = tuple(
-        Curves(title, steps, {n: _fill(line, len(steps)) for n, line in by_run.items()}, unit=f"{scores} (%)")
+        Curves(
+            title,
+            steps,
+            {name: (*line, *[None] * (len(steps) - len(line))) for name, line in by_run.items()},
+            unit=f"{scores} (%)",
+        )
         for title, by_run in lines.items()
     )
     maps = tuple(
@@ -138,10 +152,7 @@ def _summary_row(name: str, matrix: AccuracyMatrix, known: Sequence[str]) -> dic
     row: dict[str, Cell] = {"run": name}
     row |= {key.replace("_", " "): summary[key] for key in summary if not key.startswith("forgetting_")}
     for language in known:
-        row |= {
-            f"{language} before": matrix.rows[0].get(language),
-            f"{language} after": matrix.rows[-1].get(language),
-        }
+        row |= {f"{language} before": matrix.rows[0].get(language), f"{language} after": matrix.final(language)}
     return row
 
 
@@ -150,25 +161,16 @@ def _languages(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> Table:
     records: dict[str, dict[str, Cell]] = {}
     for name, matrix in matrices.items():
         prefix = f"{name}: " if len(matrices) > 1 else ""
-        for language in [*matrix.known, *(code for task in matrix.tasks for code in task)]:
-            learnt, last = matrix.rows[matrix.known_since(language)].get(language), matrix.rows[-1].get(language)
+        for language in (*matrix.known, *matrix.taught):
+            lost = matrix.lost(language)
             records.setdefault(language, {"language": language}).update(
                 {
-                    f"{prefix}learnt": learnt,
-                    f"{prefix}at the end": last,
-                    f"{prefix}change": None if learnt is None or last is None else last - learnt,
+                    f"{prefix}learnt": matrix.learned(language),
+                    f"{prefix}at the end": matrix.final(language),
+                    f"{prefix}change": None if lost is None else -lost,
                 }
             )
     return Table.of(list(records.values()), title=on_gallery("Each language", gallery))
-
-
-def _averages(matrix: AccuracyMatrix) -> list[float | None]:
-    """AR_i for every i; None after a task where a language was not measured."""
-    return [matrix.summary(i)["average"] for i in range(matrix.last + 1)]
-
-
-def _fill(line: Sequence[float | None], length: int) -> tuple[float | None, ...]:
-    return (*line, *([None] * (length - len(line))))
 
 
 def _result(name: str, result: Mapping[str, Any]) -> Section:
@@ -176,28 +178,22 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
     records = [_scores(code, scores) for code, scores in result["languages"].items()]
     if len(records) > 1:
         records.append(_scores("average", result["average"]))
-    ranking = str(result.get("ranking", retrieval.DEFAULT_PROTOCOL))  # older results do not say it
+    ranking = str(result.get("ranking", DEFAULT_PROTOCOL))  # older results do not say it
     note = (
         "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images. "
-        f"Protocol {ranking}, {retrieval.PROTOCOLS.get(ranking, 'unknown here')}."
+        f"Protocol {ranking}, {PROTOCOLS.get(ranking, 'unknown here')}."
     )
     gallery = str(result.get("gallery", ""))
-    parts = [Table.of(records, title=on_gallery("Retrieval", gallery) if gallery else "", note=note)]
-    disparity = [
-        {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}
-        for score, values in result["disparity"].items()
-        if score != "reference"
-    ]
+    tables = [Table.of(records, title=on_gallery("Retrieval", gallery) if gallery else "", note=note)]
     if len(result["languages"]) > 1:
-        parts.append(
-            Table.of(
-                disparity,
-                title=on_gallery(
-                    f"Disparity between languages, gaps to {result['disparity']['reference']},", gallery
-                ).removesuffix(","),
-            )
-        )
-    return Section(name, tuple(parts), f"{result.get('protocol', '')}{_duplicates(result)}".strip())
+        disparity = [
+            {"score": score, **{key.replace("_", " "): value for key, value in values.items() if key != "gaps"}}
+            for score, values in result["disparity"].items()
+            if score != "reference"
+        ]
+        title = f"Disparity between languages, gaps to {result['disparity']['reference']}"
+        tables.append(Table.of(disparity, title=on_gallery(f"{title},", gallery) if gallery else title))
+    return Section(name, tuple(tables), f"{result.get('protocol', '')}{_duplicates(result)}".strip())
 
 
 def _duplicates(result: Mapping[str, Any]) -> str:
@@ -217,7 +213,7 @@ def _duplicates(result: Mapping[str, Any]) -> str:
 
 def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
     row: dict[str, Cell] = {"language": name}
-    for direction, short in zip(retrieval.DIRECTIONS, ("T→I", "I→T"), strict=True):
+    for direction, short in zip(DIRECTIONS, ("T→I", "I→T"), strict=True):
         entry = scores[direction]
         row[f"{short} R@1"] = entry["r@1"]
         if "ci95" in entry:
@@ -231,12 +227,12 @@ def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
     return row
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[Cell, ...]]:
-    """Return nested settings as rows of dotted name and value."""
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[Cell, ...]]:
+    """Nested settings as rows of dotted name and value."""
     rows: list[tuple[Cell, ...]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key}.")
+            rows += flat(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
             rows.append((f"{prefix}{key}", ", ".join(str(item) for item in value)))
         else:
@@ -254,8 +250,8 @@ def markdown(report: Report) -> str:
     for section in report.sections:
         blocks.append(f"## {escape_markdown(section.title)}")
         blocks += [escape_markdown(section.text)] if section.text else []
-        for part in section.parts:
-            table = part if isinstance(part, Table) else part.table()
+        for block in section.blocks:
+            table = block if isinstance(block, Table) else block.table()
             blocks += [f"### {escape_markdown(table.title)}"] if table.title else []
             blocks.append(markdown_table(table).rstrip("\n"))
     return "\n\n".join(blocks) + "\n"
@@ -265,12 +261,12 @@ def html_page(report: Report, *, draw: bool | None = None) -> str:
     """Render as one self-contained page, with plots if matplotlib is there (or as ``draw`` says)."""
     draw = plots.available() if draw is None else draw
     blocks = [f"<h1>{_h(report.title)}</h1>", *_paragraph(report.summary, "lead")]
-    if not draw and any(not isinstance(part, Table) for section in report.sections for part in section.parts):
+    if not draw and any(len(section.tables) < len(section.blocks) for section in report.sections):
         blocks += _paragraph(NO_PLOTS, "note")
     for section in report.sections:
         blocks += [f"<section>\n<h2>{_h(section.title)}</h2>", *_paragraph(section.text)]
-        for part in section.parts:
-            blocks += _part(part, draw=draw)
+        for block in section.blocks:
+            blocks += _html_block(block, draw=draw)
         blocks.append("</section>")
     template = Template(resources.files("glotclip.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
     return template.substitute(title=_h(report.title), body="\n".join(blocks))
@@ -284,24 +280,25 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     """
     workplace = Workplace(folder, "report")
     pages = dict(zip(PAGES, (markdown(report), html_page(report)), strict=True))
-    if workplace.listed:
-        check: Callable[[str], None] = workplace.check_name
-        write_one: Callable[[str, str], None] = workplace.write_text
-    else:  # somebody's folder, in which no list is left
-        check = lambda name: check_file(folder / name)  # noqa: E731 -- two short ways of doing the same
-        write_one = lambda name, text: write_file(folder / name, utf8(text))  # noqa: E731
+    listed = workplace.listed  # else it is somebody's folder, in which no list is left
     for name in pages:
-        check(name)
+        if listed:
+            workplace.check_name(name)
+        else:
+            check_file(folder / name)
     for name, text in pages.items():
-        write_one(name, text)
+        if listed:
+            workplace.write_text(name, text)
+        else:
+            write_file(folder / name, utf8(text))
     return folder / PAGES[0], folder / PAGES[1]
 
 
-def _part(part: TextModule, *, draw: bool) -> list[str]:
-    table = part if isinstance(part, Table) else part.table()
+def _html_block(block: Block, *, draw: bool) -> list[str]:
+    table = block if isinstance(block, Table) else block.table()
     blocks = [f"<h3>{_h(table.title)}</h3>"] if table.title else []
-    if not isinstance(part, Table) and draw:
-        blocks.append(f'<figure class="wide">{part.svg()}</figure>')
+    if not isinstance(block, Table) and draw:
+        blocks.append(f'<figure class="wide">{block.svg()}</figure>')
         blocks.append(f"<details><summary>As numbers</summary>\n{_html_table(table)}\n</details>")
     else:
         blocks.append(_html_table(table))

@@ -1,5 +1,12 @@
 """Retrieval between images and texts, language by language, as one self-describing JSON.
 
+``languages.<code>.text_to_image."r@1"`` of a result is a score. R@K, MRR and mean recall are in percent,
+``median_rank`` counts from 1, all are rounded to four decimals. ``subsets`` of a language holds the same keys for
+each subset (one without queries is left out). ``ranking`` names the protocol; ``protocol`` says what is measured, and
+how ranks are counted where it is not the default. ``duplicates`` counts the images that have exactly the feature of
+another: in the scores they count against each other, as is usual in the field. Where there are any, a warning says
+so, and ``duplicates.merged.<code>`` holds R@1 in both directions with identical images taken as one.
+
 Shapes: N images of the benchmark, n images that were read, M captions of a language, E embedding.
 """
 
@@ -11,7 +18,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,24 +26,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from glotclip import __version__
-from glotclip.config import check_names
+from glotclip.data.similarity import Floats, Ints, distinct_rows, unit_rows
 from glotclip.errors import DataError, DuplicateWarning, LanguageError
 from glotclip.evaluation import metrics
 from glotclip.languages import normalise_all
+from glotclip.scores import DEFAULT_PROTOCOL, DIRECTIONS, PROTOCOLS, REFERENCE, check_protocol
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
 
 FORMAT = 1
-PROTOCOLS: Mapping[str, str] = {
-    "karpathy": "image → text: the rank of an image's best caption among all captions (Karpathy & Fei-Fei 2015)",
-    "mla": "image → text: the rank of an image's captions among those of all images, each image's captions standing "
-    "as one, their best (MLA, Zhang et al. 2022); R@5 and R@10 come out higher where images have several captions",
-}
-"""How ranks are counted, by name; text → image is the same in all."""
-DEFAULT_PROTOCOL = "karpathy"
-DIRECTIONS = ("text_to_image", "image_to_text")
-REFERENCE = "en"
+SEED = 0
+"""Of the bootstrap: intervals of two models are paired."""
 
 
 class TextEncoder(Protocol):
@@ -48,19 +49,20 @@ class TextEncoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Interval:
-    """How the bootstrap intervals are made; ``draws=0`` leaves them out."""
+class _Gallery:
+    """Indices of the benchmark's images that could be read (n,) and of the others, and normalised features (n, E)."""
 
-    draws: int = 1000
-    seed: int = 0
+    readable: Ints
+    unreadable: Ints
+    images: Floats
 
 
 @dataclass(frozen=True)
 class _Queries:
     """Ranks of one direction, and the benchmark's image index of each query."""
 
-    ranks: NDArray[np.int64]
-    image: NDArray[np.int64]
+    ranks: Ints
+    image: Ints
 
     def within(self, mask: NDArray[np.bool_]) -> _Queries:
         chosen = mask[self.image]
@@ -75,37 +77,25 @@ def evaluate(
     image_features: Any,
     image_rows: ArrayLike | None = None,
     model: str = "",
-    interval: Interval = Interval(),
-    progress: Callable[[str], None] | None = None,
+    draws: int = 1000,
     protocol: str = DEFAULT_PROTOCOL,
 ) -> dict[str, Any]:
     """Score retrieval in both directions for every language, over the whole gallery and per subset of queries.
 
     The gallery of text→image is every readable image of the benchmark, that of image→text every caption of the
-    language whose image is readable. A subset restricts the queries (the captions of its images, its
-    images), never the gallery. Both sides are normalised here, so raw features may be given.
+    language whose image is readable. A subset restricts the queries, never the gallery. Unreadable images leave the
+    gallery and the queries, and are listed in the result. Features need not be normalised.
 
     Args:
         encoder: encodes the captions.
         benchmark: images, captions, subsets, protocol.
         langs: which languages, all of the benchmark by default.
         image_features: (n, E), array or tensor, for example ``Features.array`` of the feature cache.
-        image_rows: (N,) the row of each image in ``image_features``, −1 for an image that could not be read
-            (``Features.rows``); by default row i is image i. Unreadable images leave the gallery and the
-            queries, and are listed in the result.
+        image_rows: (N,) the row of each image in ``image_features``, −1 for one that could not be read
+            (``Features.rows``); by default row i is image i.
         model: the model's name for the record.
-        interval: settings of the bootstrap intervals of R@1.
-        progress: called with each language's code before it is encoded.
-        protocol: how ranks are counted: a name of ``PROTOCOLS``.
-
-    Returns:
-        A JSON-ready dictionary. R@K, MRR and mean recall are in percent, ``median_rank`` counts from 1, all are
-        rounded to four decimals. ``languages.<code>.text_to_image."r@1"`` is a score; ``subsets`` of a
-        language holds the same keys for each subset (one without queries is left out). ``ranking`` names the
-        protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the default way.
-        ``duplicates`` counts the images that have exactly the feature of another: in the scores they count against
-        each other, as is usual in the field. Where there are any, a warning says so, and
-        ``duplicates.merged.<code>`` holds R@1 in both directions with identical images taken as one.
+        draws: of the bootstrap intervals of R@1; 0 leaves them out.
+        protocol: how ranks are counted: a name of :data:`glotclip.scores.PROTOCOLS`.
 
     Raises:
         ConfigError: for an unknown protocol ("did you mean").
@@ -113,55 +103,38 @@ def evaluate(
         DataError: for features that are not finite or do not fit the benchmark.
     """
     check_protocol(protocol)
-    codes = _languages(benchmark, langs)
-    features = _array(image_features)
-    rows = _image_rows(benchmark, len(features), image_rows)
-    readable = np.flatnonzero(rows >= 0)
-    if readable.size == 0:
-        raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
-    images = metrics.normalised(features[rows[readable]], what=f"images of {benchmark.name}")
-    languages: dict[str, dict[str, Any]] = {}
-    distinct, same_as = metrics.distinct_rows(images)
+    gallery = _gallery(benchmark, _array(image_features), image_rows)
+    distinct, same_as = distinct_rows(gallery.images)
     duplicates = _duplicates(benchmark.name, same_as)
-    for code in codes:
-        if progress is not None:
-            progress(code)
-        texts, owner = _texts(encoder, benchmark, code, readable)
-        directions = _ranks(texts, owner, images, readable, protocol)
+    languages: dict[str, dict[str, Any]] = {}
+    for code in _languages(benchmark, langs):
+        texts, owner = _texts(encoder, benchmark, code, gallery.readable)
+        queries = _ranks(texts, owner, gallery, protocol)
+        languages[code] = {**_scores(queries, draws), "subsets": _subset_scores(queries, benchmark, draws)}
         if duplicates["images"]:
             duplicates["merged"][code] = _merged(texts, distinct, same_as[owner])
-        languages[code] = _scores(directions, interval)
-        subsets: dict[str, Any] = {}
-        for name, mask in benchmark.subsets.items():
-            chosen = [queries.within(np.asarray(mask, dtype=bool)) for queries in directions]
-            if all(queries.ranks.size for queries in chosen):
-                subsets[name] = _scores(chosen, interval)
-        languages[code]["subsets"] = subsets
     return {
         "format": FORMAT,
         "benchmark": benchmark.name,
-        "protocol": benchmark.protocol if protocol == DEFAULT_PROTOCOL else _said(benchmark.protocol, protocol),
+        "protocol": _said(benchmark.protocol, protocol),
         "ranking": protocol,
         "model": model,
         "gallery": benchmark.gallery,
-        "gallery_images": int(readable.size),
+        "gallery_images": len(gallery.readable),
         "duplicates": duplicates,
-        "unreadable": [str(benchmark.images[i]) for i in np.flatnonzero(rows < 0)],
+        "unreadable": [str(benchmark.images[i]) for i in gallery.unreadable],
         "languages": languages,
         "average": _average(languages),
         "disparity": _disparity(languages),
-        "interval": {"draws": interval.draws, "seed": interval.seed, "level": 95, "unit": "image"},
+        "interval": {"draws": draws, "seed": SEED, "level": 95, "unit": "image"},
         "environment": environment(),
     }
 
 
-def check_protocol(name: str) -> None:
-    """Raise :class:`ConfigError` with "did you mean" unless there is a protocol of this name."""
-    check_names([name], PROTOCOLS, where="protocol")
-
-
 def _said(benchmark: str, protocol: str) -> str:
-    return "; ".join(part for part in (benchmark, f"protocol {protocol}, {PROTOCOLS[protocol]}") if part)
+    """The benchmark's protocol, and how ranks are counted where it is not the default."""
+    ranking = "" if protocol == DEFAULT_PROTOCOL else f"protocol {protocol}, {PROTOCOLS[protocol]}"
+    return "; ".join(part for part in (benchmark, ranking) if part)
 
 
 def environment() -> dict[str, Any]:
@@ -179,6 +152,9 @@ def environment() -> dict[str, Any]:
     }
 
 
+# --- what is compared ----------------------------------------------------------------------------------------------
+
+
 def _languages(benchmark: Benchmark, langs: Sequence[str] | None) -> list[str]:
     codes = list(benchmark.captions) if langs is None else normalise_all(langs)
     for code in codes:
@@ -193,27 +169,87 @@ def _languages(benchmark: Benchmark, langs: Sequence[str] | None) -> list[str]:
 
 
 def _array(features: Any) -> NDArray[Any]:
-    """Take features as numpy; a tensor may want gradients, lie on a GPU or be bfloat16, which numpy has not."""
+    """Features as numpy; a tensor may want gradients, lie on a GPU or be bfloat16, which numpy has not."""
     return np.asarray(features.detach().cpu().float() if hasattr(features, "detach") else features)
 
 
-def _image_rows(benchmark: Benchmark, count: int, rows: ArrayLike | None) -> NDArray[np.int64]:
-    """Return the feature row of each image (N,), −1 where there is none."""
-    if rows is None and count != len(benchmark.images):
+def _gallery(benchmark: Benchmark, features: NDArray[Any], image_rows: ArrayLike | None) -> _Gallery:
+    """Pick the features of the readable images, and normalise them."""
+    size, count = len(benchmark.images), len(features)
+    if image_rows is None and count != size:
         raise DataError(
-            f"{count} image features for the {len(benchmark.images)} images of {benchmark.name!r}",
+            f"{count} image features for the {size} images of {benchmark.name!r}",
             hint="give image_rows, the feature row of each image, if some could not be read",
         )
-    array = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
-    if array.shape != (len(benchmark.images),) or (array.size and (array.min() < -1 or array.max() >= count)):
+    rows = np.arange(count) if image_rows is None else np.asarray(image_rows, dtype=np.int64)
+    if rows.shape != (size,) or (size and (rows.min() < -1 or rows.max() >= count)):
         raise DataError(
-            f"image_rows does not fit {len(benchmark.images)} images and {count} features",
+            f"image_rows does not fit {size} images and {count} features",
             hint="give one row number for each image, or -1",
         )
-    return array
+    readable = np.flatnonzero(rows >= 0)
+    if readable.size == 0:
+        raise DataError(f"no image of {benchmark.name!r} could be read", hint="check the paths of the images")
+    images = unit_rows(features[rows[readable]], what=f"images of {benchmark.name}")
+    return _Gallery(readable, np.flatnonzero(rows < 0), images)
 
 
-def _duplicates(name: str, same_as: NDArray[np.int64]) -> dict[str, Any]:
+def _texts(encoder: TextEncoder, benchmark: Benchmark, code: str, readable: Ints) -> tuple[Floats, Ints]:
+    """Encode the captions of one language whose image is readable: (M, E), and the place of each one's image (M,)."""
+    place = np.full(len(benchmark.images), -1)
+    place[readable] = np.arange(len(readable))
+    captions = [caption for caption in benchmark.captions[code] if place[caption.image] >= 0]
+    if not captions:
+        raise DataError(
+            f"no image with a caption in {code!r} could be read", hint=f"check the images of {benchmark.name!r}"
+        )
+    encoded = _array(encoder.encode_text([caption.text for caption in captions], code))
+    texts = unit_rows(encoded, what=f"texts in {code!r}")
+    if len(texts) != len(captions):
+        raise DataError(
+            f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
+            hint="encode_text must return one row for each text",
+        )
+    return texts, place[[caption.image for caption in captions]]
+
+
+# --- scores --------------------------------------------------------------------------------------------------------
+
+
+def _ranks(texts: Floats, owner: Ints, gallery: _Gallery, protocol: str) -> list[_Queries]:
+    """Rank both directions, in the order of ``DIRECTIONS``."""
+    images, readable = gallery.images, gallery.readable
+    forwards = metrics.text_to_image_ranks(texts, images, owner)
+    backwards = metrics.image_to_text_ranks(texts, images, owner, by_group=protocol == "mla")
+    return [_Queries(forwards, readable[owner]), _Queries(backwards, readable[np.unique(owner)])]
+
+
+def _scores(directions: Sequence[_Queries], draws: int) -> dict[str, Any]:
+    scores: dict[str, Any] = {}
+    for direction, queries in zip(DIRECTIONS, directions, strict=True):
+        entry: dict[str, Any] = {f"r@{k}": _round(metrics.recall_at(queries.ranks, k)) for k in metrics.RECALLS}
+        entry["median_rank"] = _round(metrics.median_rank(queries.ranks))
+        entry["mrr"] = _round(metrics.mean_reciprocal_rank(queries.ranks))
+        entry["n_queries"] = int(queries.ranks.size)
+        if draws:
+            hits = 100.0 * (queries.ranks < 1)
+            bounds = metrics.bootstrap_interval(hits, queries.image, draws=draws, seed=SEED)
+            entry["ci95"] = {"r@1": [_round(bound) for bound in bounds]}
+        scores[direction] = entry
+    scores["mean_recall"] = _round(metrics.mean_recall(*(queries.ranks for queries in directions)))
+    return scores
+
+
+def _subset_scores(directions: Sequence[_Queries], benchmark: Benchmark, draws: int) -> dict[str, Any]:
+    """Scores of the queries of each subset that has some in both directions."""
+    subsets = {
+        name: [queries.within(np.asarray(mask, dtype=bool)) for queries in directions]
+        for name, mask in benchmark.subsets.items()
+    }
+    return {name: _scores(both, draws) for name, both in subsets.items() if all(each.ranks.size for each in both)}
+
+
+def _duplicates(name: str, same_as: Ints) -> dict[str, Any]:
     """Count identical images, given for each which distinct one it is, and warn of them."""
     times = np.bincount(same_as)
     images, groups = int(times[times > 1].sum()), int((times > 1).sum())
@@ -227,81 +263,31 @@ def _duplicates(name: str, same_as: NDArray[np.int64]) -> dict[str, Any]:
     return {"images": images, "groups": groups, "merged": {}}
 
 
-def _merged(texts: Any, distinct: NDArray[np.floating], owner: NDArray[np.int64]) -> dict[str, float]:
+def _merged(texts: Floats, distinct: Floats, owner: Ints) -> dict[str, float]:
     """R@1 in both directions with identical images taken as one, whose captions are those of all."""
     both = metrics.text_to_image_ranks(texts, distinct, owner), metrics.image_to_text_ranks(texts, distinct, owner)
     return {f"{d}.r@1": _round(metrics.recall_at(ranks, 1)) for d, ranks in zip(DIRECTIONS, both, strict=True)}
 
 
-def _texts(
-    encoder: TextEncoder, benchmark: Benchmark, code: str, readable: NDArray[np.int64]
-) -> tuple[Any, NDArray[np.int64]]:
-    """Encode the captions of one language whose image is readable: (M, E), and the place of each one's image (M,)."""
-    place = np.full(len(benchmark.images), -1)
-    place[readable] = np.arange(len(readable))
-    captions = [caption for caption in benchmark.captions[code] if place[caption.image] >= 0]
-    if not captions:
-        raise DataError(
-            f"no image with a caption in {code!r} could be read", hint=f"check the images of {benchmark.name!r}"
-        )
-    owner = place[[caption.image for caption in captions]]
-    texts = metrics.normalised(
-        _array(encoder.encode_text([caption.text for caption in captions], code)), what=f"texts in {code!r}"
-    )
-    if len(texts) != len(captions):
-        raise DataError(
-            f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
-            hint="encode_text must return one row for each text",
-        )
-    return texts, owner
-
-
-def _ranks(
-    texts: Any, owner: NDArray[np.int64], images: NDArray[np.floating], readable: NDArray[np.int64], protocol: str
-) -> list[_Queries]:
-    """Rank both directions, in the order of ``DIRECTIONS``."""
-    backwards = metrics.image_to_text_ranks_by_group if protocol == "mla" else metrics.image_to_text_ranks
-    return [
-        _Queries(metrics.text_to_image_ranks(texts, images, owner), readable[owner]),
-        _Queries(backwards(texts, images, owner), readable[np.unique(owner)]),
-    ]
-
-
-def _scores(directions: Sequence[_Queries], interval: Interval) -> dict[str, Any]:
-    scores: dict[str, Any] = {}
-    for direction, queries in zip(DIRECTIONS, directions, strict=True):
-        entry: dict[str, Any] = {f"r@{k}": _round(metrics.recall_at(queries.ranks, k)) for k in metrics.RECALLS}
-        entry["median_rank"] = _round(metrics.median_rank(queries.ranks))
-        entry["mrr"] = _round(metrics.mean_reciprocal_rank(queries.ranks))
-        entry["n_queries"] = int(queries.ranks.size)
-        if interval.draws:
-            hits = 100.0 * (queries.ranks < 1)
-            bounds = metrics.bootstrap_interval(hits, queries.image, draws=interval.draws, seed=interval.seed)
-            entry["ci95"] = {"r@1": [_round(bound) for bound in bounds]}
-        scores[direction] = entry
-    scores["mean_recall"] = _round(metrics.mean_recall(*(queries.ranks for queries in directions)))
-    return scores
-
-
 def _average(languages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Average every score over the languages, and over those that have the subset for each subset."""
-    result = _average_scores(list(languages.values()))
-    names = dict.fromkeys(name for scores in languages.values() for name in scores["subsets"])
-    result["subsets"] = {
-        name: _average_scores([scores["subsets"][name] for scores in languages.values() if name in scores["subsets"]])
-        for name in names
+    by_subset: dict[str, list[Mapping[str, Any]]] = {}
+    for scores in languages.values():
+        for name, part in scores["subsets"].items():
+            by_subset.setdefault(name, []).append(part)
+    return {
+        **_mean_scores(list(languages.values())),
+        "subsets": {name: _mean_scores(entries) for name, entries in by_subset.items()},
     }
-    return result
 
 
-def _average_scores(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean_scores(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     keys = [*(f"r@{k}" for k in metrics.RECALLS), "mrr"]
     result: dict[str, Any] = {
         direction: {key: _round(float(np.mean([entry[direction][key] for entry in entries]))) for key in keys}
         for direction in DIRECTIONS
     }
-    result["mean_recall"] = _round(float(np.mean([entry["mean_recall"] for entry in entries])))
-    return result
+    return {**result, "mean_recall": _round(float(np.mean([entry["mean_recall"] for entry in entries])))}
 
 
 def _disparity(languages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -310,9 +296,9 @@ def _disparity(languages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     tables["mean_recall"] = {code: scores["mean_recall"] for code, scores in languages.items()}
     result: dict[str, Any] = {"reference": REFERENCE}
     for name, table in tables.items():
-        entry: dict[str, Any] = {key: _round(value) for key, value in metrics.disparity(table, REFERENCE).items()}
+        entry: dict[str, Any] = {key: _round(value) for key, value in metrics.disparity(table).items()}
         if REFERENCE in table:
-            entry["gaps"] = {code: _round(gap) for code, gap in metrics.gaps(table, REFERENCE).items()}
+            entry["gaps"] = {code: _round(gap) for code, gap in metrics.gaps(table).items()}
         result[name] = entry
     return result
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Scorer:
     """Scores languages of one base on one benchmark.
 
-    A language's scores are a function of its tokenizer and of the weights on its way through the tower. Both are
-    hashed, and scores are remembered by that: a language whose way another lesson left alone is not encoded again.
+    A language's scores are a function of its tokenizer and of the modules in its stack. Both are hashed, and scores
+    are remembered by that: a language whose stack a later task left alone is not encoded again.
 
     Args:
         benchmark: what is scored on.
-        features: of its pictures or videos.
+        features: of its images or videos.
         encoder: turns a polyglot into what encodes its texts.
         draws: bootstrap draws of the intervals of the final scores; 0 leaves them out.
         final: the languages whose presence makes scores the final ones.
@@ -58,7 +58,9 @@ class Scorer:
         draws = self._draws if self.is_final(codes) else 0
         digests: dict[int, str] = {}
         keys = {
-            code: (draws, code, *way_of(polyglot, code, digests)) for code in codes if code in self.benchmark.captions
+            code: (draws, code, *encoder_identity(polyglot, code, digests))
+            for code in codes
+            if code in self.benchmark.captions
         }
         fresh = [code for code, key in keys.items() if key not in self._known]
         if fresh:
@@ -68,33 +70,30 @@ class Scorer:
                 fresh,
                 image_features=self.features.array,
                 image_rows=self.features.rows,
-                interval=retrieval.Interval(draws=draws),
+                draws=draws,
             )
             self._known.update({keys[code]: result["languages"][code] for code in fresh})
         return {code: copy.deepcopy(self._known[key]) for code, key in keys.items()}
 
 
-def way_of(polyglot: Polyglot, code: str, digests: dict[int, str] | None = None) -> tuple[str, ...]:
-    """What decides a language's features beside the base: its tokenizer and the parts it goes through.
+def encoder_identity(polyglot: Polyglot, code: str, digests: dict[int, str]) -> tuple[str, ...]:
+    """What decides a language's features beside the base: its text form, its tokenizer and the modules of its stack.
 
     Args:
         polyglot: the model.
         code: one of its languages.
-        digests: those of parts seen before, by ``id``; for several languages of one polyglot, which share parts.
+        digests: those of modules seen before, by ``id``: languages of one polyglot share modules.
     """
     pack = polyglot.pack_of(code)
     if pack is None:
         return ()
-    known = {} if digests is None else digests
 
-    def digest(part: TextModule) -> str:
-        if id(part) not in known:
-            known[id(part)] = fingerprint(part.tensors(), kind=part.kind, description=repr(part.description()))
-        return known[id(part)]
+    def digest(module: TextModule) -> str:
+        if id(module) not in digests:
+            facts = {"kind": module.kind, "description": repr(module.description())}
+            digests[id(module)] = fingerprint(module.tensors(), **facts)
+        return digests[id(module)]
 
     state = pack.state
-    return (
-        pack.text_form(code).name,
-        state.tokenizer.identity,
-        *(digest(part) for scope in ("all", code) for part in state.modules.get(scope, ())),
-    )
+    modules = [module for scope in ("all", code) for module in state.modules.get(scope, ())]
+    return (pack.text_form(code).name, state.tokenizer.identity, *map(digest, modules))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Cell = str | int | float | None
@@ -46,22 +45,19 @@ class Table:
 
 def plain(table: Table) -> str:
     """Return the table for a terminal: two spaces between columns, a line under the head."""
-    lines = _aligned([list(table.columns), *table.texts()], table.numeric())
-    rule = "  ".join("─" * width for width in _widths([list(table.columns), *table.texts()]))
-    body = [line.rstrip() for line in ("  ".join(cells) for cells in lines)]
-    return "\n".join([*([table.title] if table.title else []), body[0], rule, *body[1:], *_note(table.note)]) + "\n"
+    widths, (head, *rows) = _aligned([list(table.columns), *table.texts()], table.numeric())
+    lines = ["  ".join(cells).rstrip() for cells in (head, ["─" * width for width in widths], *rows)]
+    return "\n".join([*([table.title] if table.title else []), *lines, *([table.note] if table.note else [])]) + "\n"
 
 
 def markdown(table: Table) -> str:
     """Return the table as aligned GitHub Markdown, without its title; whatever the cells hold stays text."""
-    head = [escape_markdown(name) for name in table.columns]
-    rows = [head, *([escape_markdown(cell) for cell in row] for row in table.texts())]
     numeric = table.numeric()
-    widths = [max(3, width) for width in _widths(rows)]
-    lines = ["| " + " | ".join(cells) + " |" for cells in _aligned(rows, numeric, widths)]
+    texts = [[escape_markdown(cell) for cell in row] for row in [table.columns, *table.texts()]]
+    widths, (head, *rows) = _aligned(texts, numeric, least=3)
     rule = ["-" * (w - 1) + ":" if n else "-" * w for w, n in zip(widths, numeric, strict=True)]
-    note = ["", escape_markdown(table.note)] if table.note else []
-    return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:], *note]) + "\n"
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+    return "\n".join([*lines, *(["", escape_markdown(table.note)] if table.note else [])]) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -69,17 +65,6 @@ def escape_markdown(text: str) -> str:
     one_line = " ".join(text.split())
     escaped = re.sub(r"([\\`*\[\]|~])", r"\\\1", one_line).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
-
-
-def width(text: str) -> int:
-    """Columns that a text takes in a terminal: East Asian wide signs take two, combining marks and controls none."""
-    return sum(_sign_width(sign) for sign in text)
-
-
-def _sign_width(sign: str) -> int:
-    if unicodedata.category(sign) in ("Mn", "Me", "Cf", "Cc"):
-        return 0
-    return 2 if unicodedata.east_asian_width(sign) in ("W", "F") else 1
 
 
 def _text(cell: Cell, digits: int) -> str:
@@ -91,21 +76,16 @@ def _text(cell: Cell, digits: int) -> str:
     return str(cell)
 
 
-def _note(note: str) -> list[str]:
-    return [note] if note else []
-
-
-def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(width(cell) for cell in column) for column in zip(*rows, strict=True)]
-
-
 def _aligned(
-    rows: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Iterable[int] | None = None
-) -> list[list[str]]:
-    sizes = list(widths) if widths is not None else _widths(rows)
-    return [[_pad(cell, w, n) for cell, w, n in zip(row, sizes, numeric, strict=True)] for row in rows]
+    rows: Sequence[Sequence[str]], numeric: Sequence[bool], *, least: int = 0
+) -> tuple[list[int], list[list[str]]]:
+    """Widths of the columns, and the cells padded to them; columns of numbers to the right."""
+    from rich.cells import cell_len  # East Asian wide signs take two columns, combining marks none
 
+    widths = [max(least, *map(cell_len, column)) for column in zip(*rows, strict=True)]
 
-def _pad(cell: str, size: int, right: bool) -> str:
-    space = " " * (size - width(cell))
-    return space + cell if right else cell + space
+    def pad(cell: str, width: int, right: bool) -> str:
+        space = " " * (width - cell_len(cell))
+        return space + cell if right else cell + space
+
+    return widths, [[pad(*each) for each in zip(row, widths, numeric, strict=True)] for row in rows]

@@ -13,7 +13,7 @@ from torch import nn
 from glotclip.config import Settings
 from glotclip.methods.bottleneck import Activation, Bottleneck
 from glotclip.methods.module import TextModule, register_method
-from glotclip.methods.pect import PECT
+from glotclip.methods.settings import PECT
 from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -16,7 +16,7 @@ from glotclip.config import Settings
 from glotclip.errors import ConfigError
 from glotclip.methods.bottleneck import ACTIVATIONS, Activation
 from glotclip.methods.module import TextModule, register_method
-from glotclip.methods.pect import PECT
+from glotclip.methods.settings import PECT
 from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
 
 from glotclip.config import Settings
 from glotclip.methods.module import TextModule, register_method
 from glotclip.methods.pool import POOL, ChosenPrompts, Pool, blocks_of
+from glotclip.models.dual_encoder import normalised
 from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextConfig
 
@@ -62,13 +62,13 @@ class DualPrompt(Pool):
     def condition_on(self, features: torch.Tensor) -> TextHooks:
         """The prompts of texts whose features without prompts are these (B, E)."""
         prefixes = {k: (pair[0], pair[1]) for k, pair in zip(self.general_blocks, self.general, strict=True)}
-        query = F.normalize(features.float(), dim=-1)
+        query = normalised(features.float())
         if torch.is_grad_enabled() and self.of("key")[-1].requires_grad:
-            nearness = query @ F.normalize(self.of("key")[-1], dim=-1).T  # (B, L)
+            nearness = query @ normalised(self.of("key")[-1]).T  # (B, L)
             self._distances.append(1 - nearness.mean(1))
             own = {k: (pair[0], pair[1]) for k, pair in zip(self.expert_blocks, self.of("prompt")[-1], strict=True)}
             return ChosenPrompts(_both(prefixes, own))
-        keys = F.normalize(torch.stack(list(self.of("key"))), dim=-1)  # (N, L, E)
+        keys = normalised(torch.stack(list(self.of("key"))))  # (N, L, E)
         nearest = torch.einsum("be,nle->bln", query, keys).argmax(-1)
         prompts = torch.stack(list(self.of("prompt")))  # (N, L, 2, P, W)
         own = {

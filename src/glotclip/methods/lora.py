@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from glotclip.config import Settings
 from glotclip.methods.module import TextModule, draw_linear, register_method
-from glotclip.methods.pect import PECT
+from glotclip.methods.settings import PECT
 from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

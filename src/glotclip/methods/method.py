@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pydantic import model_validator
 
 from glotclip import methods as package
 from glotclip.config import settings_from
-from glotclip.errors import ConfigError, PackError
+from glotclip.errors import ConfigError, PackError, did_you_mean
 from glotclip.methods.module import REGISTRY, Registration, TextModule
 from glotclip.methods.objective import MethodSettings
 from glotclip.methods.settings import ModuleSettings
@@ -83,9 +82,7 @@ def method_named(name: str) -> Method:
     """Look a method up by name; an unknown one is a :class:`ConfigError` that lists them."""
     known = methods()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(f"unknown method {name!r}", hint=f"{guess}methods: {', '.join(known)}")
+        raise ConfigError(f"unknown method {name!r}", hint=f"{did_you_mean(name, known)}methods: {', '.join(known)}")
     return known[name]
 
 

@@ -165,7 +165,7 @@ class MultilingualSubTable(MultilingualTable):
         self.register_buffer("reads", reads.to(device), persistent=False)
 
     def embed(self, ids: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Look up ids (B, T) and project: (B, T, W). Any id of a text to validate on reads the row that it will read."""
+        """Look up ids (B, T) and project: (B, T, W). A text to validate on may have any id."""
         if torch.is_grad_enabled():
             return super().embed(ids, table)
         ids = self.reads[ids]

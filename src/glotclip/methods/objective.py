@@ -1,16 +1,16 @@
-"""What a lesson minimises: which text is pulled towards what, by which loss, how strongly.
+"""What a task minimises: which text is aligned with what, by which loss, how strongly.
 
 The three systems differ here in a few choices only:
 
-=============  ==================  ===========  =========  ===============  =============
-system         text                partner      side       alignment        pictures
-=============  ==================  ===========  =========  ===============  =============
-CLL-CLIP       target              English      frozen     MSE              weight 0.01
-MLA, 1st stage target              English      frozen     MSE              none
-MLA, 2nd stage target              –            –          –                alone
-PECT           target or machine   English or   trained    MSE or           weight 1
-               English             machine                 contrastive
-=============  ==================  ===========  =========  ===============  =============
+=============  ==================  ============  ==========  ===============  =============
+system         text                target text   encoded by  alignment        images
+=============  ==================  ============  ==========  ===============  =============
+CLL-CLIP       caption             English       frozen      MSE              weight 0.01
+MLA, 1st stage caption             English       frozen      MSE              none
+MLA, 2nd stage caption             –             –           –                alone
+PECT           caption or machine  English or    trained     MSE or           weight 1
+               English             machine                   contrastive
+=============  ==================  ============  ==========  ===============  =============
 
 Shapes: B batch, E embedding.
 """
@@ -35,7 +35,7 @@ TargetText = Literal["english", "from-english"]
 
 
 class ObjectiveSettings(Settings):
-    """The losses of a lesson, or of one of its stages."""
+    """The losses of a task, or of one of its stages."""
 
     text: Text = Field(
         "caption",
@@ -49,16 +49,16 @@ class ObjectiveSettings(Settings):
     )
     target_encoder: Literal["frozen", "detached", "trained"] = Field(
         "frozen",
-        description="who encodes the partner: 'frozen', the base; 'trained', the tower that learns, both sides with "
-        "gradients; 'detached', the same without a gradient on the partner's side",
+        description="who encodes the target text: 'frozen', the base; 'trained', the tower that trains, with "
+        "gradients on both sides; 'detached', the same without a gradient on the target's side",
     )
     alignment: Literal["mse", "contrastive", "with-image"] = Field(
         "mse",
         description="how the two are aligned: 'mse' of raw features; 'contrastive' between the texts; 'with-image', "
-        "contrastive between the partner and the picture (target_encoder=trained only)",
+        "contrastive between the target text and the image (target_encoder=trained only)",
     )
-    cross_lingual: float = Field(1.0, ge=0, description="weight of the alignment with the partner (γ_cl, λ)")
-    cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with pictures (γ_cm)")
+    cross_lingual: float = Field(1.0, ge=0, description="weight of the alignment with the target text (γ_cl, λ)")
+    cross_modal: float = Field(0.01, ge=0, description="weight of the contrastive loss with images (γ_cm)")
     temperature: float = Field(0.07, gt=0, le=0.5, description="initial temperature of the contrastive losses")
     learn_temperature: bool = Field(True, description="whether the temperature trains")
 
@@ -67,17 +67,17 @@ class ObjectiveSettings(Settings):
         if self.cross_lingual == 0 and self.cross_modal == 0:
             raise ValueError("cross_lingual and cross_modal are both 0: nothing would be learnt")
         if self.cross_lingual and self.alignment == "with-image" and self.target_encoder != "trained":
-            raise ValueError("alignment=with-image moves the partner only, so it needs target_encoder=trained")
+            raise ValueError("alignment=with-image moves the target only, so it needs target_encoder=trained")
         return self
 
     @property
     def wants_images(self) -> bool:
-        """Whether any term looks at pictures."""
+        """Whether any term looks at images."""
         return self.cross_modal > 0 or (self.cross_lingual > 0 and self.alignment == "with-image")
 
     @property
     def encodes_targets(self) -> bool:
-        """Whether partners are encoded anew in every step."""
+        """Whether target texts are encoded anew in every step."""
         return self.cross_lingual > 0 and self.target_encoder != "frozen"
 
 
@@ -124,12 +124,12 @@ class MethodSettings(ObjectiveSettings):
 
 @dataclass(frozen=True)
 class Targets:
-    """What a batch of captions is pulled towards.
+    """What a batch of captions is aligned with.
 
-    ``partner`` and ``images`` are raw features (B, E); where a row has no partner or no picture, ``has_partner`` or
-    ``has_image`` (B,) is false and the row's feature is zero. ``groups`` (B,) is equal for rows that show the same
-    picture. Rows marked in ``replayed`` (B,) are rehearsed from earlier tasks: their ``partner``, where they have
-    one, is what they are held to.
+    ``target_features`` and ``images`` are raw features (B, E); where a row has no target or no image, ``has_target``
+    or ``has_image`` (B,) is false and the row's feature is zero. ``groups`` (B,) is equal for rows that show the same
+    image. Rows marked in ``replayed`` (B,) are replayed from earlier tasks: their loss is the distance to their
+    target, where they have one.
     """
 
     target_features: torch.Tensor
@@ -143,7 +143,7 @@ class Targets:
 class Alignment(nn.Module):
     """``cross_lingual · L_align + cross_modal · L_cm`` (CLL-CLIP, equation 4; PECT §2), plus the replay term.
 
-    A term whose weight is zero is not computed: with ``cross_modal = 0`` no picture is ever needed. The replay term,
+    A term whose weight is zero is not computed: with ``cross_modal = 0`` no image is ever needed. The replay term,
     ``MSE(z, kept)`` over replayed rows with weight one, is there whenever rows are (CLL-CLIP §5.3, §5.4).
     """
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from glotclip.config import Settings
 from glotclip.methods.module import TextModule, draw_linear, register_method
-from glotclip.methods.pect import PECT_WITHOUT_NORMS
+from glotclip.methods.settings import PECT_WITHOUT_NORMS
 from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from glotclip.config import Settings
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.module import TextModule, register_method
-from glotclip.methods.pect import PECT_WITHOUT_NORMS
+from glotclip.methods.settings import PECT_WITHOUT_NORMS
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.text_tower import TextConfig
 

@@ -5,13 +5,21 @@ A module's own settings are its ``Config``, in the module's file.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from glotclip.methods.lexicon import LexiconConfig
 from glotclip.methods.multilingual import MultilingualConfig
 from glotclip.methods.objective import Isolation
+
+# PECT (§3): the contrast with images in full, a fixed temperature, the layer norms beside; its batches, learning rate
+# and epochs are recipes.
+PECT: Mapping[str, Any] = {
+    "cross_modal": 1.0, "temperature": 0.01, "learn_temperature": False, "weight_decay": 0.0, "norms": True,
+}  # fmt: skip
+PECT_WITHOUT_NORMS: Mapping[str, Any] = {**PECT, "norms": False}
 
 
 class ModuleSettings(LexiconConfig, MultilingualConfig):

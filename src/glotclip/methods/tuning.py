@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.methods.module import TextModule, register_method, register_module
-from glotclip.methods.pect import PECT, PECT_WITHOUT_NORMS
+from glotclip.methods.settings import PECT, PECT_WITHOUT_NORMS
 from glotclip.models.blocks import Block
 from glotclip.models.hooks import BlockHooks
 from glotclip.models.text_tower import TextConfig, TextTower

@@ -10,10 +10,10 @@ from typing import Any
 
 from glotclip.errors import ConfigError, DataError, GlotclipError
 from glotclip.ownership import LEDGER, PRIVATE
+from glotclip.scores import headline
 from glotclip.storage import writing
 
 NOTHING_EVALUATED = "the gate (max_forgetting) has nothing to measure"
-_DIRECTIONS = ("text_to_image", "image_to_text")
 
 
 class ForgettingError(GlotclipError):
@@ -93,12 +93,8 @@ def _pairs(before: Mapping[str, Mapping[str, Any]], scores: Mapping[str, Any]) -
     first: dict[str, float] = {}
     for row in before.values():
         for code, each in row.items():
-            first.setdefault(code, _r1(each))
-    return {code: (first[code], _r1(each)) for code, each in scores.items() if code in first}
-
-
-def _r1(scores: Mapping[str, Any]) -> float:
-    return sum(float(scores[direction]["r@1"]) for direction in _DIRECTIONS) / len(_DIRECTIONS)
+            first.setdefault(code, headline(each))
+    return {code: (first[code], headline(each)) for code, each in scores.items() if code in first}
 
 
 # The record that counts is restored after what it describes, and the list of what glotclip made after all.

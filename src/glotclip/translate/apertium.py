@@ -12,14 +12,13 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from glotclip.errors import LanguageError, MissingExtraError
 from glotclip.languages import normalise
-from glotclip.translate.engine import BatchEngine, folder_digest
+from glotclip.translate.engine import BatchEngine, Pair, folder_digest, pivots, through
 from glotclip.translate.lines import run_program
-from glotclip.translate.routes import Pair, route
 
 #: Unknown to the source dictionary, to the bilingual one, to the generator. ``-u`` hides most of them.
 _MARK = re.compile(r"(?<!\S)[*@#](?=[^\W\d_])")
@@ -66,23 +65,25 @@ class ApertiumEngine(BatchEngine):
                 continue  # eng-cat_iec2017 and its like: spelling reforms that BCP-47 does not name
         return modes
 
-    def route(self, source: str, target: str) -> list[str]:
+    def modes_between(self, source: str, target: str) -> list[str]:
         """Return the modes that lead from one language to another, one after the other."""
-        chain = route(list(self.modes), source, target, engine="apertium", hint=f"install a pair: {_INSTALL}")
+        chain = pivots(list(self.modes), source, target, engine="apertium", hint=f"install a pair: {_INSTALL}")
         return [self.modes[pair] for pair in chain]
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Send the texts through every mode of the route."""
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Send the texts through every mode that leads there."""
         answers = list(texts)
-        for mode in self.route(source, target):
-            asked = [place for place, text in enumerate(answers) if text]
-            got = self._through(mode, [answers[place] for place in asked])
-            for place, answer in zip(asked, got, strict=True):
-                answers[place] = _without_marks(answer, answers[place])
+        for mode in self.modes_between(source, target):
+            answers = through(answers, partial(self._translate, mode))
         return answers
 
-    def _through(self, mode: str, texts: Sequence[str]) -> list[str]:
-        """Translate with one mode. Where a boundary is lost all the same, the texts go again in two halves."""
+    def _translate(self, mode: str, texts: Sequence[str]) -> list[str]:
+        """Translate with one mode, without its marks."""
+        written = self._written(mode, texts)
+        return [_without_marks(answer, text) for answer, text in zip(written, texts, strict=True)]
+
+    def _written(self, mode: str, texts: Sequence[str]) -> list[str]:
+        """What a mode makes of texts. Where a boundary is lost all the same, they go again in two halves."""
         if not texts:
             return []
         written = self._run("-u", mode, text="\n\n".join(texts) + "\n\n")
@@ -92,7 +93,7 @@ class ApertiumEngine(BatchEngine):
         if len(paragraphs) == len(texts):
             return [" ".join(paragraph.split()) for paragraph in paragraphs]
         middle = len(texts) // 2
-        return [*self._through(mode, texts[:middle]), *self._through(mode, texts[middle:])]
+        return [*self._written(mode, texts[:middle]), *self._written(mode, texts[middle:])]
 
     def _run(self, *arguments: str, text: str = "") -> str:
         # The wrapper refuses to work in a locale that is not UTF-8, such as a container's.

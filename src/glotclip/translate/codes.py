@@ -7,7 +7,7 @@ a macrolanguage. M2M-100 uses two letters, with exceptions. Marian models with s
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from glotclip.errors import LanguageError
 
@@ -32,43 +32,52 @@ def flores(code: str) -> str:
     return f"{_FLORES.get(letters, letters)}_{_FLORES_SCRIPTS.get(script, script)}"
 
 
-def nllb_token(code: str, vocabulary: Container[str]) -> str:
-    """Return the token by which NLLB-200 names a language, or raise :class:`LanguageError`."""
-    return _first((flores(code),), code, vocabulary, "this NLLB model")
+def language_tokens(source: str, target: str, vocabulary: Collection[str]) -> tuple[list[str], list[str]]:
+    """The tokens by which a model is told a pair of languages: what its source begins with, and its target.
 
-
-def m2m_token(code: str, vocabulary: Container[str]) -> str:
-    """Return the token by which M2M-100 names a language (``__de__``), or raise :class:`LanguageError`."""
-    primary = code.split("-")[0]
-    spellings = (code.lower(), primary, _M2M.get(primary, primary))
-    return _first(tuple(f"__{spelling}__" for spelling in spellings), code, vocabulary, "this M2M-100 model")
-
-
-def marian_tokens(code: str, vocabulary: Container[str], *, several: bool) -> list[str]:
-    """Return what a Marian source begins with: ``[">>deu<<"]``, or nothing for a model with one target language.
+    NLLB-200 and M2M-100 name both; a Marian model with several targets names the target in its source, and one with a
+    single target nothing.
 
     Args:
-        code: the target language.
-        vocabulary: the model's source tokens.
-        several: whether the vocabulary holds any token of this form.
+        source: the language of the texts.
+        target: the language to translate into.
+        vocabulary: the model's source tokens, which also tell its kind.
 
     Raises:
-        LanguageError: if the model has several targets and this is none of them.
+        LanguageError: if the model does not know one of the languages.
     """
+    if "eng_Latn" in vocabulary:
+        return [_nllb(source, vocabulary)], [_nllb(target, vocabulary)]
+    if "__en__" in vocabulary:
+        return [_m2m(source, vocabulary)], [_m2m(target, vocabulary)]
+    if any(token.startswith(">>") and token.endswith("<<") for token in vocabulary):
+        return [_marian(target, vocabulary)], []
+    return [], []
+
+
+def _nllb(code: str, vocabulary: Collection[str]) -> str:
+    return _first([flores(code)], code, vocabulary, "this NLLB model")
+
+
+def _m2m(code: str, vocabulary: Collection[str]) -> str:
+    primary = code.split("-")[0]
+    spellings = (code.lower(), primary, _M2M.get(primary, primary))
+    return _first([f"__{spelling}__" for spelling in spellings], code, vocabulary, "this M2M-100 model")
+
+
+def _marian(code: str, vocabulary: Collection[str]) -> str:
     import langcodes
 
-    if not several:
-        return []
     language = langcodes.Language.get(code)
     letters = language.to_alpha3()
     script = language.maximize().script
     spellings = [code.replace("-", "_"), f"{letters}_{script}", letters, str(language.language)]
     if language.language == "zh":
         spellings.insert(1, f"cmn_{script}")
-    return [_first(tuple(f">>{spelling}<<" for spelling in spellings), code, vocabulary, "this Marian model")]
+    return _first([f">>{spelling}<<" for spelling in spellings], code, vocabulary, "this Marian model")
 
 
-def _first(tokens: tuple[str, ...], code: str, vocabulary: Container[str], what: str) -> str:
+def _first(tokens: list[str], code: str, vocabulary: Collection[str], what: str) -> str:
     for token in tokens:
         if token in vocabulary:
             return token

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from glotclip import ownership
 from glotclip.data import readers
@@ -22,9 +23,9 @@ from glotclip.data.schema import Row, SkippedItem, check_share
 from glotclip.data.serving import serve
 from glotclip.errors import DataError, LanguageError
 from glotclip.storage import to_json
-from glotclip.translate.cache import Progress, Translator
 from glotclip.translate.engine import language_pair
 from glotclip.translate.lines import read_lines
+from glotclip.translate.translator import Progress, Translator
 
 ENGLISH = "en"
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -80,7 +81,7 @@ def translate_file(
         progress: called with (done, total).
 
     Raises:
-        DataError: if the file cannot be read, holds nothing to translate, or too much of it is bad.
+        DataError: if the file cannot be read, holds nothing to translate, or too much of it cannot be used.
         LanguageError: if a table has no rows in ``source``, or the engine does not translate between the two.
         StorageError: if ``out`` is an input or a file that glotclip did not make, or it or the cache cannot be
             written.
@@ -88,34 +89,28 @@ def translate_file(
     inputs = (path, *translator.files)
     ownership.check_file(out, inputs, option="OUT")
     source, target = language_pair(source, target)
-    rows, bad, notes = _rows(path, source, encoding, max_skipped)
+    rows, skipped, notes = _rows(path, source, encoding, max_skipped)
     full = [row for row in rows if row.text]
     if not full:
         raise DataError(f"{path} holds no captions", hint="give a file with one caption a line, or a table")
     result = translator.run([row.text for row in full], source, target, progress=progress)
+    pairs = list(zip(full, result.texts, strict=True))
     if _is_table(out):
         engine = f"{translator.name} {translator.version}"
-        made = [
-            _record(row, text, source, target, out.parent, engine)
-            for row, text in zip(full, result.texts, strict=True)
-        ]
-        content = _table(made, _kind(out))
+        content = _table([_record(*pair, source, target, out.parent, engine) for pair in pairs], _kind(out))
     else:
         answers = iter(result.texts)
         content = "".join(f"{next(answers) if row.text else ''}\n" for row in rows)
-    data = content.encode()
-    ownership.write_file(
-        out, gzip.compress(data, mtime=0) if out.suffix.lower() == ".gz" else data, inputs, option="OUT"
-    )
-    pairs = [(row.text, text) for row, text in zip(full, result.texts, strict=True)]
+    data = gzip.compress(content.encode(), mtime=0) if out.suffix.lower() == ".gz" else content.encode()
+    ownership.write_file(out, data, inputs, option="OUT")
     return TranslatedFile(
         captions=len(full),
         cached=result.cached,
         unanswered=len(result.unanswered),
-        unchanged=sum(before == after for before, after in pairs),
+        unchanged=sum(row.text == text for row, text in pairs),
         empty_lines=len(rows) - len(full),
-        first=pairs[:3],
-        skipped=bad,
+        first=[(row.text, text) for row, text in pairs[:3]],
+        skipped=skipped,
         notes=notes,
     )
 
@@ -197,18 +192,15 @@ def _seen_from(folder: Path, path: Path | None) -> str | None:
     return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
-def _table(records: Iterable[Mapping[str, str]], kind: str) -> str:
+def _table(records: Sequence[Mapping[str, str]], kind: str) -> str:
     """Write records as JSON lines, CSV or TSV, with the columns that any of them has."""
-    records = list(records)
     if kind in (".jsonl", ".ndjson"):
         return "".join(f"{to_json(record)}\n" for record in records)
-    columns = [name for name in _COLUMNS if any(name in record for record in records)]
+    # TSV knows no quoting; texts hold no tabs, since white space became spaces.
     stream = io.StringIO()
-    if kind == ".tsv":  # knows no quoting; texts hold no tabs, since white space became spaces
-        stream.write("\t".join(columns) + "\n")
-        stream.writelines("\t".join(record.get(name, "") for name in columns) + "\n" for record in records)
-    else:
-        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
+    columns = [name for name in _COLUMNS if any(name in record for record in records)]
+    form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None} if kind == ".tsv" else {}
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n", **form)
+    writer.writeheader()
+    writer.writerows(records)
     return stream.getvalue()

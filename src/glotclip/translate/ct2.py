@@ -9,21 +9,19 @@ A converted folder needs the model's SentencePiece files beside ``model.bin``; t
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from glotclip.errors import CheckpointError, DataError, MissingExtraError, require
+from glotclip.errors import CheckpointError, DataError, require
 from glotclip.languages import normalise
 from glotclip.storage import read_json
-from glotclip.translate.codes import m2m_token, marian_tokens, nllb_token
-from glotclip.translate.engine import BatchEngine, folder_digest
-from glotclip.translate.routes import Pair, route
+from glotclip.translate.codes import language_tokens
+from glotclip.translate.engine import BatchEngine, Pair, folder_digest, package_version, pivots, through
 
 BEAM_SIZE = 4
 #: How many times the beam's number of answers must be complete before the search ends (arXiv 2204.05424). At 1, a few
@@ -34,8 +32,6 @@ MAX_PIECES, MAX_ANSWER = 500, 256
 MAX_BATCH = 32
 _END = "</s>"
 _SPECIAL = {"<unk>", "<s>", _END, "<pad>"}
-#: What stands before the source's pieces and before the target's, given the two codes.
-Begin = Callable[[str, str], tuple[list[str], list[str]]]
 
 
 class CTranslate2Engine(BatchEngine):
@@ -65,31 +61,23 @@ class CTranslate2Engine(BatchEngine):
             )
         self._models: dict[Path, _Model] = {}
         self._lock = threading.Lock()
-        try:
-            self._library = importlib.metadata.version("ctranslate2")  # importing it would take half a second
-        except importlib.metadata.PackageNotFoundError as error:
-            raise MissingExtraError(
-                "translating with CTranslate2 needs the package 'ctranslate2', which is not installed",
-                hint="pip install 'glotclip[mt]'",
-            ) from error
+        self._library = package_version("ctranslate2", extra="mt")
 
     @cached_property
     def version(self) -> str:
         """Stands for the library, the folder's files and the search."""
         return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}x{PATIENCE:g}"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate with the model, or with each of the chain of packages."""
         if not self._packages:
             return self._model(self.folder).translate(texts, source, target, self.beam_size)
         hint = "unpack an Argos package of that pair into the folder"
         answers = list(texts)
-        for pair in route(list(self._packages), source, target, engine=str(self.folder), hint=hint):
-            asked = [place for place, text in enumerate(answers) if text]
+        for pair in pivots(list(self._packages), source, target, engine=str(self.folder), hint=hint):
             model = self._model(self._packages[pair])
-            got = model.translate([answers[place] for place in asked], *pair, self.beam_size)
-            for place, answer in zip(asked, got, strict=True):
-                answers[place] = answer
+            step = partial(model.translate, source=pair[0], target=pair[1], beam_size=self.beam_size)
+            answers = through(answers, step)
         return answers
 
     def _model(self, folder: Path) -> _Model:
@@ -101,17 +89,29 @@ class CTranslate2Engine(BatchEngine):
 
 @dataclass(frozen=True)
 class _Model:
-    """A loaded model with the way its tokens are made."""
+    """A loaded model.
+
+    Attributes:
+        translator: CTranslate2's.
+        source: splits texts into pieces.
+        target: joins pieces into texts.
+        vocabulary: the source tokens, which name the languages; None for an Argos package, which is of one pair.
+        first: what every answer of an Argos package begins with.
+        end: what every source ends with.
+    """
 
     translator: Any
     source: Any
     target: Any
-    begin: Begin
+    vocabulary: set[str] | None
+    first: tuple[str, ...] = ()
     end: tuple[str, ...] = ()
 
     def translate(self, texts: Sequence[str], source: str, target: str, beam_size: int) -> list[str]:
         """Translate texts; an answer may be empty."""
-        before, prefix = self.begin(source, target)
+        before, prefix = list[str](), list(self.first)
+        if self.vocabulary is not None:
+            before, prefix = language_tokens(source, target, self.vocabulary)
         pieces = [some[:MAX_PIECES] for some in self.source.encode(list(texts), out_type=str)]
         try:
             results = self.translator.translate_batch(
@@ -153,20 +153,11 @@ def _open(folder: Path) -> _Model:
     vocabulary = _vocabulary(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     end = () if config.get("add_source_eos") else (_END,)
-    both = folder / "sentencepiece.bpe.model"
     translator = _translator(folder)
-    if "eng_Latn" in vocabulary:
-        pieces = _pieces(both)
-        return _Model(translator, pieces, pieces, _named(nllb_token, vocabulary), end)
-    if "__en__" in vocabulary:
-        pieces = _pieces(both)
-        return _Model(translator, pieces, pieces, _named(m2m_token, vocabulary), end)
-    several = any(token.startswith(">>") and token.endswith("<<") for token in vocabulary)
-
-    def begin(source: str, target: str) -> tuple[list[str], list[str]]:
-        return marian_tokens(target, vocabulary, several=several), []
-
-    return _Model(translator, _pieces(folder / "source.spm"), _pieces(folder / "target.spm"), begin, end)
+    both = folder / "sentencepiece.bpe.model"
+    multilingual = "eng_Latn" in vocabulary or "__en__" in vocabulary
+    source, target = (both, both) if multilingual else (folder / "source.spm", folder / "target.spm")
+    return _Model(translator, _pieces(source), _pieces(target), vocabulary, end=end)
 
 
 def _open_argos(folder: Path) -> _Model:
@@ -178,12 +169,7 @@ def _open_argos(folder: Path) -> _Model:
             hint="take a package with a sentencepiece.model, or use Argos Translate through command:PROGRAM",
         )
     pieces = _pieces(folder / "sentencepiece.model")
-    first = [prefix] if prefix else []
-    return _Model(_translator(folder / "model"), pieces, pieces, lambda source, target: ([], first))
-
-
-def _named(token: Callable[[str, set[str]], str], vocabulary: set[str]) -> Begin:
-    return lambda source, target: ([token(source, vocabulary)], [token(target, vocabulary)])
+    return _Model(_translator(folder / "model"), pieces, pieces, None, (prefix,) if prefix else ())
 
 
 def _translator(folder: Path) -> Any:

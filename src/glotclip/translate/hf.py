@@ -5,17 +5,16 @@ Nothing is fetched. The same models are several times faster once converted for 
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from glotclip.errors import CheckpointError, MissingExtraError, require
+from glotclip.errors import CheckpointError, require
 from glotclip.storage import read_json
-from glotclip.translate.codes import m2m_token, marian_tokens, nllb_token
-from glotclip.translate.engine import BatchEngine, folder_digest
+from glotclip.translate.codes import language_tokens
+from glotclip.translate.engine import BatchEngine, folder_digest, package_version
 
 BEAM_SIZE = 4
 BATCH_SIZE = 32
@@ -50,28 +49,22 @@ class TransformersEngine(BatchEngine):
             raise CheckpointError(
                 f"{folder} is a {self.kind!r} model", hint=f"kinds that are known: {', '.join(KINDS)} (with NLLB-200)"
             )
-        try:
-            self._library = importlib.metadata.version("transformers")  # importing it would take seconds
-        except importlib.metadata.PackageNotFoundError as error:
-            raise MissingExtraError(
-                "translating with transformers needs the package 'transformers', which is not installed",
-                hint="pip install 'glotclip[hf]'",
-            ) from error
+        self._library = package_version("transformers", extra="hf")
 
     @cached_property
     def version(self) -> str:
         """Stands for the library, the folder's files and the search."""
         return f"{self._library}+{folder_digest(self.folder)}+beam{self.beam_size}"
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Translate in batches of texts of about the same length; one thread at a time.
 
         The tokenizer keeps the source language, and the way it pads, between two calls.
         """
         with self._lock:
-            return self._answers(texts, source, target)
+            return self._translated(texts, source, target)
 
-    def _answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def _translated(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         import torch
 
         before, forced = self._begin(source, target)
@@ -93,27 +86,21 @@ class TransformersEngine(BatchEngine):
 
     def _begin(self, source: str, target: str) -> tuple[str, dict[str, int]]:
         """Name the languages: return what to put before a text, and the target token to force, if any."""
-        vocabulary = self._vocabulary
-        if self.kind == "marian":
-            tokens = marian_tokens(target, vocabulary, several=any(token[:2] == ">>" for token in vocabulary))
-            return "".join(f"{token} " for token in tokens), {}
-        name = nllb_token if "eng_Latn" in vocabulary else m2m_token
-        of_source, of_target = name(source, vocabulary), name(target, vocabulary)
-        # M2M-100's tokenizer takes the code without the underscores of its token.
-        self._tokenizer.src_lang = of_source.strip("_") if name is m2m_token else of_source
-        return "", {"forced_bos_token_id": self._tokenizer.convert_tokens_to_ids(of_target)}
+        before, first = language_tokens(source, target, self._vocabulary)
+        if not first:
+            return "".join(f"{token} " for token in before), {}
+        self._tokenizer.src_lang = before[0].strip("_")  # M2M-100's takes the code without its token's underscores
+        return "", {"forced_bos_token_id": self._tokenizer.convert_tokens_to_ids(first[0])}
 
     @cached_property
     def _tokenizer(self) -> Any:
-        library: Any = require("transformers", extra="hf", purpose="translating with transformers")
-        return self._loaded(library.AutoTokenizer)
+        return self._loaded("AutoTokenizer")
 
     @cached_property
     def _model(self) -> Any:
         import torch
 
-        library: Any = require("transformers", extra="hf", purpose="translating with transformers")
-        model = self._loaded(library.AutoModelForSeq2SeqLM)
+        model = self._loaded("AutoModelForSeq2SeqLM")
         return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
     @cached_property
@@ -126,9 +113,10 @@ class TransformersEngine(BatchEngine):
     def _longest(self) -> int:
         return min(MAX_TOKENS, int(self._model.config.max_position_embeddings) - 1)
 
-    def _loaded(self, kind: Any) -> Any:
+    def _loaded(self, kind: str) -> Any:
+        library: Any = require("transformers", extra="hf", purpose="translating with transformers")
         try:
-            return kind.from_pretrained(str(self.folder), local_files_only=True)
+            return getattr(library, kind).from_pretrained(str(self.folder), local_files_only=True)
         except (OSError, ValueError, RuntimeError, ImportError, TypeError, AssertionError) as error:
             raise CheckpointError(
                 f"transformers cannot load {self.folder} ({str(error).splitlines()[0]})",

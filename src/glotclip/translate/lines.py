@@ -46,6 +46,14 @@ class FileEngine(BatchEngine):
         for text, answer in zip(texts, answers, strict=True):
             self._answers.setdefault(text, []).append(answer)
 
+    @classmethod
+    def named(cls, paths: str) -> FileEngine:
+        """Open the files of ``SOURCE:TARGET``; anything else is a :class:`ConfigError`."""
+        parts = paths.split(":")
+        if len(parts) != 2 or not all(parts):
+            raise ConfigError(f"cannot read the engine 'files:{paths}'", hint="write files:SOURCE:TARGET")
+        return cls(Path(parts[0]), Path(parts[1]))
+
     @property
     def files(self) -> tuple[Path, Path]:
         """Both files, which nothing may be written over."""
@@ -56,7 +64,7 @@ class FileEngine(BatchEngine):
         """Stands for the content of both files."""
         return digest(file_sha256(self.source), file_sha256(self.target))
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Look the texts up; one that the file lacks is a :class:`DataError`."""
         missing = [text for text in texts if text not in self._answers]
         if missing:
@@ -106,9 +114,9 @@ class CommandEngine(BatchEngine):
         """Stands for the command, and for the content of the files it names; what those load is not seen."""
         return digest(*self.arguments, *(content for argument in self.arguments for content in _content(argument)))
 
-    def answers(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Send the texts through the program."""
-        filled = [part.replace("{source}", source).replace("{target}", target) for part in self.arguments[1:]]
+        filled = [each.replace("{source}", source).replace("{target}", target) for each in self.arguments[1:]]
         return split_lines(run_program([self.program, *filled], "".join(f"{text}\n" for text in texts)))
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
+pytestmark = pytest.mark.slow
+
 NAME = "lexicon.rows"
 
 

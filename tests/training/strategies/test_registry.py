@@ -18,6 +18,8 @@ from glotclip.training.strategies.registry import STRATEGIES, strategy_for
 if TYPE_CHECKING:
     from tests.conftest import School
 
+pytestmark = pytest.mark.slow
+
 STEPS = 5
 
 

@@ -33,6 +33,7 @@ def offer(memory: Reservoir, count: int) -> None:
     memory.add(count, make)
 
 
+@pytest.mark.slow
 def test_every_sample_is_equally_likely() -> None:
     runs, capacity, count = 3000, 6, 24
     held = np.zeros(count)

@@ -1,0 +1,126 @@
+"""Write the tables of docs/results.md and docs/text.md from the committed results, narrow enough to be read there.
+
+    python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
+    python benchmarks/docs_tables.py --check   # fails where the docs say something else
+
+A table stands between ``<!-- few scores -->`` and ``<!-- /few scores -->``; nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+STRATEGIES = ("baseline 1", "method 1", "method 2", "baseline 2", "method 3")
+NAMED = 9  # languages that a cell lists; of more it gives the number
+
+Numbers = Mapping[str, Mapping[str, Any]]
+Rows = Sequence[Sequence[str]]
+
+
+def main() -> None:
+    """Write the tables, or check them."""
+    for page in PAGES:
+        path = ROOT / "docs" / page
+        before = path.read_text(encoding="utf-8")
+        after = filled(page, before)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(after, encoding="utf-8")
+        elif after != before:
+            sys.exit(f"{page} does not say what the results say: run python benchmarks/docs_tables.py")
+
+
+def filled(page: str, text: str) -> str:
+    """A page of the docs with the tables between their marks."""
+    for mark, rows in PAGES[page]().items():
+        before, opened, rest = text.partition(f"<!-- {mark} -->\n")
+        _, closed, after = rest.partition(f"<!-- /{mark} -->")
+        if not (opened and closed):
+            sys.exit(f"{page} has no place for the table {mark!r}")
+        text = f"{before}{opened}{markdown(rows)}{closed}{after}"
+    return text
+
+
+def markdown(rows: Rows) -> str:
+    """A table whose first row is its head; cells are not padded, which keeps lines short."""
+    head, *body = ["| " + " | ".join(row) + " |\n" for row in rows]
+    return head + "|" + " --- |" * len(rows[0]) + "\n" + "".join(body)
+
+
+def committed(name: str) -> list[list[str]]:
+    """The first table of a committed page, head first."""
+    lines = (RESULTS / name).read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [rows[0], *rows[2:]]
+
+
+def results() -> dict[str, Rows]:
+    """The tables of docs/results.md: settings of ten languages as columns, and PECT's comparisons."""
+    return {"table": list(zip(*committed("ten_languages.md"), strict=True)), **pect("few"), **pect("full")}
+
+
+def text() -> dict[str, Rows]:
+    """The table of docs/text.md: forms, with few languages named."""
+    head, *body = committed("text_forms.md")
+    short = [[form, _few(codes.split()), *scores] for form, codes, *scores in body]
+    return {"forms": [head, *short]}
+
+
+def _few(codes: Sequence[str]) -> str:
+    return " ".join(codes) if len(codes) <= NAMED else f"{len(codes)} languages"
+
+
+def pect(scenario: str) -> dict[str, Rows]:
+    """The tables of a comparison by their marks: modules × strategies, and what the modules cost."""
+    found = json.loads((RESULTS / f"compare_pect_{scenario}.json").read_text(encoding="utf-8"))
+    runs: dict[str, Numbers] = {run["name"]: run["numbers"] for run in found["runs"]}
+    names = dict.fromkeys(name.rsplit(", ", 1)[0] for name in runs)
+    modules = {name: [runs[f"{name}, {strategy}"] for strategy in STRATEGIES] for name in names}
+    languages = len(found["recipe"]["languages"])
+
+    def seconds(found: Numbers) -> str:
+        return f"{found['seconds of training']['mean'] / languages:.1f}"
+
+    cells = {"scores": score, "intervals": interval, "disparity": disparity, "seconds": seconds}
+    made: dict[str, Rows] = {f"{scenario} {kind}": _modules(modules, cell) for kind, cell in cells.items()}
+    head = [f"{text}: {what}" for text in ("own text", "machine English") for what in ("weights", "share")]
+    costs = [[name, *weights(own[0]), *weights(own[3])] for name, own in modules.items()]
+    return {**made, f"{scenario} costs": [["module", *head], *costs]}
+
+
+def _modules(modules: Mapping[str, Sequence[Numbers]], cell: Callable[[Numbers], str]) -> Rows:
+    return [["module", *STRATEGIES], *([name, *map(cell, own)] for name, own in modules.items())]
+
+
+def score(found: Numbers) -> str:
+    """R@1 over the languages learnt: mean, and deviation over seeds where there are several."""
+    value = found["learnt"]
+    return f"{value['mean']:.1f}" + ("" if value["deviation"] is None else f" ± {value['deviation']:.1f}")
+
+
+def interval(found: Numbers) -> str:
+    """The bootstrap's interval of 95 % around the score."""
+    low, high = (found[f"learnt interval {side}"]["mean"] for side in ("low", "high"))
+    return f"{low:.1f}–{high:.1f}"
+
+
+def disparity(found: Numbers) -> str:
+    """Standard deviation over all languages and the worst gap to English, in points."""
+    return f"{found['standard deviation']['mean']:.1f}, {found['worst gap']['mean']:.1f}"
+
+
+def weights(found: Numbers) -> tuple[str, str]:
+    """Trainable weights, and their share of the tower."""
+    return f"{found['trainable weights']['mean']:,.0f}", f"{found['share of the tower']['mean']:.2f} %"
+
+
+PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text}
+
+
+if __name__ == "__main__":
+    main()
