@@ -176,7 +176,7 @@ def train_emoji_base(
     names = emoji.texts("en", "cldr")
     concepts = [concept for concept in concepts if concept in names]
     found = [find(vendor, concepts) for vendor in TRAINING_VENDORS]
-    paths = [pictures[concept] for concept in concepts for pictures in found]
+    paths = [images[concept] for concept in concepts for images in found]
     trunk = np.concatenate([_trunk_features(tower, paths, view, cache, progress) for view in settings.views])
     texts = [text for each in names.values() for text in (each.name, *each.keywords)]
     tokenizer = _english_tokenizer(texts, settings)
@@ -242,18 +242,18 @@ def _trunk_features(
     def load(path: Path) -> npt.NDArray[np.float32]:
         if view == "plain":
             return tower.preprocess.load(path)
-        with Image.open(path) as picture:
-            return tower.preprocess.load(_seen(on_white(picture), view))
+        with Image.open(path) as image:
+            return tower.preprocess.load(_seen(on_white(image), view))
 
     store = FeatureCache(f"trunk-{tower.trunk_fingerprint()}-{view}", cache)
     return store.images(paths, load, encode, progress=partial(progress, f"images, {view}")).take()
 
 
-def _seen(picture: Image.Image, view: View) -> Image.Image:
-    """A picture mirrored, at 85 % of its size, or turned by 10 degrees: what an artist's style does not change."""
+def _seen(image: Image.Image, view: View) -> Image.Image:
+    """An image mirrored, at 85 % of its size, or turned by 10 degrees: what an artist's style does not change."""
     if view == "mirrored":
-        return ImageOps.mirror(picture)
+        return ImageOps.mirror(image)
     if view == "smaller":
-        border = round(max(picture.size) * (1 / 0.85 - 1) / 2)
-        return ImageOps.expand(picture, border, fill=WHITE)
-    return picture.rotate(10, resample=Image.Resampling.BICUBIC, fillcolor=WHITE)
+        border = round(max(image.size) * (1 / 0.85 - 1) / 2)
+        return ImageOps.expand(image, border, fill=WHITE)
+    return image.rotate(10, resample=Image.Resampling.BICUBIC, fillcolor=WHITE)

@@ -1,8 +1,8 @@
 """Several processes training as one (``torchrun``): same batch, same loss, same gradients.
 
 Each process encodes its share of the global batch; features are gathered, so that every process computes the
-loss over *all* negatives. Gradients are averaged by hand once per optimiser step: the pathway is a few
-megabytes, and ``DistributedDataParallel`` would have to wrap a module whose route changes with the language.
+loss over *all* negatives. Gradients are averaged by hand once per optimiser step: the trained weights are a few
+megabytes, and ``DistributedDataParallel`` would have to wrap a module whose layers change with the language.
 
 Shapes: B this process's share of the batch, R processes.
 """
