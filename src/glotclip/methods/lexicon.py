@@ -237,10 +237,9 @@ class SubTable(Lexicon):
         shared = self.lexicon_config.isolation == "shared"
         # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
         held = torch.unique(torch.cat(self.held))
-        full = self.full
-        if (
-            shared and not self.lexicon_config.teir_decay
-        ):  # plain AdamW decays every row of the one table at every step
+        full = self.full.clone()  # validation asks for the lexicon as it would be, and training goes on
+        if shared and not self.lexicon_config.teir_decay:
+            # Plain AdamW decays every row of the one table at every step.
             full.mul_(decay)
             held = torch.arange(self.vocab_size)
         full[self.ids] = self.rows.detach()
