@@ -141,7 +141,7 @@ except DataError as error:
     put(tmp_path / "album", a_png=image(), closed__b_png=image(), listed__c_png=image())
     (tmp_path / "album" / "closed").chmod(0)
     (tmp_path / "album" / "listed").chmod(0o444)  # names can be read, and nothing about them
-    for place in (tmp_path, *tmp_path.parents[:2]):
+    for place in (tmp_path, *tmp_path.parents[:3]):
         place.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
@@ -306,7 +306,7 @@ def test_any_folder_is_accounted_for_and_left_as_it_was(
 ) -> None:
     root = tmp_path_factory.getbasetemp() / "any" / hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
     root.mkdir(parents=True, exist_ok=True)
-    for place in (root, *root.parents[:3]):
+    for place in (root, *root.parents[:4]):
         place.chmod(0o755)
     build(root, entries)
     before = state(root)
