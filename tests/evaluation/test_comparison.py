@@ -121,8 +121,8 @@ def test_mean_and_deviation_over_seeds() -> None:
 
 
 def test_runs_of_a_group_stand_together() -> None:
-    cells = [cell("a", group="x"), cell("b", group="y"), cell("c", group="x")]
-    assert [run["name"] for run in results(cells)["runs"]] == ["a", "c", "b"]
+    trials = [cell("a", group="x"), cell("b", group="y"), cell("c", group="x")]
+    assert [run["name"] for run in results(trials)["runs"]] == ["a", "c", "b"]
 
 
 def table(page: report.Report, section: str, place: int = 0) -> list[dict[str, str]]:
@@ -161,4 +161,4 @@ def test_a_joint_run_is_no_curve_and_orders_share_no_names() -> None:
 
 
 def test_nothing_finished() -> None:
-    assert "No cell" in report.markdown(comparison.report([]))
+    assert "No trial" in report.markdown(comparison.report([]))

@@ -26,7 +26,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="glotclip",
-    help="Teach any CLIP new languages, without touching those it knows; search your pictures in all of them.",
+    help="Teach any CLIP new languages, without touching those it knows; search your images in all of them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +49,7 @@ app.command("finetune")(base.finetune)
 def root(
     version: bool = typer.Option(False, "--version", help="Print the version and leave."),
 ) -> None:
-    """Teach any CLIP new languages, without touching those it knows; search your pictures in all of them."""
+    """Teach any CLIP new languages, without touching those it knows; search your images in all of them."""
     if version:
         from glotclip import __version__
 

@@ -1,1 +1,1 @@
-"""Comparing ways to teach languages: runs and seeds from one recipe, resumable cell by cell, in one report."""
+"""Comparing ways to teach languages: runs and seeds from one recipe, resumable trial by trial, in one report."""

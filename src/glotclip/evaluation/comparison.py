@@ -1,6 +1,6 @@
-"""Several runs side by side: the figures of each cell, their mean and spread over seeds, and the report.
+"""Several runs side by side: the figures of each trial, their mean and spread over seeds, and the report.
 
-A *cell* is what :mod:`glotclip.compare.run` writes: one run under one seed, as JSON. All scores are R@1 in percent.
+A *trial* is what :mod:`glotclip.compare.run` writes: one run under one seed, as JSON. All scores are R@1 in percent.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ Numbers = dict[str, float | None]
 # --- the figures -------------------------------------------------------------------------------------------------
 
 
-def matrix(cell: Mapping[str, Any], side: str = BOTH, subset: str | None = None) -> AccuracyMatrix:
-    """Score of every language after every task of a cell."""
-    return AccuracyMatrix.of(cell["scores"], directions=SIDES[side], subset=subset, tasks=cell["tasks"])
+def matrix(trial: Mapping[str, Any], side: str = BOTH, subset: str | None = None) -> AccuracyMatrix:
+    """Score of every language after every task of a trial."""
+    return AccuracyMatrix.of(trial["scores"], directions=SIDES[side], subset=subset, tasks=trial["tasks"])
 
 
-def numbers(cell: Mapping[str, Any]) -> Numbers:
-    """All figures of one cell by name, such as ``average (T→I)``; None where it was not measured.
+def numbers(trial: Mapping[str, Any]) -> Numbers:
+    """All figures of one trial by name, such as ``average (T→I)``; None where it was not measured.
 
     ``average`` is over the languages known at the end, the base's own included, as in CLL-CLIP; ``learnt`` over
     those that the run taught.
     """
     found: Numbers = {}
     for side in SIDES:
-        found |= {_named(name, side): value for name, value in _of_matrix(matrix(cell, side)).items()}
-        taught = {code: each for code, each in cell["final"].items() if any(code in task for task in cell["tasks"])}
-        for whose, final in (("", cell["final"]), ("learnt ", taught)):
+        found |= {_named(name, side): value for name, value in _of_matrix(matrix(trial, side)).items()}
+        taught = {code: each for code, each in trial["final"].items() if any(code in task for task in trial["tasks"])}
+        for whose, final in (("", trial["final"]), ("learnt ", taught)):
             low, high = _interval(final, SIDES[side])
             found |= {_named(f"{whose}interval low", side): low, _named(f"{whose}interval high", side): high}
-    for subset in subsets(cell):
-        whole = matrix(cell, subset=subset)
+    for subset in subsets(trial):
+        whole = matrix(trial, subset=subset)
         found |= {_named(subset, BOTH): whole.summary()["average"]}
-    return found | _costs(cell)
+    return found | _costs(trial)
 
 
 def _of_matrix(whole: AccuracyMatrix) -> Numbers:
@@ -86,26 +86,26 @@ def _interval(final: Mapping[str, Any], directions: Sequence[str]) -> tuple[floa
     return float(low), float(high)
 
 
-def _costs(cell: Mapping[str, Any]) -> Numbers:
-    tasks = list(cell["training"].values())
+def _costs(trial: Mapping[str, Any]) -> Numbers:
+    tasks = list(trial["training"].values())
     weights = [task["trainable"] for task in tasks if "trainable" in task]
     seconds = [task["seconds"] for task in tasks if "seconds" in task]
-    size = sum(pack["bytes"] for pack in cell["packs"].values())
-    languages = sum(len(task) for task in cell["tasks"])
+    size = sum(pack["bytes"] for pack in trial["packs"].values())
+    languages = sum(len(task) for task in trial["tasks"])
     trainable = statistics.mean(weights) if weights else None
     return {
         "trainable weights": trainable,
-        "share of the tower": None if trainable is None else 100 * trainable / cell["text_weights"],
+        "share of the tower": None if trainable is None else 100 * trainable / trial["text_weights"],
         "packs, MB": size / 1e6,
         "MB a language": size / 1e6 / languages,
-        "seconds of training": sum(seconds) if len(seconds) == len(cell["tasks"]) else None,
-        "seconds in all": cell["seconds"],
+        "seconds of training": sum(seconds) if len(seconds) == len(trial["tasks"]) else None,
+        "seconds in all": trial["seconds"],
     }
 
 
-def subsets(cell: Mapping[str, Any]) -> list[str]:
+def subsets(trial: Mapping[str, Any]) -> list[str]:
     """Names of the benchmark's subsets."""
-    return list(dict.fromkeys(name for each in cell["final"].values() for name in each["subsets"]))
+    return list(dict.fromkeys(name for each in trial["final"].values() for name in each["subsets"]))
 
 
 def _named(name: str, side: str) -> str:
@@ -121,34 +121,34 @@ def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
     return {"mean": statistics.mean(known), "deviation": deviation, "values": known}
 
 
-def results(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def results(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of all runs, as JSON: mean, deviation and values over seeds.
 
     Args:
-        cells: finished cells; those of one ``name`` are seeds of one run.
+        trials: finished trials; those of one ``name`` are seeds of one run.
     """
     runs = []
-    for name, own in _by_run(cells).items():
-        each = [numbers(cell) for cell in own]
+    for name, own in _by_run(trials).items():
+        each = [numbers(trial) for trial in own]
         names = list(dict.fromkeys(key for found in each for key in found))
         runs.append(
             {
                 "name": name,
                 "group": own[0]["group"],
                 "method": own[0]["inputs"]["method"],
-                "seeds": [cell["seed"] for cell in own],
+                "seeds": [trial["seed"] for trial in own],
                 "numbers": {key: spread([found.get(key) for found in each]) for key in names},
             }
         )
     return {"format": FORMAT, "runs": runs}
 
 
-def _by_run(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Cells by run, runs of a group together, in the order in which they come first."""
-    groups = list(dict.fromkeys(cell["group"] for cell in cells))
+def _by_run(trials: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Trials by run, runs of a group together, in the order in which they come first."""
+    groups = list(dict.fromkeys(trial["group"] for trial in trials))
     runs: dict[str, list[Mapping[str, Any]]] = {}
-    for cell in sorted(cells, key=lambda cell: groups.index(cell["group"])):
-        runs.setdefault(cell["name"], []).append(cell)
+    for trial in sorted(trials, key=lambda trial: groups.index(trial["group"])):
+        runs.setdefault(trial["name"], []).append(trial)
     return runs
 
 
@@ -171,7 +171,7 @@ DISPARITY_NOTE = (
     "gap to English. In points, 0 is equality."
 )
 COST_NOTE = (
-    "Trainable weights: the mean over tasks, and their share of the text tower. Seconds: all tasks of a cell, "
+    "Trainable weights: the mean over tasks, and their share of the text tower. Seconds: all tasks of a trial, "
     "on the machine named below; in all: evaluation included."
 )
 PAPER_NOTE = (
@@ -181,7 +181,7 @@ PAPER_NOTE = (
 
 
 def report(
-    cells: Sequence[Mapping[str, Any]],
+    trials: Sequence[Mapping[str, Any]],
     *,
     title: str = "Comparison",
     missing: Sequence[str] = (),
@@ -190,22 +190,22 @@ def report(
     """Build the report of a comparison.
 
     Args:
-        cells: finished cells.
+        trials: finished trials.
         title: of the page.
-        missing: names of the cells that are not finished, which the page says.
+        missing: names of the trials that are not finished, which the page says.
         settings: shown at the end, such as the recipe.
     """
-    if not cells:
-        return Report(title, (), "No cell is finished yet.")
-    found, first = results(cells)["runs"], cells[0]
-    # Cells made before the gallery was kept do not say it.
-    gallery = " / ".join(dict.fromkeys(cell["gallery"] for cell in cells if cell.get("gallery")))
-    matrices = {name: [matrix(cell) for cell in own] for name, own in _by_run(cells).items()}
-    protocols = " / ".join(dict.fromkeys(cell["protocol"] for cell in cells))
+    if not trials:
+        return Report(title, (), "No trial is finished yet.")
+    found, first = results(trials)["runs"], trials[0]
+    # Trials made before the gallery was kept do not say it.
+    gallery = " / ".join(dict.fromkeys(trial["gallery"] for trial in trials if trial.get("gallery")))
+    matrices = {name: [matrix(trial) for trial in own] for name, own in _by_run(trials).items()}
+    protocols = " / ".join(dict.fromkeys(trial["protocol"] for trial in trials))
     summary = f"{first['model']} learning from {first['data']}. {protocols}"
     if missing:
         summary += f" Not finished: {', '.join(missing)}."
-    named = dict.fromkeys(name for cell in cells for name in subsets(cell))
+    named = dict.fromkeys(name for trial in trials for name in subsets(trial))
     columns = [*HEADLINE[:6], *named, *HEADLINE[6:]]
     apart = [_named(name, side) for side in SIDES for name in DISPARITY]
     sections = [
@@ -223,7 +223,7 @@ def report(
     if curves := _curves(matrices):
         said = f"{on_gallery('Scores', gallery)}: means over seeds; in another order, other languages."
         sections.insert(3, Section("After each task", curves, said))
-    facts = Section("Made with", (Table(("name", "value"), tuple(_facts(cells, settings or {}))),))
+    facts = Section("Made with", (Table(("name", "value"), tuple(_facts(trials, settings or {}))),))
     return Report(title, (*sections, facts), summary)
 
 
@@ -313,10 +313,10 @@ def _maps(runs: Mapping[str, Sequence[AccuracyMatrix]]) -> list[HeatMap]:
     return maps
 
 
-def _facts(cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
-    """Machine, versions and dates of the cells, and what the recipe says, as rows."""
+def _facts(trials: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
+    """Machine, versions and dates of the trials, and what the recipe says, as rows."""
     rows: list[tuple[Cell, ...]] = []
-    for key in cells[0]["environment"]:
-        seen = sorted({str(cell["environment"].get(key)) for cell in cells})
+    for key in trials[0]["environment"]:
+        seen = sorted({str(trial["environment"].get(key)) for trial in trials})
         rows.append((key, f"{seen[0]} … {seen[-1]}" if key == "date" and len(seen) > 1 else ", ".join(seen)))
     return rows + flat(settings)

@@ -89,7 +89,7 @@ class AccuracyMatrix:
         known = tuple(evaluations["start"])
         named = tasks if tasks is not None else [task.split("+") for task in rows if task != "start"]
         score = f"{directions[0]}.r@1" if len(directions) == 1 else "mean r@1 of both directions"
-        matrix = cls.begin(rows["start"], known=known, score=score + (f", {subset} pictures" if subset else ""))
+        matrix = cls.begin(rows["start"], known=known, score=score + (f", {subset} images" if subset else ""))
         for task in named:
             matrix = matrix.after([code for code in task if code not in known], rows.get("+".join(task), {}))
         return matrix
