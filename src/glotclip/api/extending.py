@@ -50,7 +50,7 @@ class Extended:
         evaluations: the scores themselves: task → language → scores.
         skipped: rows and images that could not be used; also listed in ``skipped.txt``.
         notes: what else there is to know of the data, warnings included; likewise.
-        gallery: what the scores are on, in a few words; empty if nothing was evaluated, or by a callback of one's
+        gallery: what the scores are on, in a few words; empty if a callback of one's own evaluated, or nothing.
     """
 
     folder: Path
