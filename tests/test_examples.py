@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTED = {
     "compare_methods": r"\| rows +\| +\d\d\.\d.*\n\| acquirers +\| +\d\d\.\d",
     "search_photographs": r"^0\.\d+  1f418\.png\n(.*\n){4}64 images searched in 'en', 0 could not be read",
-    "teach_from_csv": r"R@5 among 5\d held-out images: [2-9]\d\.",  # a tenth by chance
+    "teach_from_csv": r"R@5 among [4-8]\d held-out images: [2-9]\d\.",  # a tenth, by the names of files
     "use_a_pack": r"de: \d\.\d MB\nlanguages: en, de; the same features: True",
 }
 
