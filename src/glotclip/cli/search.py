@@ -14,14 +14,25 @@ if TYPE_CHECKING:
 
     from glotclip.packs.guess import Guess
 
+DEFAULT_MODEL = "photo-clip"
 _BAD_SHOWN = 5
 _CANDIDATES_SHOWN = 6
 
 
 def search(
-    model: Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")],
-    query: Annotated[str, typer.Argument(help="What the picture shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of pictures.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A built-in name (photo-clip, which is the default, emoji-clip, …), a hub id, "
+            "a checkpoint, or a folder made by `extend`.",
+        ),
+    ],
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="QUERY", help="What the picture shows, in any language of the model."),
+    ] = None,
     lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
     translator: Annotated[
         str | None,
@@ -40,9 +51,15 @@ def search(
     from glotclip import api
     from glotclip.data.listing import summary
     from glotclip.data.schema import describe
+    from glotclip.errors import ConfigError
     from glotclip.evaluation.tables import Table
+    from glotclip.models.hub import BUILT_IN
     from glotclip.storage import shown
 
+    if query is None:  # the one argument is the query, unless it can only be a model
+        if model in BUILT_IN or Path(model).exists():
+            raise ConfigError(f"what to look for in {images} is not said", hint=f'glotclip search {model} "a dog" …')
+        model, query = DEFAULT_MODEL, model
     console = Console(as_json)
     with Progress() as progress:
         found = api.search(
