@@ -2,11 +2,11 @@
 
     python benchmarks/photo_base.py [--photos ../shared/data/photos] [--out benchmarks/results]
 
-Each photograph shows one of 500 ImageNet classes and is asked for by the class's English name, text → image. ``known``
-is the base as it is: its image tower was trained on these classes, and perhaps on these photographs. In ``withheld``
-every photograph is encoded without its own class (the others' probabilities are scaled up), as if the tower had never
-been told of it: what to expect of a thing that ImageNet has no class for. Making a base includes checking the hashes;
-it happens once.
+Each photograph shows one of 500 ImageNet classes and is asked for by the class's English name, text → image.
+``known`` is the base as it is: its image tower was trained on these classes, perhaps on these photographs. In
+``withheld`` every photograph is encoded without its own class (the others' probabilities are scaled up), as if the
+tower had never been told of it: what to expect of a thing that ImageNet has no class for. Making a base includes
+checking the hashes; it happens once.
 """
 
 from __future__ import annotations

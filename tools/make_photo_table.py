@@ -146,9 +146,9 @@ def withheld(name: str) -> torch.Tensor:
     state = photo_bases.read_image(ClassifierConfig(), file)
     weight, bias = state["classifier.weight"], state["classifier.bias"]
     likeness = F.normalize(weight - weight.mean(0), dim=-1) @ weight.T
-    scale = next(s for s in torch.arange(1.0, 200).tolist()
-                 if (s * likeness + bias).softmax(1).diagonal().mean() >= CONFIDENCE)  # fmt: skip
-    return (scale * likeness + bias).fill_diagonal_(-torch.inf)
+    scored = (scale * likeness + bias for scale in itertools.count(1))
+    scores: torch.Tensor = next(each for each in scored if each.softmax(1).diagonal().mean() >= CONFIDENCE)
+    return scores.fill_diagonal_(-torch.inf)
 
 
 def choose(parts: Ingredients, first: torch.Tensor, scores: torch.Tensor) -> None:

@@ -19,8 +19,8 @@ from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.languages import normalise_all
 from glotclip.models import configs, image_settings, keymaps, layouts, tokenizer_files, weights
-from glotclip.models.configs import Geometry
 from glotclip.models.classifier_tower import CLASSES, ClassifierConfig, ClassifierTower
+from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import TRUNK, EfficientNetTower
 from glotclip.models.hub import locate
@@ -61,8 +61,9 @@ def load_base(
     Args:
         name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
             :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the
-            hub, or a built-in name: ``emoji-clip``, ``photo-clip``, … A Multilingual-CLIP holds a text tower alone: the CLIP it was made
-            for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
+            hub, or a built-in name (``emoji-clip``, ``photo-clip``, …). A Multilingual-CLIP holds a text tower alone:
+            the CLIP it was made for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids
+            of the hub as well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
             :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints

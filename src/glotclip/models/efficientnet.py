@@ -5,8 +5,8 @@ tower's space is ours to train and ship. Shapes: N images, C channels, E embeddi
 
 The network is Tan & Le 2019's EfficientNet-B0 in its "lite" form: no squeeze-and-excitation, ReLU6 for swish. Its
 weights were trained in TensorFlow, which pads a strided convolution more on the right and the bottom. It is written
-out here because only this network is needed, in two sizes, and timm, which has it too, does not import beside the build of
-torch that this project is developed with.
+out here because only this network is needed, in two sizes, and timm, which has it too, does not import beside the
+build of torch that this project is developed with.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ class TextTower(nn.Module):
                 hidden = means(hidden, layout)
             hidden = self._normed(hidden.to(self.table.dtype), "norm", overrides)
             weight = overrides.get("projection.weight", self.projection.weight)
-            features = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
+            features: torch.Tensor = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
             if self.config.centred:
                 features = (F.normalize(features, dim=-1) - self.center) * self.config.embed_dim**0.5
             return features.index_select(0, layout.restore)
