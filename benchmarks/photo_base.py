@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 import glotclip
 from glotclip.evaluation.metrics import recall_at, text_to_image_ranks
@@ -82,7 +83,9 @@ def measure(base: str, photos: Path) -> dict[str, Any]:
     without[torch.arange(len(shares)), classes] = 0
     row: dict[str, Any] = {"base": base}
     for title, mixed in (("known", shares), ("withheld", without)):
-        ranks = text_to_image_ranks(texts.numpy(), (mixed @ tower.table).numpy(), np.arange(len(names)))
+        ranks = text_to_image_ranks(
+            texts.numpy(), F.normalize(mixed @ tower.table, dim=-1).numpy(), np.arange(len(names))
+        )
         row |= {f"{title} R@{k}": recall_at(ranks, k) for k in (1, 5, 10)}
     row["top-1"] = 100 * float((shares.argmax(1) == classes).float().mean())
     return row | {
