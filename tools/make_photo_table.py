@@ -8,13 +8,13 @@ The table's row of an ImageNet class is a text feature, brought to length 1 afte
 
     the mean over what the class is called
     + GLOSS  · the text "name, first clause of the definition"
-    + ABOVE  · the sum over the things it is a kind of, each divided by the root of how many classes are of that kind
+    + ABOVE  · the sum over what it is a kind of, each divided by the root of how many classes are of that kind
     − COMMON · the mean row
 
 Settings are chosen without a photograph, by cross-validation over classes: a class's row in the classifier stands in
-for a photograph of it, and the class's name must find it among all, as it is ("known") and with the class withheld from
-its softmax. The mean of R@1, R@5 and R@10 of both decides (``benchmarks/results/photo_table_choice.txt``). The softmax
-keeps its temperature, since how sure a stand-in is was set by hand.
+for a photograph of it, and the class's name must find it among all, as it is ("known") and with the class withheld
+from its softmax. The mean of R@1, R@5 and R@10 of both decides (``benchmarks/results/photo_table_choice.txt``). The
+softmax keeps its temperature, since how sure a stand-in is was set by hand.
 
 Shapes: C classes, K kinds, E embedding.
 """

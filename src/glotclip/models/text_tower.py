@@ -12,6 +12,7 @@ normalises after each addition; Multilingual-CLIP reads it by the mean over all 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -175,10 +176,10 @@ class TextTower(nn.Module):
                 hidden = means(hidden, layout)
             hidden = self._normed(hidden.to(self.table.dtype), "norm", overrides)
             weight = overrides.get("projection.weight", self.projection.weight)
-            features: torch.Tensor = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
+            encoded = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
             if self.config.centred:
-                features = (F.normalize(features, dim=-1) - self.center) * self.config.embed_dim**0.5
-            return features.index_select(0, layout.restore)
+                encoded = (F.normalize(encoded, dim=-1) - self.center) * math.sqrt(self.config.embed_dim)
+            return encoded.index_select(0, layout.restore)
 
     def _run(self, hidden: torch.Tensor, layout: Layout, hooks: TextHooks, precision: torch.dtype) -> torch.Tensor:
         """Run the blocks on the packed tokens (S, W); what is read off one token becomes (B, W) in the last."""
