@@ -81,17 +81,18 @@ def measure(base: str, photos: Path) -> dict[str, Any]:
         )
     without = shares.clone()
     without[torch.arange(len(shares)), classes] = 0
-    row: dict[str, Any] = {"base": base}
+    row: dict[str, float] = {}
     for title, mixed in (("known", shares), ("withheld", without)):
         ranks = text_to_image_ranks(
             texts.numpy(), F.normalize(mixed @ tower.table, dim=-1).numpy(), np.arange(len(names))
         )
         row |= {f"{title} R@{k}": recall_at(ranks, k) for k in (1, 5, 10)}
     row["top-1"] = 100 * float((shares.argmax(1) == classes).float().mean())
-    return row | {
+    row |= {
         "made in s": making, "loaded in s": loading, "peak MB": peak, "MB on disk": size / 2**20,
         "ms a photograph": 1000 * seeing / len(facts), "ms a text": 1000 * asking / len(facts),
     }  # fmt: skip
+    return {"base": base, **{title: round(value, 1) for title, value in row.items()}}
 
 
 def batches(pixels: list[torch.Tensor]) -> list[list[torch.Tensor]]:
