@@ -171,7 +171,8 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
             f"{where} has format {config.get('format')!r}; this version reads {OWN_FORMAT}", hint="update glotclip"
         )
     known_keys("own").check(config, where)
-    text = TextTower(_build(TextConfig, config.get("text"), where))
+    with torch.device("meta"):  # no weights are drawn: every one of them is read
+        text = TextTower(_build(TextConfig, config.get("text"), where))
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
     vision: VisionTransformer | NaflexTower | ClassifierTower | EfficientNetTower
