@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 GAP = "…"  # stands for a placeholder
 
 #: Options of other programs, and the program in whose command line they may stand.
-FOREIGN_OPTIONS = {"--force-reinstall": "pip install", "--copy_files": "converter"}
+FOREIGN_OPTIONS = {"--force-reinstall": "pip install", "--no-deps": "pip install", "--copy_files": "converter"}
 #: Environment variables that other software reads.
 FOREIGN_VARIABLES = {"HF_HUB_OFFLINE", "LC_ALL"}
 #: Where errors are about calls from other code, not about data, settings or models that a user brings.

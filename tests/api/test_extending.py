@@ -13,7 +13,7 @@ import glotclip
 from glotclip import api
 from glotclip.errors import ConfigError, DataError, FingerprintError, InterruptedRunError, LanguageError
 from glotclip.methods.method import method_named
-from glotclip.models.checkpoints import save_base
+from glotclip.models.checkpoints import load_base, save_base
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.threads import held_at
 from glotclip.training.callbacks import Callbacks
@@ -167,6 +167,16 @@ def test_what_is_there_is_not_learnt_again(extend: Any, model: Path) -> None:
     with pytest.raises(LanguageError, match="base's own language"):
         extend("en", out="other", benchmark=False)
     assert weights(folder) == held
+
+
+def test_a_language_of_a_multilingual_base_is_taught_better(extend: Any, model: Path, tmp_path: Path) -> None:
+    save_base(load_base(model, languages=["en", "de", "fr"]), tmp_path / "base")
+    made = extend("de", model=tmp_path / "base", benchmark=False).load()
+    assert made.languages == ["en", "fr", "de"]
+    before = glotclip.load(model).encode_text("roter Kreis", "en")
+    assert torch.equal(made.encode_text("roter Kreis", "en"), before)
+    assert torch.equal(made.encode_text("roter Kreis", "fr"), before)
+    assert not torch.allclose(made.encode_text("roter Kreis", "de"), before, atol=1e-3)
 
 
 def test_folders_that_cannot_be_put_together(extend: Any, make_base: MakeBase, tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_a_guess_needs_no_extra(world: World, here: Here, extended: Path, monkey
     assert here.json("search", extended, "ein grüner Kreis", "--images", world.pictures)["lang"] == "de"
 
 
+def test_without_a_model_photographs_are_searched(world: World, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glotclip.cli.search.DEFAULT_MODEL", str(world.base))
+    asked = ("--images", world.pictures)
+    assert here.json("search", "a red circle", *asked) == here.json("search", world.base, "a red circle", *asked)
+    for model in ("photo-clip", str(world.base)):  # a model alone is no query
+        assert "what to look for" in here.error("search", model, *asked, code=2)
+    assert here("search", *asked, code=2)
+
+
 def test_a_single_language_is_not_guessed(world: World, here: Here) -> None:
     out, _ = here("search", world.base, "a red circle", "--images", world.pictures)
     assert "guessed" not in out

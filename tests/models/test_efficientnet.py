@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from glotclip.models.efficientnet import EfficientNetLite0, EfficientNetTower, SameConv
+from glotclip.models.efficientnet import EfficientNetLite, EfficientNetTower, SameConv
 from glotclip.models.vision_tower import ImageTower
 
 
@@ -60,7 +60,7 @@ def test_trunk_recognises_what_imagenet_taught_it() -> None:
         draw.ellipse((51, top, 77, top + 26), fill=colour)
     pixels = torch.from_numpy(EfficientNetTower(8).preprocess.load(image))[None]
     with torch.no_grad():
-        final, middle = EfficientNetLite0.pretrained()(pixels)
+        final, middle = EfficientNetLite.pretrained()(pixels)
         logits = final @ state["_fc.weight"].T + state["_fc.bias"]
     assert middle.shape == (1, 112)
     assert 920 in logits.topk(3).indices[0]

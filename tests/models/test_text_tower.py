@@ -199,8 +199,21 @@ def test_the_geometry_of_multilingual_clip() -> None:
 def test_a_record_is_the_geometry_and_of_older_ones_what_it_was() -> None:
     for config in (SMALL, SIGLIP, POSTED):
         assert TextConfig(**config.record()) == config
-    assert set(dataclasses.asdict(SMALL)) - set(SMALL.record()) == {"norms"}
+    assert set(dataclasses.asdict(SMALL)) - set(SMALL.record()) == {"norms", "centred"}
     assert POSTED.record()["norms"] == "post"
+
+
+def test_a_centred_tower_takes_the_mean_away() -> None:
+    plain = make(POSTED)
+    centred = make(dataclasses.replace(POSTED, centred=True))
+    centred.center.copy_(torch.randn(24) * 0.1)
+    state = centred.state_dict()
+    assert "center" not in dict(centred.named_parameters())  # frozen whatever trains
+    plain.load_state_dict({name: tensor for name, tensor in state.items() if name != "center"})
+    with torch.no_grad():
+        before, after = plain(*batch([3, 12, 7], 12)), centred(*batch([3, 12, 7], 12))
+    expected = torch.stack([(row / row.norm() - centred.center) * 24**0.5 for row in before])
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
 
 
 def test_no_texts_give_no_features() -> None:

@@ -30,7 +30,8 @@ def load(name_or_path: str | Path, *, device: str = "auto", base: Base | None = 
     """Load a model ready to encode texts and images.
 
     Args:
-        name_or_path: ``emoji-clip``, a hub id, a checkpoint folder or file, or a folder made by ``extend``.
+        name_or_path: a built-in name (``photo-clip``, ``emoji-clip``, …), a hub id, a checkpoint folder or file, or
+            a folder made by ``extend``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         base: for a folder made by ``extend`` whose base has moved: where it is now, or the base or a model on it,
             already loaded. Its fingerprint must be the one the folder names.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glotclip.cli.console import BaseOption, Console, Progress
-from glotclip.cli.options import AsJson, Device, LongTexts, Model, TranslatorOption
+from glotclip.cli.options import AsJson, Device, LongTexts, TranslatorOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from glotclip.api import SearchResult
     from glotclip.packs.guess import Guess
 
+DEFAULT_MODEL = "photo-clip"
 _SKIPPED_SHOWN = 5
 _CANDIDATES_SHOWN = 6
 
 
 def search(
-    model: Model,
-    query: Annotated[str, typer.Argument(help="What the image shows, in any language of the model.")],
     images: Annotated[Path, typer.Option(help="The folder of images.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A built-in name (photo-clip, which is the default, emoji-clip, …), a hub id, a checkpoint, or a "
+            "folder made by `extend`.",
+        ),
+    ],
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="QUERY", help="What the image shows, in any language of the model."),
+    ] = None,
     lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
     translator: TranslatorOption = None,
     long: LongTexts = "cut",
@@ -37,8 +48,14 @@ def search(
     Every image of the folder is compared, so the result is exact. Images are encoded once and remembered.
     """
     from glotclip import api
+    from glotclip.errors import ConfigError
+    from glotclip.models.hub import BUILT_IN
     from glotclip.packs.polyglot import check_long
 
+    if query is None:  # the one argument is the query, unless it can only be a model
+        if model in BUILT_IN or Path(model).exists():
+            raise ConfigError(f"what to look for in {images} is not said", hint=f'glotclip search {model} "a dog" …')
+        model, query = DEFAULT_MODEL, model
     console = Console(as_json)
     with Progress() as progress:
         found = api.search(

@@ -19,6 +19,7 @@ from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.languages import normalise_all
 from glotclip.models import configs, image_settings, keymaps, layouts, tokenizer_files, weights
+from glotclip.models.classifier_tower import CLASSES, ClassifierConfig, ClassifierTower
 from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import TRUNK, EfficientNetTower
@@ -43,9 +44,10 @@ TOKENIZERS = {
 }
 
 # Image towers and their geometry, by the kind that glotclip.json names.
-TRANSFORMERS: dict[object, tuple[Any, type[VisionConfig] | type[NaflexConfig]]] = {
+IMAGE_TOWERS: dict[object, tuple[Any, type[VisionConfig] | type[NaflexConfig] | type[ClassifierConfig]]] = {
     "vit": (VisionTransformer, VisionConfig),
     "naflex": (NaflexTower, NaflexConfig),
+    CLASSES: (ClassifierTower, ClassifierConfig),
 }
 
 T = TypeVar("T")
@@ -59,8 +61,9 @@ def load_base(
     Args:
         name_or_path: a folder (Hugging Face ``CLIPModel``, ``SiglipModel`` or ``Siglip2Model``, open_clip, or what
             :func:`save_base` wrote), a state dict of OpenAI's layout with tokenizer files beside it, an id of the
-            hub, or the built-in ``emoji-clip``. A Multilingual-CLIP holds a text tower alone: the CLIP it was made
-            for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids of the hub as well).
+            hub, or a built-in name (``emoji-clip``, ``photo-clip``, …). A Multilingual-CLIP holds a text tower alone:
+            the CLIP it was made for is named by ``vision``, or behind a plus sign (``mclip-folder+clip-folder``, ids
+            of the hub as well).
         vision: the base whose image tower, preprocessing and logit scale complete a Multilingual-CLIP.
         languages: those the base was trained on, where its files do not tell or are wrong. Only what
             :func:`save_base` wrote tells; otherwise English is assumed, for Multilingual-CLIP too, whose checkpoints
@@ -150,7 +153,7 @@ def save_base(
 
 
 def _vision_record(vision: object) -> dict[str, Any]:
-    for kind, (tower, _) in TRANSFORMERS.items():
+    for kind, (tower, _) in IMAGE_TOWERS.items():
         if isinstance(vision, tower):
             return {"kind": kind, **asdict(vision.config)}
     if isinstance(vision, EfficientNetTower):
@@ -168,12 +171,13 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
             f"{where} has format {config.get('format')!r}; this version reads {OWN_FORMAT}", hint="update glotclip"
         )
     known_keys("own").check(config, where)
-    text = TextTower(_build(TextConfig, config.get("text"), where))
+    with torch.device("meta"):  # no weights are drawn: every one of them is read
+        text = TextTower(_build(TextConfig, config.get("text"), where))
     record = dict(_mapping(config.get("vision"), where))
     kind = record.pop("kind", None)
-    vision: VisionTransformer | NaflexTower | EfficientNetTower
-    if kind in TRANSFORMERS:
-        tower, geometry = TRANSFORMERS[kind]
+    vision: VisionTransformer | NaflexTower | ClassifierTower | EfficientNetTower
+    if kind in IMAGE_TOWERS:
+        tower, geometry = IMAGE_TOWERS[kind]
         vision = tower(_build(geometry, record, where))
     elif kind == TRUNK:
         vision = _build(EfficientNetTower, record, where)

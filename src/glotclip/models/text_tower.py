@@ -6,11 +6,13 @@ CLIP (Radford et al. 2021, § 2.4) attends causally and reads the text off its e
 cannot matter: texts are computed in groups of similar length, each trimmed to its longest, and the last block
 computes only the end token's queries and MLP. SigLIP (Zhai et al. 2023) attends both ways, padding included, and
 reads the last position of the padded text. XLM-R (Conneau et al. 2020) attends both ways but never to padding, and
-normalises after each addition; Multilingual-CLIP reads it by the mean over all tokens.
+normalises after each addition; Multilingual-CLIP reads it by the mean over all tokens, and so do sentence encoders
+(MiniLM, E5), whose features all lie in a narrow cone: a centred tower takes the cone's axis away.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -34,7 +36,9 @@ class TextConfig:
 
     ``pooling`` is at the end token (CLIP), at the last place of the padded text (SigLIP), or the mean over a text's
     tokens, which then see no padding (Multilingual-CLIP). ``norms="post"`` normalises the sum of token and position,
-    and the residual stream after each addition, with no norm before the projection.
+    and the residual stream after each addition, with no norm before the projection. With ``centred`` a feature is
+    brought to length 1, the mean μ of many texts is subtracted, and the rest is scaled by √E, so that the mean square
+    error of two features is of order 1, as elsewhere; whoever compares features normalises them again.
     """
 
     width: int = 512
@@ -50,6 +54,7 @@ class TextConfig:
     norm_eps: float = 1e-5
     projection_bias: bool = False
     norms: Norms = "pre"
+    centred: bool = False
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -65,7 +70,7 @@ class TextConfig:
 
     def record(self) -> dict[str, Any]:
         """This geometry as JSON, from which it can be built again."""
-        return record_of(self, later=("norms",))
+        return record_of(self, later=("norms", "centred"))
 
 
 class TextTower(nn.Module):
@@ -74,6 +79,8 @@ class TextTower(nn.Module):
     Its parameters are ordinary ones: a base is trained with gradients on all of them, a language with all of them
     frozen but its own. Frozen blocks keep one low-precision copy of their weights and take no weight gradients.
     """
+
+    center: torch.Tensor  # μ (E,), of a centred tower
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
@@ -88,6 +95,8 @@ class TextTower(nn.Module):
         self.norm = norm if config.norms == "pre" else None
         self.embed_norm = norm if config.norms == "post" else None
         self.projection = nn.Linear(config.width, config.embed_dim, bias=config.projection_bias)
+        if config.centred:
+            self.register_buffer("center", torch.zeros(config.embed_dim))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -167,8 +176,10 @@ class TextTower(nn.Module):
                 hidden = means(hidden, layout)
             hidden = self._normed(hidden.to(self.table.dtype), "norm", overrides)
             weight = overrides.get("projection.weight", self.projection.weight)
-            features = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
-            return features.index_select(0, layout.restore)
+            encoded = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
+            if self.config.centred:
+                encoded = (F.normalize(encoded, dim=-1) - self.center) * math.sqrt(self.config.embed_dim)
+            return encoded.index_select(0, layout.restore)
 
     def _run(self, hidden: torch.Tensor, layout: Layout, hooks: TextHooks, precision: torch.dtype) -> torch.Tensor:
         """Run the blocks on the packed tokens (S, W); what is read off one token becomes (B, W) in the last."""

@@ -185,7 +185,8 @@ class Extension:
                     f"{code!r} is already installed in {self.folder.path if record else 'the model to extend'}",
                     hint=f"let it go on learning (--continue), or remove it (`glotclip pack remove DIR {code}`)",
                 )
-            if code in self.start.base.languages and not self.curriculum.shared:
+            # Others that a multilingual base knows may be taught better; all are aligned with its first.
+            if code in self.start.base.languages[:1] and not self.curriculum.shared:
                 raise LanguageError(
                     f"{code!r} is the base's own language",
                     hint="leave it out; only a shared table (--set isolation=shared) can be trained on it",

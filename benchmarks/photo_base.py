@@ -1,0 +1,109 @@
+"""The built-in bases of photographs: what they find among 500 photographs, and what making and loading them costs.
+
+    python benchmarks/photo_base.py [--photos ../shared/data/photos] [--out benchmarks/results]
+
+Each photograph shows one of 500 ImageNet classes and is asked for by the class's English name, text → image.
+``known`` is the base as it is: its image tower was trained on these classes, perhaps on these photographs. In
+``withheld`` every photograph is encoded without its own class (the others' probabilities are scaled up), as if the
+tower had never been told of it: what to expect of a thing that ImageNet has no class for. Making a base includes
+checking the hashes; it happens once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+import glotclip
+from glotclip.evaluation.metrics import recall_at, text_to_image_ranks
+from glotclip.evaluation.retrieval import environment
+from glotclip.evaluation.tables import Table, markdown
+from glotclip.models import photo_bases
+from glotclip.models.classifier_tower import ClassifierTower
+from glotclip.models.dual_encoder import BATCH_IMAGES_CPU
+from glotclip.storage import write_json, write_text
+
+NOTE = (
+    "text → image, R@K in %, English class names among 500 photographs, one a class; known classes are optimistic: "
+    "the photographs may have been among the tower's training images. Seconds are of one thread"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--base", choices=list(photo_bases.RECIPES), help="measure one, and print it as JSON")
+    asked = parser.parse_args()
+    if asked.base:
+        print(json.dumps(measure(asked.base, asked.photos)))
+        return
+    rows = []
+    for base in photo_bases.RECIPES:  # each in a process of its own, whose memory is its own
+        command = [sys.executable, __file__, "--base", base, "--photos", str(asked.photos)]
+        rows.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        print(rows[-1], flush=True)
+    results = {"command": "python benchmarks/photo_base.py", "rows": rows, "environment": environment()}
+    write_json(asked.out / "photo_base.json", results)
+    write_text(asked.out / "photo_base.md", markdown(Table.of(rows, note=NOTE, digits=1)) + "\n")
+
+
+def measure(base: str, photos: Path) -> dict[str, Any]:
+    """One line of the table."""
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp())
+    making, _ = timed(lambda: photo_bases.make(base, folder / base))
+    size = sum(file.stat().st_size for file in (folder / base).iterdir())
+    loading, model = timed(lambda: glotclip.load(folder / base, device="cpu"))
+    shutil.rmtree(folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
+    names, classes = [fact["name"] for fact in facts], torch.tensor([fact["class_index"] for fact in facts])
+    asking, texts = timed(lambda: model.encode_text(names, "en"))
+    tower = model.base.vision
+    assert isinstance(tower, ClassifierTower)
+    pixels = [torch.from_numpy(model.base.preprocess.load(photos / fact["file"])) for fact in facts]
+    with torch.inference_mode():
+        seeing, shares = timed(
+            lambda: torch.cat([tower.probabilities(torch.stack(part)) for part in batches(pixels)])
+        )
+    without = shares.clone()
+    without[torch.arange(len(shares)), classes] = 0
+    row: dict[str, float] = {}
+    for title, mixed in (("known", shares), ("withheld", without)):
+        ranks = text_to_image_ranks(
+            texts.numpy(), F.normalize(mixed @ tower.table, dim=-1).numpy(), np.arange(len(names))
+        )
+        row |= {f"{title} R@{k}": recall_at(ranks, k) for k in (1, 5, 10)}
+    row["top-1"] = 100 * float((shares.argmax(1) == classes).float().mean())
+    row |= {
+        "made in s": making, "loaded in s": loading, "peak MB": peak, "MB on disk": size / 2**20,
+        "ms a photograph": 1000 * seeing / len(facts), "ms a text": 1000 * asking / len(facts),
+    }  # fmt: skip
+    return {"base": base, **{title: round(value, 1) for title, value in row.items()}}
+
+
+def batches(pixels: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    return [pixels[k : k + BATCH_IMAGES_CPU] for k in range(0, len(pixels), BATCH_IMAGES_CPU)]
+
+
+def timed(task: Any) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = task()
+    return time.perf_counter() - began, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+ROOT = Path(__file__).parents[1]
+
+NOUNS = [
+    "  1 This software and database is being provided to you",
+    "00001740 03 n 01 entity 0 001 ~ 00002137 n 0000 | that which is",
+    "00002137 03 n 02 living_thing 0 animate_thing 0 002 @ 00001740 n 0000 ~ 00003000 n 0000 | alive; or once alive",
+    "00003000 03 n 01 dog 1 003 @ 00002137 n 0000 #m 00001740 n 0000 + 00692347 v 0101 | a barking animal; "
+    '"the dog barked"  ',
+    "00004000 03 n 01 Rex 0 001 @i 00003000 n 0000 | a certain dog",
+]
+
+
+@pytest.fixture(scope="module")
+def script() -> SimpleNamespace:
+    """The script's names."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "tools" / "make_photo_table.py")))
+
+
+@pytest.fixture
+def wordnet(tmp_path: Path) -> Path:
+    (tmp_path / "data.noun").write_text("\n".join(NOUNS), encoding="utf-8")
+    return tmp_path / "data.noun"
+
+
+def test_nouns_are_read_with_what_they_are_kinds_of(wordnet: Path, script: SimpleNamespace) -> None:
+    nouns = script.read_wordnet(wordnet)
+    assert nouns["00002137"].names == ["living thing", "animate thing"]
+    assert nouns["00003000"].gloss == "a barking animal"
+    assert nouns["00003000"].above == ["00002137"]
+    assert script.kinds_of("00004000", nouns) == {"00003000", "00002137", "00001740"}
+
+
+def test_rows_are_mixed_as_written(script: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    names, glosses, above = (F.normalize(torch.randn(4, 8), dim=-1) for _ in range(3))
+    table = script.Ingredients(names, glosses, above).mixed(gloss=0.5, above=2.0, common=1.0)
+    rows = []
+    for k in range(4):
+        row = names[k] + 0.5 * glosses[k]
+        row = row / row.norm() + 2.0 * above[k]
+        rows.append(row / row.norm())
+    for k in range(4):
+        row = rows[k] - sum(rows, torch.zeros(8)) / 4
+        torch.testing.assert_close(table[k], row / row.norm())
