@@ -19,6 +19,8 @@ from glotclip.training.callbacks import Callbacks
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 SMALL: dict[str, Any] = {"steps": 3, "batch_size": 3, "shots": 6, "evaluate_every": 0, "precision": "fp32"}
 # A real program that answers line by line: it writes every text backwards, with the direction before it.

@@ -17,6 +17,8 @@ from glotclip.training import checkpoint
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_base_that_moved_is_for_folders_only(base: DualEncoder, tmp_path: Path) -> None:
     save_base(base, tmp_path / "base")

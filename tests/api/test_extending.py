@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"steps": 3, "batch_size": 4, "vocabulary": 150, "lr": 0.01, "precision": "fp32"}
 
 

@@ -15,6 +15,8 @@ from glotclip.compare.pool import run_side_by_side
 from glotclip.compare.recipe import Recipe
 from glotclip.compare.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = (
     "import sys, time; from glotclip.compare.pool import stop_with_parent; stop_with_parent()\n"
     "open(sys.argv[1], 'w').write('begun')\n"

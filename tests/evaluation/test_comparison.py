@@ -11,6 +11,8 @@ from glotclip.evaluation import comparison, report
 from glotclip.evaluation.comparison import numbers, results, spread
 from glotclip.evaluation.tables import Table
 
+pytestmark = pytest.mark.slow
+
 
 def scored(t2i: float, i2t: float, **subsets: float) -> dict[str, Any]:
     parts = {name: scored(value, value) for name, value in subsets.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 
 from glotclip.methods.acquirer import Acquirer
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from glotclip.methods.task import TrainingTask
     from glotclip.models.dual_encoder import DualEncoder
+
+pytestmark = pytest.mark.slow
 
 
 def acquirer_of(task: TrainingTask) -> Acquirer:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Stir = Callable[[TrainingTask], None]
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["acquirer", "adapter", "compacter", "lora", "soft-prompt", "prefix", "norms", "full", "table"]
 STARTS_AT_THE_BASE = {"acquirer", "lora", "norms", "full", "table"}
 STARTS_NEAR_THE_BASE = {"adapter", "compacter"}

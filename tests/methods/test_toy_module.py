@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Extend = Callable[..., glotclip.Extended]
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["roter Kreis", "grünes Quadrat", "eine Katze"]
 SOURCE = Path(glotclip.__file__).parent
 

@@ -16,6 +16,8 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import EfficientNetTower
 from glotclip.models.tokenizer import ClipTokenizer
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[[], DualEncoder]
 
 TEXTS = ["a dog runs", "cat", "two dogs and a cat on the grass"]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from glotclip.models.packing import PADDING_WORTH, insert, means, pack
+
+pytestmark = pytest.mark.slow
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=30))

@@ -26,6 +26,8 @@ from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import HfTokenizer
 from glotclip.packs.polyglot import Polyglot
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "a photo of a cat", "Motörhead, naïve!", "", "grüne Äpfel", "日本の猫", "don't [MASK] it ☃",
     " ".join(["many words"] * 200),

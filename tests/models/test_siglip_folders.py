@@ -17,6 +17,8 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.image_settings import hugging_face_preprocess
 from glotclip.models.naflex_tower import NaflexConfig
 
+pytestmark = pytest.mark.slow
+
 SIDE, CONTEXT = 32, 16
 TEXTS = [
     "a photo of a dog running",

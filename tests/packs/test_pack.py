@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from glotclip.methods.stack import PackState
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["roter Kreis", "grünes Quadrat", "Rot", "quer blau", "लाल वृत्त"]
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from glotclip.methods.stack import PackState
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["roter Kreis", "rouge", "a red bar"]
 
 

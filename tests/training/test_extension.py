@@ -17,6 +17,8 @@ from glotclip.packs.polyglot import Polyglot
 if TYPE_CHECKING:
     from glotclip.models.dual_encoder import DualEncoder
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"steps": 2, "batch_size": 4, "vocabulary": 300, "lr": 0.01, "precision": "fp32"}
 
 

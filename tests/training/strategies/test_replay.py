@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.conftest import School
     from tests.training.strategies.conftest import Course
 
+pytestmark = pytest.mark.slow
+
 
 def next_task(school: School, made: Course, code: str, **settings: Any) -> tuple[TaskModule, TaskDataLoader, Replay]:
     """Prepare one more task as the trainer would, and return module and data loader instead of training."""
