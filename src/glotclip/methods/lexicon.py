@@ -237,7 +237,7 @@ class SubTable(Lexicon):
         shared = self.lexicon_config.isolation == "shared"
         # A new token may be missing from the captions, where longer merges swallow it, and still occur later.
         held = torch.unique(torch.cat(self.held))
-        full = self.full.clone()  # validation asks for the lexicon as it would be, and training goes on
+        full = self.full.clone()  # training may go on, as it does for an estimate
         if shared and not self.lexicon_config.teir_decay:
             # Plain AdamW decays every row of the one table at every step.
             full.mul_(decay)

@@ -47,10 +47,7 @@ class Prefix(TextModule):
     @classmethod
     def new(cls, config: Any, task: TrainingTask) -> TextModule:
         """A network with initial weights."""
-        network = PrefixNetwork(task.base.text.config, config)
-        with torch.no_grad():
-            network.init_weights(task)
-        return network
+        return PrefixNetwork.new(config, task)
 
     def block_hooks(self, k: int) -> BlockHooks:
         """Block ``k``'s prefix."""

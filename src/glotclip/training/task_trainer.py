@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.methods.task import TrainingTask
 from glotclip.models.device import Precision
-from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.textforms import NONE, TextForm
 from glotclip.training.callbacks import Callbacks
 from glotclip.training.captions import Captions
@@ -43,6 +42,8 @@ def as_written(lang: str) -> TextForm:
 class TaskEncoder:
     """Encodes texts as the pack would that a task became if it ended now, for validation.
 
+    Without gradients, modules read any text as what is stored of them will; nothing is copied for that.
+
     Args:
         base: the frozen dual encoder.
         task: in training.
@@ -53,17 +54,15 @@ class TaskEncoder:
     def __init__(
         self, base: DualEncoder, task: TrainingTask, precision: Precision = "fp32", text_form: TextForms = as_written
     ) -> None:
-        self.base, self.precision, self.text_form = base, precision, text_form
-        # The task's own stacks know the tokens of its captions only, and validation has others.
-        self.state = task.finish(1.0)
+        self.base, self.task, self.precision, self.text_form = base, task, precision, text_form
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str], lang: str) -> npt.NDArray[np.float32]:
         """Return normalised features (M, E)."""
         form = self.text_form(lang)
-        tokens = self.state.tokenizer.encode([form(text, lang) for text in texts])
-        features = self.base.encode_tokens(tokens, self.state.stack(lang), precision=self.precision)
-        array: npt.NDArray[np.float32] = F.normalize(features, dim=-1).float().cpu().numpy()
+        tokens = self.task.tokenizer.encode([form(text, lang) for text in texts])
+        features = self.base.encode_tokens(tokens, self.task.stacks[lang], precision=self.precision)
+        array: npt.NDArray[np.float32] = normalised(features).float().cpu().numpy()
         return array
 
 
