@@ -66,19 +66,19 @@ class Noted(Strategy):
     def on_stage_start(self, task: TrainingTask, stage: int) -> None:
         self.calls.append(("start", stage))
 
-    def on_validation(self, score: float) -> None:
-        self.calls.append(("score", score))
+    def on_best(self) -> None:
+        self.calls.append("best")
 
     def on_task_end(self, task: Any, module: Any, batches: Any) -> None:
         self.calls.append(("end", sum(len(batch.samples) for micro in batches for batch in micro)))
 
 
-def test_a_strategy_is_told_of_stages_scores_and_the_end(school: School) -> None:
-    strategy = Noted()
-    callbacks = Callbacks(validate=lambda encoder, codes: 1.0)
+def test_a_strategy_is_told_of_stages_of_weights_that_are_kept_and_of_the_end(school: School) -> None:
+    strategy, scores = Noted(), iter([1.0, 0.5, 0.5, 1.0])  # two validations a stage
+    callbacks = Callbacks(validate=lambda encoder, codes: next(scores))
     trainer = TaskTrainer(school.base, callbacks=callbacks, strategy=strategy)
-    train(school, trainer, stages=["nlt", "le"], steps=4, evaluate_every=2, batch_size=6)
-    assert strategy.calls == [("start", 0), ("score", 1.0), ("start", 1), ("score", 1.0), ("end", 12)]
+    train(school, trainer, stages=["nlt", "le"], steps=8, evaluate_every=2, batch_size=6)
+    assert strategy.calls == [("start", 0), "best", ("start", 1), "best", "best", ("end", 12)]
 
 
 def test_checkpoints_of_earlier_stages_stay_until_the_pack_is_safe(school: School, tmp_path: Path) -> None:

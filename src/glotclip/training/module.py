@@ -73,6 +73,10 @@ class TrainingModule(ABC):
         """Called after a step, with its micro-batches and their features before it, without gradients."""
         return
 
+    def on_best(self) -> None:
+        """Called when a validation's weights are kept: the training ends with the last that are."""
+        return
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What a checkpoint must hold besides the weights."""
         return {}

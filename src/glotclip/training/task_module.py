@@ -104,6 +104,10 @@ class TaskModule(TrainingModule):
         """Let the strategy look at the step."""
         self.strategy.on_step_end(batches, features)
 
+    def on_best(self) -> None:
+        """Let the strategy keep what belongs to these weights."""
+        self.strategy.on_best()
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The strategy's."""
         return self.strategy.state_dict()

@@ -125,7 +125,7 @@ class TaskTrainer:
                 checkpoint=self._checkpoint(task.name, number),
                 identity=f"{self.identity}:{task.name}:{number}",
                 log=self._logger(task.name, stage.name, sum(steps[:number]), sum(steps)),
-                validation=self._validation(task, stage.train, loader.steps_per_epoch, strategy),
+                validation=self._validation(task, stage.train, loader.steps_per_epoch),
                 stop=self.callbacks.stop,
             )
             results.append(trainer.fit(keep=number + 1 < len(stages)))
@@ -178,16 +178,9 @@ class TaskTrainer:
         facts, log = {"task": name, "stage": stage} if stage else {"task": name}, self.callbacks.log
         return lambda numbers: log({**facts, **numbers, "step": before + numbers["step"], "total": total})
 
-    def _validation(
-        self, task: TrainingTask, settings: TrainSettings, steps_per_epoch: int, strategy: Strategy
-    ) -> Validation | None:
+    def _validation(self, task: TrainingTask, settings: TrainSettings, steps_per_epoch: int) -> Validation | None:
         validate, every = self.callbacks.validate, settings.validation_steps(steps_per_epoch)
         if validate is None or not every:
             return None
-
-        def score() -> float:
-            found = validate(TaskEncoder(self.base, task, self.precision, self.text_form), task.languages)
-            strategy.on_validation(found)
-            return found
-
-        return Validation(score, every, settings.patience, settings.select_ties)
+        encoder = TaskEncoder(self.base, task, self.precision, self.text_form)
+        return Validation(lambda: validate(encoder, task.languages), every, settings.patience, settings.select_ties)

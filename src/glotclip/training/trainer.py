@@ -215,6 +215,7 @@ class Trainer:
         if improved or (of.ties == "last" and score == best):
             state.best_score, state.best_step, state.best_decay = score, state.step, self.optimizer.decay
             self.best = {f"{_BEST}{i}": p.detach().clone() for i, p in enumerate(self.optimizer.parameters)}
+            self.module.on_best()
         state.finished = bool(of.patience) and state.stale >= of.patience
 
     def _save(self) -> None:

@@ -52,7 +52,6 @@ class Replay(Strategy):
         self.settings = settings
         self.memory = Reservoir(settings.memory, settings.seed)
         self.best: Reservoir | None = None  # the memory when the validation score was best
-        self.best_score = -float("inf")
         self._replays = False  # not in the first task
 
     @abstractmethod
@@ -91,10 +90,9 @@ class Replay(Strategy):
         for batch, seen in zip(batches, features, strict=True):
             self.memory.add(len(batch.samples), partial(self._sample, batch, seen))
 
-    def on_validation(self, score: float) -> None:
-        """Keep the memory as it is where the trainer keeps the weights."""
-        if score > self.best_score or (self.settings.select_ties == "last" and score == self.best_score):
-            self.best_score, self.best = score, self.memory.copy()
+    def on_best(self) -> None:
+        """Keep the memory as it is."""
+        self.best = self.memory.copy()
 
     def on_task_end(self, task: TrainingTask, module: TaskModule, batches: object) -> None:
         """Go on with the memory that belongs to the final weights."""
@@ -113,22 +111,19 @@ class Replay(Strategy):
         stored = self.memory.tensors()
         if self.best is not None:
             stored |= {f"{_BEST}{name}": tensor for name, tensor in self.best.tensors().items()}
-            stored["best_score"] = torch.tensor(self.best_score, dtype=torch.float64)
         return stored
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore both."""
         self.load_tensors(state)
-        if "best_score" in state:
-            best = {name.removeprefix(_BEST): tensor for name, tensor in state.items() if name.startswith(_BEST)}
+        if best := {name.removeprefix(_BEST): tensor for name, tensor in state.items() if name.startswith(_BEST)}:
             self.best = Reservoir.restored(best, self.settings.memory, self.settings.seed)
-            self.best_score = float(state["best_score"])
 
     def _settle(self) -> None:
         """End a stage."""
         if self.best is not None:
             self.memory = self.best
-        self.best, self.best_score = None, -float("inf")
+        self.best = None
 
     def _sample(self, batch: Batch, features: torch.Tensor, row: int) -> Sample:
         """A row of a batch as it is remembered, given the features (B, E)."""

@@ -57,8 +57,8 @@ class Strategy:
     def on_step_end(self, batches: Sequence[Batch], features: Sequence[torch.Tensor]) -> None:
         """Called after a step, with its micro-batches and their features before it, without gradients."""
 
-    def on_validation(self, score: float) -> None:
-        """Called with a validation's score; a stage ends with the weights that the settings select."""
+    def on_best(self) -> None:
+        """Called when the trainer keeps the weights as the best so far; a stage ends with the last that it keeps."""
 
     def on_task_end(self, task: TrainingTask, module: TaskModule, batches: Iterable[Sequence[Batch]]) -> None:
         """Called when the last stage is trained.
