@@ -79,7 +79,7 @@ def pipeline(model: Model, splitting: Splitting) -> Tokenizer:
     return tokenizer
 
 
-def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks") -> Vocabulary:
+def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks", *, minimum: int = 0) -> Vocabulary:
     """Learn a byte-level BPE from texts; the same texts in the same order always give the same result.
 
     Args:
@@ -87,6 +87,7 @@ def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks") -> Vo
         size: wanted number of tokens, counting CLIP's two special tokens as the CLL-CLIP paper's code does
             (10,000 there); a small corpus gives fewer.
         splitting: how words are found, see :data:`WORDS`.
+        minimum: how often a pair must occur to be merged.
 
     Returns:
         The bytes seen, the bytes seen at a word's end, then one token per merge. The special tokens are not in it.
@@ -115,6 +116,7 @@ def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks") -> Vo
         )
     trainer = trainers.BpeTrainer(
         vocab_size=size,
+        min_frequency=minimum,
         special_tokens=[START, END, *alphabet],
         initial_alphabet=[],
         end_of_word_suffix=END_OF_WORD,
