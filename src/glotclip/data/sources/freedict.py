@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Self
 
 from glotclip.data.benchmark import Benchmark
-from glotclip.data.dataset import Dataset, PathDataset, register
+from glotclip.data.dataset import Dataset, register
 from glotclip.data.dictionaries.cleaning import Cleaner, Pair
+from glotclip.data.dictionaries.codes import sides_of_name, sides_of_title
 from glotclip.data.dictionaries.dictd import Dictd
+from glotclip.data.dictionaries.sources import PairDataset, PairSource, check_sides, read_sources
 from glotclip.data.licences import Licence, spdx_in
-from glotclip.data.pairs import PairCollector, corpus_of
 from glotclip.data.reading import ReadingOptions
-from glotclip.data.schema import Corpus, language_or_none
-from glotclip.data.serving import no_captions, serve, servers
+from glotclip.data.schema import Corpus
+from glotclip.data.serving import serve, servers
 from glotclip.errors import DataError, LanguageError
 from glotclip.languages import normalise
 from glotclip.storage import cache_root
@@ -79,18 +80,9 @@ class Bilingual:
         return None
 
 
-def sides(index: Path) -> tuple[str, str] | None:
-    """Return the languages of a dictionary, from and into, as its name says: ``freedict-deu-eng`` → de, en."""
-    codes = index.name.removesuffix(".index").removeprefix("freedict-").split("-")
-    if len(codes) != 2:
-        return None
-    one, other = (language_or_none(code) for code in codes)
-    return (one, other) if one and other else None
-
-
 def bilingual(index: Path) -> Bilingual | None:
     """Return a dictionary with English on one side, as its name says, or ``None``."""
-    found = sides(index)
+    found = sides_of_name(index.name)
     if found is None or "en" not in found or found[0] == found[1]:
         return None
     return Bilingual(index, found[0] if found[1] == "en" else found[1], found[0] == "en")
@@ -104,25 +96,6 @@ def installed(folders: Sequence[Path]) -> dict[str, list[Bilingual]]:
             if (each := bilingual(index)) is not None:
                 found.setdefault(each.lang, {}).setdefault(each.name, each)
     return {lang: sorted(each.values(), key=lambda one: one.turned) for lang, each in sorted(found.items())}
-
-
-def read(name: str, by_language: dict[str, list[Bilingual]]) -> Corpus:
-    """Read dictionaries into one corpus, all pairs of a language from all of its dictionaries."""
-    collectors, licences, notes = [], [], []
-    for lang, dictionaries in by_language.items():
-        collector = PairCollector(lang)
-        dropped: list[Cleaner] = []
-        for each in dictionaries:
-            cleaner = Cleaner()
-            collector.add(each.pairs(cleaner))
-            dropped.append(cleaner)
-            licences.append(each.licence())
-            if each.turned:
-                notes.append(f"{each.name} goes from English into {lang}; it is turned round")
-        total = sum((each.dropped for each in dropped), start=type(dropped[0].dropped)())
-        notes += collector.notes(" and ".join(each.name for each in dictionaries), total)
-        collectors.append(collector)
-    return corpus_of(name, collectors, licences, notes)
 
 
 @register
@@ -157,7 +130,7 @@ class FreeDict(Dataset):
         """Pairs in ``langs``, read once."""
         chosen = self._chosen(langs)
         if chosen not in self._read:
-            self._read[chosen] = read(NAME, {lang: self._installed[lang] for lang in chosen})
+            self._read[chosen] = read_sources(NAME, [each for lang in chosen for each in self._installed[lang]])
         return serve(self._read[chosen], langs)
 
     @cached_property
@@ -190,12 +163,12 @@ class FreeDict(Dataset):
 
     def counts(self) -> dict[str, int]:
         """Pairs by language."""
-        return {f"pairs {lang}": len(read(NAME, {lang: each})) for lang, each in self._installed.items()}
+        return {f"pairs {lang}": len(read_sources(NAME, each)) for lang, each in self._installed.items()}
 
 
 @register
-class DictdFile(PathDataset):
-    """One dictionary in dictd's format, named by its ``.index`` file (or by its ``.dict.dz``)."""
+class DictdFile(PairDataset):
+    """One dictionary in dictd's format, named by its ``.index`` file or its ``.dict.dz``."""
 
     precedence = 1
     no_use_for = ("images", "hold_out", "encoding", "max_skipped")
@@ -212,37 +185,13 @@ class DictdFile(PathDataset):
         index = _index_of(self.path) or self.path
         return index, Dictd(index).body
 
-    def read(self) -> Corpus:
-        """All pairs."""
-        return self._read
-
     @cached_property
-    def _read(self) -> Corpus:
-        return read(self.name, {(found := self._bilingual()).lang: [found]})
-
-    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
-        """What the dictionary says of itself."""
-        del langs
-        return (self._bilingual().licence(),)
-
-    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
-        """What was read, turned round and left out."""
-        return serve(self._read, langs).notes
-
-    def corpus(self, langs: Sequence[str]) -> Corpus:
-        """The pairs, if they are in the languages asked for."""
-        found = self._bilingual()
-        missing = [code for code in langs if code not in servers(langs, [found.lang])]
-        if missing:
-            raise no_captions(f"{self.path}, a dictionary of {found.lang} and English,", missing, [found.lang])
-        return serve(self._read, langs)
-
     def _bilingual(self) -> Bilingual:
         """The dictionary with its direction: as its file's name says, else its title, else the option."""
         index = _index_of(self.path)
         assert index is not None  # recognised
         given = self.options.default_lang
-        found = sides(index) or _titled(Dictd(index).title)
+        found = sides_of_name(index.name) or sides_of_title(Dictd(index).title)
         if found is None and given:
             found = (normalise(given), "en")
         if found is None:
@@ -251,26 +200,13 @@ class DictdFile(PathDataset):
                 hint="call it by them, as in freedict-deu-eng.index, or name the one that is not English "
                 "(--default-lang de)",
             )
-        if "en" not in found or found[0] == found[1]:
-            raise LanguageError(
-                f"{index} is a dictionary of {found[0]} and {found[1]}", hint="one side must be English: take another"
-            )
-        lang = found[0] if found[1] == "en" else found[1]
-        return Bilingual(index, lang, found[0] == "en")
+        check_sides(index, found)
+        return Bilingual(index, found[0] if found[1] == "en" else found[1], found[0] == "en")
 
-
-def _titled(title: str) -> tuple[str, str] | None:
-    """Return the languages that a title begins with: ``German - English …`` → de, en."""
-    import langcodes
-
-    head = title.replace("–", "-").split("-", 1)
-    if len(head) != 2:
-        return None
-    try:
-        one, other = langcodes.find(head[0].strip()), langcodes.find(head[1].split()[0].strip("., "))
-    except (LookupError, IndexError):
-        return None
-    return str(one), str(other)
+    def pair_sources(self, langs: Sequence[str] | None) -> Sequence[PairSource]:
+        """The dictionary."""
+        del langs
+        return (self._bilingual,)
 
 
 def _index_of(path: Path) -> Path | None:
