@@ -82,9 +82,11 @@ class PairDataset(PathDataset):
 
     Attributes:
         prefix: the name that may stand before the path, with a colon.
+        closed: whether :meth:`languages` knows all that there are; else a file's beginning was looked at.
     """
 
     prefix: ClassVar[str] = ""
+    closed: ClassVar[bool] = True
     precedence = -1
     no_use_for = ("images", "hold_out", "max_skipped")
     no_use_since = "holds texts and their English"
@@ -116,15 +118,25 @@ class PairDataset(PathDataset):
         return found
 
     def corpus(self, langs: Sequence[str]) -> Corpus:
-        """The pairs in ``langs``, and no others."""
-        return serve(self.read(self._chosen(langs)), langs)
+        """The pairs in ``langs``, and no others.
+
+        Raises:
+            LanguageError: if there are none in one of them.
+        """
+        chosen = self._chosen(langs)
+        corpus = self.read(chosen)
+        have = corpus.languages
+        if missing := [code for code in chosen if code not in have]:
+            raise no_captions(self.path, missing, list(dict.fromkeys([*have, *self.languages()])))
+        return serve(corpus, langs)
 
     def _chosen(self, langs: Sequence[str]) -> list[str]:
         have = self.languages()
         found = servers(langs, have)
-        if missing := [code for code in langs if code not in found]:
+        missing = [code for code in langs if code not in found]
+        if missing and self.closed:
             raise no_captions(self.path, missing, have)
-        return list(dict.fromkeys(found[code] for code in langs))
+        return list(dict.fromkeys(found.get(code, code) for code in langs))
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """Nothing: texts without images are not searched with."""
