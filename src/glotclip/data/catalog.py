@@ -38,6 +38,7 @@ class Entry:
         packages: the npm packages that :func:`glotclip.data.fetch.get` fetches.
         spdx: the licence of its texts as an SPDX expression or a short name, for cards; empty: as ``licence`` says.
         url: where it is published.
+        by_language: whether it is fetched language by language, with :mod:`glotclip.data.fetch_freedict`.
     """
 
     name: str
@@ -53,6 +54,14 @@ class Entry:
     packages: tuple[str, ...] = ()
     spdx: str = ""
     url: str = ""
+    by_language: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it; empty where that is done by hand."""
+        if self.by_language:
+            return f"glotclip data get {self.name} --lang CODE"
+        return f"glotclip data get {self.name}" if self.packages else ""
 
 
 @dataclass(frozen=True, slots=True)

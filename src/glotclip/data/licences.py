@@ -64,3 +64,20 @@ def spdx_in(text: str) -> str | None:
     if not found and _PUBLIC.search(plain):
         return "CC0-1.0"
     return " AND ".join(found) or None
+
+
+def in_debian_copyright(text: str, folder: str) -> str | None:
+    """Return the licence that a Debian copyright file names for one folder of the source (``deu-eng``).
+
+    Its short names are Debian's (``GPL-2+``); see Debian's copyright format 1.0.
+    """
+    for paragraph in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"^(Files|License):\s*(\S.*)$", paragraph, re.MULTILINE))
+        if f"{folder}/*" in fields.get("Files", "").split():
+            short = re.sub(r"^(A?GPL|LGPL)-(\d)(\+?)$", _gnu, fields.get("License", "").strip())
+            return short or None
+    return None
+
+
+def _gnu(match: re.Match[str]) -> str:
+    return f"{match[1]}-{match[2]}.0-{'or-later' if match[3] else 'only'}"

@@ -19,7 +19,7 @@ from glotclip.data.dictionaries.cleaning import Cleaner, Pair
 from glotclip.data.dictionaries.codes import sides_of_name, sides_of_title
 from glotclip.data.dictionaries.dictd import Dictd
 from glotclip.data.dictionaries.sources import PairDataset, PairSource, check_sides, read_sources
-from glotclip.data.licences import Licence, spdx_in
+from glotclip.data.licences import Licence, in_debian_copyright, spdx_in
 from glotclip.data.reading import ReadingOptions
 from glotclip.data.schema import Corpus
 from glotclip.data.serving import serve, servers
@@ -76,7 +76,8 @@ class Bilingual:
         place = self.index.parent.parent / "doc" / f"dict-{self.name}" / "copyright"
         for path in (self.index.with_name(f"{self.name}.copyright"), place):
             if path.is_file():
-                return spdx_in(path.read_text(encoding="utf-8", errors="replace"))
+                text = path.read_text(encoding="utf-8", errors="replace")
+                return in_debian_copyright(text, self.name.removeprefix("freedict-"))
         return None
 
 
@@ -92,7 +93,8 @@ def installed(folders: Sequence[Path]) -> dict[str, list[Bilingual]]:
     """Return the dictionaries in some folders by language: those into English first, each once."""
     found: dict[str, dict[str, Bilingual]] = {}
     for folder in folders:
-        for index in sorted(folder.glob("freedict-*.index")) if folder.is_dir() else []:
+        below = (*folder.glob("freedict-*.index"), *folder.glob("freedict-*/freedict-*.index"))
+        for index in sorted(below):
             if (each := bilingual(index)) is not None:
                 found.setdefault(each.lang, {}).setdefault(each.name, each)
     return {lang: sorted(each.values(), key=lambda one: one.turned) for lang, each in sorted(found.items())}
