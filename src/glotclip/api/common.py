@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache, Features
+from glotclip.data.mixture import Sources, open_data
 from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
-from glotclip.errors import ConfigError, TruncationWarning
+from glotclip.errors import TruncationWarning
 from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Long, Polyglot
 from glotclip.translate.translator import Translator, open_translator
@@ -115,20 +116,13 @@ def translate_with(engine: str | Engine | None, cache: Path | None) -> Translate
     return None if engine is None else translator_of(engine, cache).translate
 
 
-def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
-    """Open a dataset by its name or path; one that is open already is taken as it is.
+def opened(data: Sources, reading: Reading) -> Dataset:
+    """Open a dataset by its name or path, or several as a mixture; one that is open already is taken as it is.
 
     Raises:
         ConfigError: if it is open already and it is said how to read it.
     """
-    if not isinstance(data, Dataset):
-        return open_dataset(data, **reading)
-    if reading:
-        raise ConfigError(
-            f"{', '.join(reading)} cannot be set for a dataset that is open already",
-            hint="give them to glotclip.data.dataset.open_dataset",
-        )
-    return data
+    return open_data(data, **reading)
 
 
 def list_skipped(workplace: Workplace, skipped: Sequence[SkippedItem], notes: Sequence[str] = ()) -> None:

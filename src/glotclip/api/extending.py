@@ -16,6 +16,7 @@ from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache
+from glotclip.data.mixture import names_of
 from glotclip.data.schema import Corpus, SkippedItem
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
@@ -149,7 +150,7 @@ def _check_out(folder: PolyglotFolder, config: ExtendConfig) -> None:
     It may be the model's own, which then gains the languages.
     """
     model, data = config.model, config.data
-    inputs: list[str | Path | None] = [*data.sources] if isinstance(data, Dataset) else [data]
+    inputs: list[str | Path | None] = [*names_of(data)]
     if not isinstance(model, Polyglot):
         own = PolyglotFolder.is_one(model) and folder.path.exists() and folder.path.samefile(model)
         inputs += [] if own else [model]

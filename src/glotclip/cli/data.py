@@ -166,7 +166,9 @@ def _get_dictionaries(name: str, langs: list[str] | None, folder: Path | None, c
     from glotclip.errors import ConfigError
 
     if not langs:
-        raise ConfigError(f"{name} is fetched by language", hint=f"name one or more: glotclip data get {name} --lang de,fr")
+        raise ConfigError(
+            f"{name} is fetched by language", hint=f"name one or more: glotclip data get {name} --lang de,fr"
+        )
     found = fetch(",".join(langs), folder)
     for each in found:
         source = f" ({each.source}, SHA-256 {each.sha256[:16]}…)" if each.source else ", as before"

@@ -107,6 +107,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def known_encoding(encoding: str) -> str:
+    """Return Python's name of an encoding of text, or raise :class:`ConfigError`."""
     try:
         found = codecs.lookup(encoding)
         "".encode(found.name)  # refuses codecs that are no encodings of text, such as hex

@@ -77,8 +77,14 @@ def get(langs: str | Sequence[str], folder: Path | None = None) -> list[Fetched]
             if (served := resolve(lang, here, near=True)) is not None:
                 done += [Fetched(each.name, each.index.parent) for each in here[served]]
                 continue
-            releases = releases if releases is not None else _releases(
-                f"Debian's packages have none of {lang}" if apt else "apt, which has such packages, knows none here"
+            releases = (
+                releases
+                if releases is not None
+                else _releases(
+                    f"Debian's packages have none of {lang}"
+                    if apt
+                    else "apt, which has such packages, knows none here"
+                )
             )
             names = _of(lang, releases)
         if not names:
@@ -113,7 +119,9 @@ def _of(lang: str, names: Iterable[str]) -> list[str]:
 
 
 def _no_dictionary(lang: str, names: Iterable[str]) -> LanguageError:
-    have = sorted({side for name in names if (sides := sides_of_name(name)) and "en" in sides for side in sides} - {"en"})
+    have = sorted(
+        {side for name in names if (sides := sides_of_name(name)) and "en" in sides for side in sides} - {"en"}
+    )
     close = nearest(lang, have)
     return LanguageError(
         f"FreeDict has no dictionary of {lang} and English" + (f" (it has {close})" if close else ""),
@@ -142,7 +150,9 @@ def _by_apt(name: str, place: Path) -> Fetched:
         with tempfile.TemporaryFile() as content:
             packed = _run(["dpkg-deb", "--fsys-tarfile", str(archives[0])], None, content)
             if packed.returncode != 0:
-                raise DataError(f"{archives[0].name} cannot be unpacked: {_reason(packed.stderr)}", hint="fetch it anew")
+                raise DataError(
+                    f"{archives[0].name} cannot be unpacked: {_reason(packed.stderr)}", hint="fetch it anew"
+                )
             content.seek(0)
             version = archives[0].name.split("_")[1] if "_" in archives[0].name else ""
             made = Fetched(name, place / name, f"{package} {version}".strip(), file_sha256(archives[0]))
@@ -232,4 +242,6 @@ def _run(command: list[str], folder: Path | None, out: IO[bytes] | None = None) 
 def _reason(said: bytes) -> str:
     """The first error that a program told."""
     lines = said.decode(errors="replace").strip().splitlines()
-    return next((line.removeprefix("E: ") for line in lines if line.startswith("E:")), (lines or ["no reason given"])[-1])
+    return next(
+        (line.removeprefix("E: ") for line in lines if line.startswith("E:")), (lines or ["no reason given"])[-1]
+    )

@@ -58,7 +58,9 @@ def spdx_in(text: str) -> str | None:
         found[f"{short}-{number}-{'or-later' if later else 'only'}"] = None
     for match in _CREATIVE.finditer(plain):
         words = re.sub(r"[^a-z]", "", (match["words"] or "").lower())
-        terms = [code for code, word in (("NC", "noncommercial"), ("ND", "noderiv"), ("SA", "sharealike")) if word in words]
+        terms = [
+            code for code, word in (("NC", "noncommercial"), ("ND", "noderiv"), ("SA", "sharealike")) if word in words
+        ]
         terms += re.findall(r"NC|SA|ND", (match["short"] or "").upper())
         found["-".join(["CC-BY", *dict.fromkeys(terms), match["n1"] or match["n2"] or "4.0"])] = None
     if not found and _PUBLIC.search(plain):

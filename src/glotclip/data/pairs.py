@@ -113,9 +113,7 @@ class PairCollector:
         said = "; ".join(f"{reason} {number:,}" for reason, number in left_out.most_common())
         notes = [f"{name}: {count:,} pairs of {self.lang} and en" + (f"; left out: {said}" if said else "")]
         if self._below < _WHOLE:
-            notes.append(
-                f"{name}: of {self.read:,} pairs {count:,} are used, drawn by their hashes; a smaller file reads faster"
-            )
+            notes.append(f"{name}: of {self.read:,} pairs {count:,} are used, drawn by their hashes")
         if self._too_many:
             english, more = self._too_many.most_common(1)[0]
             others = f", and {len(self._too_many) - 1:,} more are such" if len(self._too_many) > 1 else ""

@@ -8,7 +8,7 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from glotclip.errors import DataError
 
 #: A longer line is no line of text: a file of another kind, or one whose ends of lines are lost.
 LONGEST_LINE = 1 << 22
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class TextFile:
             archive = zipfile.ZipFile(self.path)
             return archive.open(self.member)
         opener = _OPENERS.get(self.path.suffix.lower())
-        return opener(self.path, "rb") if opener else self.path.open("rb")  # type: ignore[return-value]
+        return opener(self.path, "rb") if opener else self.path.open("rb")
 
     def head(self, most: int, encoding: str | None = None) -> list[str]:
         """The first lines."""

@@ -6,8 +6,8 @@ Shapes: M captions, E embedding.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,8 @@ class Captions:
         target_texts: the texts they are aligned with, where those are encoded in every step; else empty.
         targets_cut: how many of the texts that the frozen base encodes are longer than its context.
         written: the captions as people wrote them, as queries are guessed at; empty where they are ``texts``.
+        parts: int64 (M,), which of ``weights`` each caption belongs to; empty where all are of one source.
+        weights: of the parts of a mixture, by name: what share of a batch each gets.
     """
 
     texts: tuple[str, ...]
@@ -52,6 +54,8 @@ class Captions:
     target_texts: tuple[str | None, ...] = ()
     targets_cut: int = 0
     written: tuple[str, ...] = ()
+    parts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -65,6 +69,9 @@ class Captions:
             digest.update(held.tobytes())
             digest.update(np.ascontiguousarray(features.array[features.rows[held]]).tobytes())
         digest.update(self.groups.tobytes())
+        if self.weights:
+            digest.update(repr(sorted(self.weights.items())).encode())
+            digest.update(self.parts.tobytes())
         return digest.hexdigest()[:32]
 
 
@@ -127,7 +134,15 @@ def collect(
         target_texts=tuple(kept) if with_target_texts else (),
         targets_cut=_cut(kept, base) if with_target_features else 0,
         written=tuple(rows[place].text for place in useful),
+        parts=_parts([rows[place] for place in useful], corpus),
+        weights=dict(corpus.weights),
     )
+
+
+def _parts(rows: Sequence[Row], corpus: Corpus) -> npt.NDArray[np.int64]:
+    """Which part of a mixture each row is of; empty without one."""
+    number = {name: place for place, name in enumerate(corpus.weights)}
+    return np.array([number[row.part] for row in rows] if number else [], dtype=np.int64)
 
 
 def _target_text(row: Row, text: str, form: Form) -> str | None:

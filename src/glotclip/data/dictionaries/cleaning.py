@@ -1,4 +1,4 @@
-"""An entry of a bilingual dictionary becomes pairs of a word and its translation, without all that stands around them.
+"""An entry of a bilingual dictionary becomes pairs of a word and its translation, without what stands around them.
 
 Dictionaries write for people: ``drain <n>, drain line <n> [techn.] (of a tank)``. What is learnt from is ``drain``
 and ``drain line``. Whatever is dropped is counted by its reason, and the counts are told in a corpus's notes.
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from glotclip.data.markers import is_missing
+from glotclip.data.markers import MARKERS, is_missing
 
 #: A headword and one of its translations, in the order of the dictionary.
 Pair = tuple[str, str]
@@ -26,7 +26,9 @@ MOST_SENSES = 12
 # A list is split at its commas if no part has more words: longer ones are sentences, which have commas of their own.
 _MOST_LISTED = 5
 
-_HTML = re.compile(r"</?(?:a|b|i|u|p|br|em|sub|sup|div|span|font|small|strong|li|ul|ol|hr|tt|big|img)(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_HTML = re.compile(
+    r"</?(?:a|b|i|u|p|br|em|sub|sup|div|span|font|small|strong|li|ul|ol|hr|tt|big|img)(?:\s[^<>]*)?/?>", re.IGNORECASE
+)
 _ANGLED = re.compile(r"<[^<>]*>")
 _SQUARE = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|［[^［］]*］|【[^【】]*】|〔[^〔〕]*〕")
 _ROUND = re.compile(r"\([^()]*\)|（[^（）]*）")
@@ -47,7 +49,15 @@ _PLACEHOLDERS = re.compile(
 _GRAMMAR = re.compile(
     r"(?:^|\s)(?:n|v|vt|vi|vr|adj|adv|prep|conj|pron|interj|num|art|sg|pl|masc|fem|neut|nt|sing|inf|intr|tr)\.(?=\s|$)"
 )
-_EDGES = " \t,;:.…~=*†‡•·|\\\"“”„«»‹›`´"
+_STAND_INS = "placeholders such as sth."
+_STANDS_IN = re.compile(r"\b(?:s[bo]|sth|smth|etw|j[dm]|q)")
+# What stands in lists, and texts that need no cleaning; both save most of the time.
+_DIVIDED = re.compile(r"[;；|│/、،؛\d①-⑳\n]")
+_PLAIN = re.compile(r"[^\W\d_](?:[\w'’ -]*\w)?")
+_LETTER = re.compile(r"[^\W\d_]")
+_DAMAGE = re.compile("[<>{}\\[\\]()\ufffd\0]")
+_JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_EDGES = ' \t,;:.…~=*†‡•·|\\"“”„«»‹›`´'
 
 
 @dataclass
@@ -84,8 +94,13 @@ class Cleaner:
                 yield name, meaning
 
     def meanings(self, raw: str) -> Iterator[str]:
-        """Yield the translations in one line: split at semicolons, numbers and commas outside brackets, each cleaned."""
+        """Yield the translations in a line: split at semicolons, numbers and commas outside brackets, each cleaned."""
         bare = self._without_brackets(raw)
+        if not _DIVIDED.search(bare):
+            for text in self._listed(bare):
+                if cleaned := self._cleaned(text):
+                    yield cleaned
+            return
         for part in _INNER_NUMBER.sub(";", bare).split("\n"):
             for alternative in _ALTERNATIVES.split(part):
                 for text in self._listed(alternative):
@@ -98,7 +113,7 @@ class Cleaner:
 
     def example(self, raw: str, translation: str) -> Pair | None:
         """A sentence and its translation, which stay whole but for their marks; ``None`` if one is missing."""
-        one, other = (_SPACES.sub(" ", self._without_brackets(text)).strip(" \"“”„«»") for text in (raw, translation))
+        one, other = (_SPACES.sub(" ", self._without_brackets(text)).strip(' "“”„«»') for text in (raw, translation))
         if not one or not other or is_missing(one) or is_missing(other):
             self.dropped["examples without a translation"] += 1
             return None
@@ -131,6 +146,11 @@ class Cleaner:
 
     def _cleaned(self, text: str) -> str:
         """Drop what is left of marks, and the whole text if it is none."""
+        text = text.strip(_EDGES)
+        if _PLAIN.fullmatch(text) and " - " not in text and "  " not in text:
+            return self._kept(
+                self._drop(_PLACEHOLDERS, text, _STAND_INS).strip() if _STANDS_IN.search(text) else text
+            )
         if "~" in text:
             text = text.replace("~", " ")
         text = _SPACES.sub(" ", _NUMBER.sub("", text)).strip(_EDGES)
@@ -141,29 +161,29 @@ class Cleaner:
             text = self._drop(_GRAMMAR, f"{text} ", "grammar marks").strip()
         if " - " in text or "–" in text or "—" in text or "--" in text:
             text = self._drop(_AFTER_DASH, text, "explanations after a dash")
-        if "sth" in text or "sb" in text or "so" in text or "et" in text or "jd" in text or "q" in text or "sm" in text:
-            text = self._drop(_PLACEHOLDERS, text, "placeholders such as sth.")
+        if _STANDS_IN.search(text):
+            text = self._drop(_PLACEHOLDERS, text, _STAND_INS)
         if _MARK.match(text):
             self.dropped["cross references and notes"] += 1
             return ""
         text = _SPACES.sub(" ", text).strip(_EDGES).rstrip("/").strip(_EDGES)
-        if self.parts_joined_words and text.isalpha():
-            text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
         return self._kept(text)
 
     def _kept(self, text: str) -> str:
         """The text in NFC if it is one, else an empty one with its reason counted."""
-        if not text or is_missing(text):
+        if not text or (text.casefold() in MARKERS if text.isascii() else is_missing(text)):
             return ""
+        if self.parts_joined_words and text.isalpha():
+            text = _JOINED.sub(" ", text)
         if words(text) > MOST_WORDS:
             self.dropped[f"explanations of more than {MOST_WORDS} words"] += 1
             return ""
         if not text.isascii():
             text = unicodedata.normalize("NFC", text)
-        if not any(sign.isalpha() for sign in text):
+        if not _LETTER.search(text):
             self.dropped["texts without a letter"] += 1
             return ""
-        if any(sign in text for sign in "<>{}[]()�\x00"):
+        if _DAMAGE.search(text):
             self.dropped["texts with an open bracket or a damaged letter"] += 1
             return ""
         return text

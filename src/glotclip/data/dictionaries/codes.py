@@ -23,13 +23,15 @@ NAMES = {
     "vietnamese": "vi", "welsh": "cy", "deutsch": "de", "français": "fr", "español": "es", "italiano": "it",
 }  # fmt: skip
 _TITLE = re.compile(r"([^\W\d_][^-–—,.]*?)\s*[-–—]\s*([^\W\d_]\w*)")
-_PAIR = re.compile(r"(?:^|[^A-Za-z])([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)[-_]([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)(?=$|[^A-Za-z])")
+_PAIR = re.compile(
+    r"(?:^|[^A-Za-z])([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)[-_]([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)(?=$|[^A-Za-z])"
+)
 _WORD = re.compile(r"[a-z']+")
 _FUNCTION_WORDS = (
-    "the of and to in is that it was for on are as with his they be at this have from or had by but not what all were "
-    "we when your can said there use an each which she do how their if will up other about out many then them these "
-    "so some her would make like him into time has look two more write go see number no way could people my than "
-    "first water been call who its now find long down day did get come made may part i you he a"
+    "the of and to in is that it was for on are as with his they be at this have from or had by but not what all "
+    "were we when your can said there use an each which she do how their if will up other about out many then them "
+    "these so some her would make like him into time has look two more write go see number no way could people my "
+    "than first water been call who its now find long down day did get come made may part i you he a"
 )
 
 

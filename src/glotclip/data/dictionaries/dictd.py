@@ -19,21 +19,28 @@ from pathlib import Path
 from glotclip.data.dictionaries.cleaning import Cleaner, Pair
 from glotclip.errors import DataError
 
-_DIGITS = {letter: value for value, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_DIGITS = {
+    letter: value for value, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+}
 _ABOUT = b"00"
 _SOUND = re.compile(r"\s+/{1,2}(?=[^\s/])[^/\n]+/{1,2}(?=[\s,]|$)")
 _SENSE = re.compile(r"^\d{1,3}\.\s+\S")
 _INNER_SENSE = re.compile(r"(?:^|\s+)\d{1,3}\.\s*$")
-_LABEL = re.compile(r"^\s*(?:see(?: also)?|Synonyms?|Antonyms?|Note|Usage|Example|Etymology|Derived|Related)\s*:\s*", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^\s*(?:see(?: also)?|Synonyms?|Antonyms?|Note|Usage|Example|Etymology|Derived|Related)\s*:\s*", re.IGNORECASE
+)
 _EXAMPLE = re.compile(r'^\s*"(?P<text>.+)"\s*(?:-\s+(?P<translation>.+))?$')
 # JMdict's remarks. In FreeDict's conversion no line ends between such a note and the translation after it.
 _JMDICT_NOTES = (
     "word usually written using kana alone", "word usually written using kanji alone", "onomatopoeic or mimetic word",
-    "abbreviation", "archaism", "colloquialism", "familiar language", "female term or language", "honorific or respectful (sonkeigo) language",
-    "humble (kenjougo) language", "idiomatic expression", "jocular, humorous term", "male slang", "male term or language", "manga slang",
-    "obscure term", "obsolete term", "poetical term", "polite (teineigo) language", "proverb", "quotation", "rare", "sensitive",
-    "slang", "vulgar expression or word", "X-rated term", "yojijukugo", "derogatory", "children's language", "computer terminology",
+    "abbreviation", "archaism", "colloquialism", "familiar language", "female term or language",
+    "honorific or respectful (sonkeigo) language", "humble (kenjougo) language", "idiomatic expression",
+    "jocular, humorous term", "male slang", "male term or language", "manga slang", "obscure term", "obsolete term",
+    "poetical term", "polite (teineigo) language", "proverb", "quotation", "rare", "sensitive", "slang",
+    "vulgar expression or word", "X-rated term", "yojijukugo", "derogatory", "children's language",
+    "computer terminology",
 )  # fmt: skip
+_JMDICT_NOTE = re.compile(f"(?:{'|'.join(map(re.escape, _JMDICT_NOTES))})(?P<rest>.*\\S)")
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,9 @@ class Dictd:
         wikdict = "WikDict" in self.about
         cleaner.parts_joined_words = "ergane" in self.about.lower() or "travlang" in self.about.lower()
         content, whole = self._content, len(self._content)
-        for start, size in sorted({(start, size) for name, start, size in self._places if not name.startswith(_ABOUT)}):
+        for start, size in sorted(
+            {(start, size) for name, start, size in self._places if not name.startswith(_ABOUT)}
+        ):
             if start + size > whole:
                 raise DataError(
                     f"{self.index} points at byte {start + size:,} of {self.body.name}, which has {whole:,}",
@@ -116,7 +125,8 @@ class Dictd:
                 found.append((cells[0], _number(cells[1]), _number(cells[2])))
             except (IndexError, KeyError) as error:
                 raise DataError(
-                    f"{self.index}:{number} is no line of a dictd index", hint="it needs a headword, an offset, a length"
+                    f"{self.index}:{number} is no line of a dictd index",
+                    hint="it needs a headword, an offset, a length",
                 ) from error
         return found
 
@@ -143,8 +153,8 @@ def entry_pairs(entry: str, cleaner: Cleaner, *, wikdict: bool = False) -> Itera
     senses: list[str] = []
     for number, line in enumerate(lines[1:]):
         if match := _LABEL.match(line):
-            if rest := _after_note(line[match.end() :]):
-                senses.append(rest)
+            if note := _JMDICT_NOTE.match(line, match.end()):
+                senses.append(note["rest"])
             else:
                 cleaner.dropped["cross references and notes"] += 1
         elif line.lstrip().startswith('"') and (match := _EXAMPLE.match(line)):
@@ -169,8 +179,3 @@ def headwords_in(line: str, cleaner: Cleaner) -> list[str]:
     if "\0," not in marked:
         return [marked.replace("\0", " ")]
     return [each.replace("\0", " ") for each in marked.split("\0,")]
-
-
-def _after_note(text: str) -> str:
-    """The translation that stands right after a remark of JMdict."""
-    return next((text[len(note) :] for note in _JMDICT_NOTES if text.startswith(note) and text[len(note) :].strip()), "")

@@ -88,7 +88,7 @@ class PairDataset(PathDataset):
     prefix: ClassVar[str] = ""
     closed: ClassVar[bool] = True
     precedence = -1
-    no_use_for = ("images", "hold_out", "max_skipped")
+    no_use_for: ClassVar[tuple[str, ...]] = ("images", "hold_out", "max_skipped")
     no_use_since = "holds texts and their English"
 
     @classmethod

@@ -111,7 +111,11 @@ def _glosses(entry: dict[str, Any], cleaner: Cleaner) -> list[str]:
     glosses = []
     for sense in _dicts(entry.get("senses")):
         tags = sense.get("tags")
-        if sense.get("form_of") or sense.get("alt_of") or (isinstance(tags, list) and _FORMS.intersection(map(str, tags))):
+        if (
+            sense.get("form_of")
+            or sense.get("alt_of")
+            or (isinstance(tags, list) and _FORMS.intersection(map(str, tags)))
+        ):
             cleaner.dropped["glosses that only name a form"] += 1
         elif isinstance(given := sense.get("glosses"), list) and given:
             glosses.append(str(given[-1]))

@@ -1,7 +1,7 @@
 """Lists with a pair in each line: word lists (MUSE, one's own) and sentences (ManyThings, Tatoeba's exports).
 
-The languages stand in the file's name (``deu-eng.tsv``, ``de-en.txt``, ``deu.txt``) or in a header of two codes; which
-column is English is decided by the texts themselves, since names and columns disagree too often.
+The languages stand in the file's name (``deu-eng.tsv``, ``de-en.txt``, ``deu.txt``) or in a header of two codes;
+which column is English is decided by the texts themselves, since names and columns disagree too often.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class WordList:
         if max(share) < _ENGLISH and not header and not sides_of_name(self.name):
             raise DataError(
                 f"no column of {self.file} is English ({share[0]:.0%} and {share[1]:.0%} of its words are known)",
-                hint="give a list of texts and their English, or name both in a header: a line with 'de', a tab, 'en'",
+                hint="give a list of texts and their English, or name both in a first line: 'de', a tab, 'en'",
             )
         if sum(1 for row in body if row[0].casefold() == row[1].casefold()) > len(body) / 2:
             english = sides.index("en")
@@ -147,8 +147,10 @@ class WordList:
                 continue
             text, english = cells[layout.text], cells[layout.english]
             if not layout.sentences:
-                yield from cleaner.pairs([text], [english]) if layout.text < layout.english else (
-                    (other, one) for one, other in cleaner.pairs([english], [text])
+                yield from (
+                    cleaner.pairs([text], [english])
+                    if layout.text < layout.english
+                    else ((other, one) for one, other in cleaner.pairs([english], [text]))
                 )
             elif (pair := sentence_pair(text, english, cleaner)) is not None:
                 yield pair

@@ -1,7 +1,7 @@
 """Parallel sentences in line-aligned files: OPUS's Moses format, Tatoeba's pairs, NTREX, FLORES.
 
 Each is recognised by the files in a folder (or in OPUS's zip archive), or named: ``tatoeba:DIR``, ``ntrex:DIR``,
-``flores:DIR``, ``moses:DIR``. Several languages of one folder are sources of their own; only those asked for are read.
+``flores:DIR``, ``moses:DIR``. Each language of a folder is a source of its own; only those asked for are read.
 """
 
 from __future__ import annotations
