@@ -94,7 +94,7 @@ class Cleaner:
                 yield name, meaning
 
     def meanings(self, raw: str) -> Iterator[str]:
-        """Yield the translations in a line: split at semicolons, numbers and commas outside brackets, each cleaned."""
+        """Yield the translations in a line: split at semicolons, numbers and commas outside brackets, and cleaned."""
         bare = self._without_brackets(raw)
         if not _DIVIDED.search(bare):
             for text in self._listed(bare):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 from glotclip.data import emoji
@@ -26,6 +26,7 @@ _TITLE = re.compile(r"([^\W\d_][^-–—,.]*?)\s*[-–—]\s*([^\W\d_]\w*)")
 _PAIR = re.compile(
     r"(?:^|[^A-Za-z])([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)[-_]([A-Za-z]{2,3}(?:[_-][A-Z][a-z]{3})?)(?=$|[^A-Za-z])"
 )
+_MARKUP = re.compile(r"<[^<>]*>|&\w+;")
 _WORD = re.compile(r"[a-z']+")
 _FUNCTION_WORDS = (
     "the of and to in is that it was for on are as with his they be at this have from or had by but not what all "
@@ -68,13 +69,14 @@ def sides_of_title(title: str) -> tuple[str, str] | None:
     return (one, other) if one and other else None
 
 
-def english_share(texts: Iterable[str]) -> float:
-    """The share of words that are common English ones, 0 to 1; about .5 or more for English, under .2 for others."""
+def english_share(texts: Sequence[str]) -> float:
+    """The share of words that are common English ones, 0 to 1: of word lists a quarter, of others' about a tenth."""
     known = _english_words()
-    found = [word in known for text in texts for word in _WORD.findall(text.lower())]
-    letters = sum(sign.isalpha() for text in texts for sign in text) if isinstance(texts, Sequence) else 0
-    latin = sum("a" <= sign.lower() <= "z" for text in texts for sign in text) if letters else 1
-    return sum(found) / max(1, len(found)) * (latin / max(1, letters) if letters else 1)
+    plain = [_MARKUP.sub(" ", text).lower() for text in texts]
+    found = [word in known for text in plain for word in _WORD.findall(text)]
+    letters = sum(sign.isalpha() for text in plain for sign in text)
+    latin = sum("a" <= sign <= "z" for text in plain for sign in text)
+    return sum(found) / max(1, len(found)) * latin / max(1, letters)
 
 
 @cache

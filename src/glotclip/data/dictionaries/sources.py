@@ -13,9 +13,12 @@ from glotclip.data.dataset import PathDataset
 from glotclip.data.dictionaries.cleaning import Cleaner, Pair
 from glotclip.data.licences import Licence
 from glotclip.data.pairs import MOST_PAIRS, PairCollector, corpus_of
+from glotclip.data.parallel import Kind, Text, check
 from glotclip.data.schema import Corpus
 from glotclip.data.serving import no_captions, serve, servers
 from glotclip.errors import LanguageError
+
+_LOOKED_AT, _ENOUGH_TO_GUESS, _JOINED = 2_000, 1_000, 10
 
 
 class PairSource(Protocol):
@@ -72,6 +75,28 @@ def check_sides(where: object, sides: tuple[str, str]) -> None:
         )
 
 
+def check_language(corpus: Corpus, where: object) -> None:
+    """Raise :class:`LanguageError` if texts, or their English, are plainly of another language than they claim.
+
+    The script is looked at always, the language where py3langid is installed and there are enough texts.
+    """
+    for lang in corpus.languages:
+        rows = [row for row in corpus.rows if row.lang == lang]
+        rows = rows[:: max(1, len(rows) // _LOOKED_AT)]
+        for code, texts in ((lang, [row.text for row in rows]), ("en", [row.english or "" for row in rows])):
+            # A single word is too little to guess at.
+            lines = [" ".join(texts[place : place + _JOINED]) for place in range(0, len(texts), _JOINED)]
+            enough = len(texts) >= _ENOUGH_TO_GUESS
+            checks = check([Text(str(where), "train", code, lines)], language=None if enough else False)
+            for finding in checks:
+                of_language = finding.kind in (Kind.SCRIPT, Kind.LANGUAGE)
+                if of_language and finding.count > len(lines) / 2:
+                    raise LanguageError(
+                        f"the texts of {where} that should be {code} are not: {finding.detail}",
+                        hint="check which language it holds, and which of its columns is which",
+                    )
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
@@ -83,10 +108,12 @@ class PairDataset(PathDataset):
     Attributes:
         prefix: the name that may stand before the path, with a colon.
         closed: whether :meth:`languages` knows all that there are; else a file's beginning was looked at.
+        trusted: whether the texts need not be looked at for the language that they claim.
     """
 
     prefix: ClassVar[str] = ""
     closed: ClassVar[bool] = True
+    trusted: ClassVar[bool] = False
     precedence = -1
     no_use_for: ClassVar[tuple[str, ...]] = ("images", "hold_out", "max_skipped")
     no_use_since = "holds texts and their English"
@@ -109,7 +136,10 @@ class PairDataset(PathDataset):
         """All pairs, or those in some languages, read once."""
         key = None if langs is None else tuple(langs)
         if key not in self._corpora:
-            self._corpora[key] = read_sources(self.name, self.pair_sources(langs))
+            corpus = read_sources(self.name, self.pair_sources(langs))
+            if not self.trusted:
+                check_language(corpus, self.path)
+            self._corpora[key] = corpus
         return self._corpora[key]
 
     @property

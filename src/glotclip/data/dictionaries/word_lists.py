@@ -22,8 +22,8 @@ from glotclip.errors import DataError, LanguageError
 
 #: So many lines are looked at to tell columns and kinds apart.
 LOOKED_AT = 2_000
-#: A column whose words are English in this share, and the other's in less, is English.
-_ENGLISH = 0.25
+# If fewer words of both columns are known English ones, neither column is English.
+_ENGLISH = 0.13
 # A list of words has fewer words in a cell than this, in the mean.
 _WORDS_OF_A_SENTENCE = 3.2
 _TATOEBA = re.compile(r"tatoeba", re.IGNORECASE)

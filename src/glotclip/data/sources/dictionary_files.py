@@ -78,6 +78,7 @@ class WiktextractFile(PairDataset):
 
     precedence = 0
     closed = False
+    trusted = True
     no_use_for = ("images", "hold_out", "encoding", "max_skipped", "default_lang")
     no_use_since = "is Wiktextract's, which says its languages"
 
@@ -103,6 +104,7 @@ class PanLexFolder(PairDataset):
 
     precedence = 0
     prefix = "panlex"
+    trusted = True
     no_use_for = ("images", "hold_out", "encoding", "max_skipped", "default_lang")
     no_use_since = "is PanLex's, which says its languages"
 

@@ -91,6 +91,7 @@ class Ntrex(AlignedFolder):
     """NTREX-128: ``newstest2019-src.eng.txt`` and ``newstest2019-ref.XXX.txt``, by professional translators."""
 
     name = prefix = "ntrex"
+    trusted = True
     expected = "newstest2019-src.eng.txt and newstest2019-ref.deu.txt, … (also .gz)"
     _FILE = re.compile(r"newstest2019-ref(?:-\d)?\.(?P<code>[a-z]{3}(?:-[A-Za-z]+)?)\.txt$")
 
@@ -110,6 +111,7 @@ class Flores(AlignedFolder):
     """FLORES-200: ``dev/deu_Latn.dev``, or the files beside one another. The split devtest is never trained on."""
 
     name = prefix = "flores"
+    trusted = True
     expected = "eng_Latn.dev and deu_Latn.dev, … in it or in its folder dev"
     _FILE = re.compile(r"(?P<code>[a-z]{3}_[A-Z][a-z]{3})\.dev$")
 
@@ -169,6 +171,7 @@ class Tatoeba(Moses):
     """Tatoeba's sentences as pairs of files, ``tatoeba.deu-eng.deu`` and ``tatoeba.deu-eng.eng``."""
 
     name = prefix = "tatoeba"
+    trusted = True
     precedence = 0
 
     def found(self) -> Iterator[tuple[str, TextFile, TextFile]]:
