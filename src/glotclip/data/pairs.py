@@ -90,9 +90,12 @@ class PairCollector:
     def _thin(self) -> None:
         """Keep the pairs of the smallest hashes, and forget the others."""
         self._below = sorted(self._kept)[self.most]
-        self._kept = {key: pair for key, pair in self._kept.items() if key < self._below}
-        self._texts = Counter(text for text, _ in self._kept.values())
-        self._english = Counter(english for _, english in self._kept.values())
+        for key in [key for key in self._kept if key >= self._below]:
+            text, english = self._kept.pop(key)
+            for counts, each in ((self._texts, text), (self._english, english)):
+                counts[each] -= 1
+                if not counts[each]:
+                    del counts[each]
 
     def rows(self) -> list[Row]:
         """A row for each pair, in the order of the file."""

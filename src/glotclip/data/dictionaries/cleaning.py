@@ -142,7 +142,7 @@ class Cleaner:
         if "," not in text and "，" not in text:
             return [text]
         parts = [part for part in _COMMA.split(text) if part.strip()]
-        return [text] if any(words(part) > _MOST_LISTED for part in parts) else parts
+        return [text] if any(len(part.split()) > _MOST_LISTED for part in parts) else parts
 
     def _cleaned(self, text: str) -> str:
         """Drop what is left of marks, and the whole text if it is none."""

@@ -108,12 +108,14 @@ class PairDataset(PathDataset):
     Attributes:
         prefix: the name that may stand before the path, with a colon.
         closed: whether :meth:`languages` knows all that there are; else a file's beginning was looked at.
+        most_pairs: of a language, that are held.
         trusted: whether the texts need not be looked at for the language that they claim.
     """
 
     prefix: ClassVar[str] = ""
     closed: ClassVar[bool] = True
     trusted: ClassVar[bool] = False
+    most_pairs: ClassVar[int] = MOST_PAIRS
     precedence = -1
     no_use_for: ClassVar[tuple[str, ...]] = ("images", "hold_out", "max_skipped")
     no_use_since = "holds texts and their English"
@@ -136,7 +138,7 @@ class PairDataset(PathDataset):
         """All pairs, or those in some languages, read once."""
         key = None if langs is None else tuple(langs)
         if key not in self._corpora:
-            corpus = read_sources(self.name, self.pair_sources(langs))
+            corpus = read_sources(self.name, self.pair_sources(langs), self.most_pairs)
             if not self.trusted:
                 check_language(corpus, self.path)
             self._corpora[key] = corpus

@@ -195,9 +195,13 @@ def split(line: str, separator: str) -> list[str]:
 def is_list(file: TextFile) -> bool:
     """Whether a file looks like a list of pairs: two columns, and no header that a caption file has."""
     try:
-        lines = [line for line in file.head(50) if line.strip()]
+        head = file.head(50)
     except DataError:
-        return False
+        try:  # in whatever encoding, which a user may name
+            head = file.head(50, "latin-1")
+        except DataError:
+            return False
+    lines = [line for line in head if line.strip()]
     separator = separator_of(lines)
     if separator is None:
         return False
