@@ -46,7 +46,7 @@ def test_lines_are_as_the_whole_text_has_them(text: str, marked: bool) -> None:
 
 
 def test_what_is_no_text_is_told_with_its_line(desk: Desk) -> None:
-    with pytest.raises(DataError, match="is not UTF-8 after line 0"):
+    with pytest.raises(DataError, match="is not UTF-8: a line after line 0"):
         list(TextFile(desk.bytes("a.txt", b"caf\xe9\n")).lines())
     assert list(TextFile(desk.bytes("a.txt", b"caf\xe9\n")).lines("cp1252")) == ["café"]
     with pytest.raises(ConfigError, match="unknown encoding"):

@@ -76,7 +76,7 @@ class TextFile:
                     yield rest.removesuffix("\r")
         except UnicodeError as error:
             raise DataError(
-                f"{self} is not {encoding or 'UTF-8'} after line {number:,}",
+                f"{self} is not {(encoding or 'utf-8').upper()}: a line after line {number:,} holds other bytes",
                 hint="save it as UTF-8, or name its encoding (--encoding cp1252, gb18030, …)",
             ) from error
         except FileNotFoundError as error:
