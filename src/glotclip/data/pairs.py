@@ -97,10 +97,13 @@ class PairCollector:
                 if not counts[each]:
                     del counts[each]
 
-    def rows(self) -> list[Row]:
-        """A row for each pair, in the order of the file."""
+    def _finish(self) -> None:
         if len(self._kept) > self.most:
             self._thin()
+
+    def rows(self) -> list[Row]:
+        """A row for each pair, in the order of the file."""
+        self._finish()
         lang, none = self.lang, _NO_TRANSLATIONS
         return [Row(text, lang, None, None, english, none) for text, english in self._kept.values()]
 
@@ -111,6 +114,7 @@ class PairCollector:
             name: what the source is called.
             dropped: what was left out before pairs came here, such as by a cleaner, by reason.
         """
+        self._finish()
         count = len(self._kept)
         left_out = Counter(dropped or {}) + self.dropped
         said = "; ".join(f"{reason} {number:,}" for reason, number in left_out.most_common())

@@ -19,7 +19,7 @@ from glotclip.errors import DataError
 
 #: A longer line is no line of text: a file of another kind, or one whose ends of lines are lost.
 LONGEST_LINE = 1 << 22
-_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def test_lines_without_two_columns_are_counted(desk: Desk) -> None:
 
 @given(
     st.lists(
-        st.tuples(*[st.text(st.characters(categories=("L",)), min_size=1, max_size=8)] * 2), min_size=1, max_size=9
+        st.tuples(*[st.text(st.characters(categories=["L"]), min_size=1, max_size=8)] * 2), min_size=1, max_size=9
     )
 )
 def test_the_separator_is_found(rows: list[tuple[str, str]]) -> None:

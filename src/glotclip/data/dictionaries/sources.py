@@ -18,6 +18,7 @@ from glotclip.data.schema import Corpus
 from glotclip.data.serving import no_captions, serve, servers
 from glotclip.errors import LanguageError
 
+_NO_LANGUAGE = "zxx"  # what py3langid calls text without a language
 _LOOKED_AT, _ENOUGH_TO_GUESS, _JOINED = 2_000, 1_000, 10
 
 
@@ -90,7 +91,7 @@ def check_language(corpus: Corpus, where: object) -> None:
             checks = check([Text(str(where), "train", code, lines)], language=None if enough else False)
             for finding in checks:
                 of_language = finding.kind in (Kind.SCRIPT, Kind.LANGUAGE)
-                if of_language and finding.count > len(lines) / 2:
+                if of_language and finding.count > len(lines) / 2 and _NO_LANGUAGE not in finding.detail:
                     raise LanguageError(
                         f"the texts of {where} that should be {code} are not: {finding.detail}",
                         hint="check which language it holds, and which of its columns is which",

@@ -77,6 +77,7 @@ class WiktextractFile(PairDataset):
     """Wiktextract's JSON lines, of one language or of all."""
 
     precedence = 0
+    prefix = "wiktextract"
     closed = False
     trusted = True
     no_use_for = ("images", "hold_out", "encoding", "max_skipped", "default_lang")
