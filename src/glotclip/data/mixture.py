@@ -17,7 +17,7 @@ from glotclip.data.dataset import Dataset, open_dataset, recognised
 from glotclip.data.licences import Licence
 from glotclip.data.pairs import FEW_PAIRS, few
 from glotclip.data.reading import Reading, ReadingOptions
-from glotclip.data.schema import Corpus, Row
+from glotclip.data.schema import Corpus
 from glotclip.data.serving import no_captions, servers
 from glotclip.data.video import Sampling
 from glotclip.errors import ConfigError
@@ -110,6 +110,7 @@ class Mixture(Dataset):
     def __init__(self, parts: Sequence[tuple[Dataset, float]]) -> None:
         self.parts: dict[str, Dataset] = {}
         self.weights: dict[str, float] = {}
+        self._last: tuple[tuple[str, ...], list[Corpus]] | None = None
         for dataset, weight in parts:
             name, again = dataset.name, 2
             while name in self.parts:
@@ -132,13 +133,8 @@ class Mixture(Dataset):
         Raises:
             LanguageError: for a language that no part has, and for a part that has none of the languages.
         """
-        rows: list[Row] = []
-        corpora: list[Corpus] = []
-        for name, part in self.parts.items():
-            mine = self._served(name, langs)
-            corpus = part.corpus(mine or langs)  # a part that is of no use says so itself
-            rows += [_of(row, name) for row in corpus.rows]
-            corpora.append(corpus)
+        corpora = self._corpora(langs)
+        rows = [replace(row, part=name) for name, each in zip(self.parts, corpora, strict=True) for row in each.rows]
         have = {row.lang for row in rows}
         if missing := [code for code in langs if code not in have]:
             raise no_captions(self.name, missing, self.languages())
@@ -163,8 +159,14 @@ class Mixture(Dataset):
     def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
         """Those of all parts, what a batch has of each, and which language a part lacks."""
         said = [note for name, part in self.parts.items() for note in part.notes(self._served(name, langs) or langs)]
-        corpora = [part.corpus(self._served(name, langs) or langs) for name, part in self.parts.items()]
-        return (*self._relevant(said, corpora, langs), *self._own(langs))
+        return (*self._relevant(said, self._corpora(langs), langs), *self._own(langs))
+
+    def _corpora(self, langs: Sequence[str]) -> list[Corpus]:
+        """The corpus of each part, the last ones asked for read once; a part that is of no use says so itself."""
+        if self._last is None or self._last[0] != tuple(langs):
+            found = [part.corpus(self._served(name, langs) or langs) for name, part in self.parts.items()]
+            self._last = (tuple(langs), found)
+        return self._last[1]
 
     def _notes(self, corpora: Sequence[Corpus], langs: Sequence[str]) -> tuple[str, ...]:
         return (*self._relevant([note for each in corpora for note in each.notes], corpora, langs), *self._own(langs))
@@ -199,10 +201,6 @@ class Mixture(Dataset):
         lacking = {name: [code for code in langs if code not in self._served(name, langs)] for name in self.parts}
         lacks = [f"{name} has nothing in {', '.join(codes)}" for name, codes in lacking.items() if codes]
         return [f"of every batch {shares}", *lacks]
-
-
-def _of(row: Row, part: str) -> Row:
-    return replace(row, part=part)
 
 
 def _named(names: Sequence[str], weights: Sequence[float]) -> str:

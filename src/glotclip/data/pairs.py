@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glotclip.data.licences import Licence
-from glotclip.data.schema import Corpus, Row, SkippedItem, clean_text
-from glotclip.errors import DataError
+from glotclip.data.schema import Corpus, Row
 
 #: A dictionary of a million pairs trains as well as one of ten.
 MOST_PAIRS = 1_000_000
@@ -34,14 +33,12 @@ class PairCollector:
         lang: the language of the texts.
         most: how many pairs are held at most.
         dropped: how often a pair was left out, by reason in words.
-        skipped: lines that are damaged.
         read: how many pairs came.
     """
 
     lang: str
     most: int = MOST_PAIRS
     dropped: Counter[str] = field(default_factory=Counter)
-    skipped: list[SkippedItem] = field(default_factory=list)
     read: int = 0
     _kept: dict[int, tuple[str, str]] = field(default_factory=dict)
     _texts: Counter[str] = field(default_factory=Counter)
@@ -72,20 +69,6 @@ class PairCollector:
             english[counterpart] += 1
             if len(kept) > self.most + self.most // 4:
                 self._thin()
-
-    def add_raw(self, pairs: Iterable[tuple[str, str]], where: str) -> None:
-        """Take pairs as they stand in the lines of a file; damaged ones are listed as skipped."""
-        self.add(self._cleaned(pairs, where))
-
-    def _cleaned(self, pairs: Iterable[tuple[str, str]], where: str) -> Iterable[tuple[str, str]]:
-        for line, (text, english) in enumerate(pairs, start=1):
-            if not text.strip() or not english.strip():
-                self.dropped["pairs of which one side is empty"] += 1
-                continue
-            try:
-                yield clean_text(text), clean_text(english)
-            except DataError as error:
-                self.skipped.append(SkippedItem(where, line, error.message))
 
     def _thin(self) -> None:
         """Keep the pairs of the smallest hashes, and forget the others."""
@@ -152,10 +135,9 @@ def corpus_of(
 ) -> Corpus:
     """Join what was collected in several languages; a language with few pairs is warned about."""
     rows = tuple(row for each in collectors for row in each.rows())
-    skipped = tuple(item for each in collectors for item in each.skipped)
     warned = [few(name, each.lang, each.count) for each in collectors if each.count < FEW_PAIRS]
     licence = "; ".join(dict.fromkeys(each.licence for each in licences)) or "unknown"
-    return Corpus(name, rows, skipped, licence, notes=(*notes, *warned))
+    return Corpus(name, rows, (), licence, notes=(*notes, *warned))
 
 
 def _shown(text: str) -> str:

@@ -8,18 +8,18 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from glotclip.data.encodings import MARKS, known_encoding
 from glotclip.errors import DataError
 
 #: A longer line is no line of text: a file of another kind, or one whose ends of lines are lost.
 LONGEST_LINE = 1 << 22
-_OPENERS: dict[str, Callable[..., IO[bytes]]] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
+_OPENERS: dict[str, Any] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class TextFile:
             archive = zipfile.ZipFile(self.path)
             return archive.open(self.member)
         opener = _OPENERS.get(self.path.suffix.lower())
-        return opener(self.path, "rb") if opener else self.path.open("rb")
+        opened: IO[bytes] = opener(self.path, "rb") if opener else self.path.open("rb")
+        return opened
 
     def head(self, most: int, encoding: str | None = None) -> list[str]:
         """The first lines."""

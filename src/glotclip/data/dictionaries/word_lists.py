@@ -159,8 +159,6 @@ class WordList:
         """Tatoeba's where it names its authors, else the user's own."""
         if self.layout.attributed:
             return Licence(self.name, "CC-BY-2.0-FR", "Tatoeba, by manythings.org", "https://tatoeba.org")
-        if sides_of_name(self.name) and self.layout.separator == "":
-            return Licence(self.name, OWN, str(self.file), "")
         return Licence(self.name, OWN, str(self.file))
 
 

@@ -25,6 +25,11 @@ _SOURCES = {
     "emoji": ("the package emoji, with names from Unicode CLDR", "https://pypi.org/project/emoji"),
     "cldr": ("Unicode CLDR", "https://cldr.unicode.org"),
 }
+# Of those that are trained on.
+_ARTISTS = {
+    "twemoji": ("CC-BY-4.0", "https://github.com/jdecked/twemoji"),
+    "openmoji": ("CC-BY-SA-4.0", "https://openmoji.org"),
+}
 
 
 class EmojiBase(Dataset):
@@ -129,7 +134,7 @@ class EmojiBase(Dataset):
         terms = {"emoji": "BSD-3-Clause AND Unicode-3.0", "cldr": "Unicode-3.0"}[self.names]
         source, url = _SOURCES[self.names]
         names = Licence(self.name, terms, source, url)
-        return (names, *(Licence(each, emoji_images.LICENCES[each], "images of emoji") for each in TRAINING_VENDORS))
+        return (names, *(Licence(each, spdx, "images of emoji", url) for each, (spdx, url) in _ARTISTS.items()))
 
     @abstractmethod
     def gallery(self) -> tuple[str, Mapping[str, Path]]:
