@@ -170,10 +170,28 @@ def _get_dictionaries(name: str, langs: list[str] | None, folder: Path | None, c
             f"{name} is fetched by language", hint=f"name one or more: glotclip data get {name} --lang de,fr"
         )
     found = fetch(",".join(langs), folder)
+    counts = _pairs(",".join(langs)) if folder is None else {}
     for each in found:
         source = f" ({each.source}, SHA-256 {each.sha256[:16]}…)" if each.source else ", as before"
         console.say(f"{each.name} lies in {each.folder}{source}")
-    console.result({"name": name, "dictionaries": [{**asdict(each), "folder": str(each.folder)} for each in found]})
+    for lang, count in counts.items():
+        console.say(f"{lang}: {count:,} pairs of a text and its English (--data {name})")
+    console.result(
+        {
+            "name": name,
+            "pairs": counts,
+            "dictionaries": [{**asdict(each), "folder": str(each.folder)} for each in found],
+        }
+    )
+
+
+def _pairs(langs: str) -> dict[str, int]:
+    """Read the dictionaries of some languages once, so that learning from them begins at once."""
+    from glotclip.data.dataset import open_dataset
+    from glotclip.languages import normalise_all
+
+    dataset = open_dataset("freedict")
+    return {lang: len(dataset.corpus([lang]).select(lang=lang)) for lang in normalise_all(langs)}
 
 
 def _check_file(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glotclip.data.dictionaries.cleaning import Cleaner
-from glotclip.data.dictionaries.dictd import Dictd, entry_pairs, headwords_in
+from glotclip.data.dictionaries.dictd import Dictd, pairs_of
 from glotclip.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,22 +41,28 @@ def test_an_entry_under_several_words_counts_once(desk: Desk) -> None:
 
 
 def test_several_headwords_of_an_entry_are_parted() -> None:
-    cleaner = Cleaner()
-    line = "アップスタイル /ˌäppɯᵝ/, アップ・スタイル /ˈä ʔ ɸˈɯᵝ/"
-    assert [cleaner.text(each) for each in headwords_in(line, cleaner)] == ["アップスタイル", "アップ・スタイル"]
-    assert [cleaner.text(each) for each in headwords_in("aber, dalli", cleaner)] == ["aber, dalli"]
+    entry = "アップスタイル /ˌäppɯᵝ/, アップ・スタイル /ˈä ʔ ɸˈɯᵝ/\nup style\n"
+    assert list(pairs_of([entry], Cleaner())) == [("アップスタイル", "up style"), ("アップ・スタイル", "up style")]
+    assert list(pairs_of(["aber, dalli /x/\nhurry\n"], Cleaner())) == [("aber, dalli", "hurry")]
+
+
+def test_marks_never_reach_from_one_entry_into_the_next() -> None:
+    entries = ["Hund <n\ndog (a pet\n", "Katze\n1. cat) [x\n", "Haus /haʊs/\nhouse]\n", "see: x\nto look\n"]
+    found = dict(pairs_of([*entries, "Mond\nmoon\n"], Cleaner()))
+    assert found["Mond"] == "moon" and found["see: x" if "see: x" in found else "Mond"]
+    assert "Hund" not in found and "cat" not in found.values()
 
 
 def test_a_translation_glued_to_a_note_is_found() -> None:
     entry = "アップロード\n(noun (common) (futsuumeishi))\n         Note: abbreviationuploading\n"
-    assert list(entry_pairs(entry, Cleaner())) == [("アップロード", "uploading")]
+    assert list(pairs_of([entry], Cleaner())) == [("アップロード", "uploading")]
 
 
 def test_wikdicts_explanations_are_no_translations() -> None:
     entry = "ateria /ˈaterˌia/ <n>\nmeal, repast 2.\nyhdellä kerralla nautittava\n 3.\nruokailu\n"
-    assert list(entry_pairs(entry, Cleaner(), wikdict=True)) == [("ateria", "meal"), ("ateria", "repast")]
+    assert list(pairs_of([entry], Cleaner(), wikdict=True)) == [("ateria", "meal"), ("ateria", "repast")]
     entry = "Balinese /bali/ <n>\n1. balilainen\ninhabitant\n2. bali\nlanguage\n"
-    assert list(entry_pairs(entry, Cleaner(), wikdict=True)) == [("Balinese", "balilainen"), ("Balinese", "bali")]
+    assert list(pairs_of([entry], Cleaner(), wikdict=True)) == [("Balinese", "balilainen"), ("Balinese", "bali")]
 
 
 def test_damage_is_told(desk: Desk) -> None:

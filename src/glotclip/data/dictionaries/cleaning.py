@@ -29,9 +29,9 @@ _MOST_LISTED = 5
 _HTML = re.compile(
     r"</?(?:a|b|i|u|p|br|em|sub|sup|div|span|font|small|strong|li|ul|ol|hr|tt|big|img)(?:\s[^<>]*)?/?>", re.IGNORECASE
 )
-_ANGLED = re.compile(r"<[^<>]*>")
-_SQUARE = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|［[^［］]*］|【[^【】]*】|〔[^〔〕]*〕")
-_ROUND = re.compile(r"\([^()]*\)|（[^（）]*）")
+_ANGLED = re.compile(r"<[^<>\n]*>")
+_SQUARE = re.compile(r"\[[^\[\]\n]*\]|\{[^{}\n]*\}|［[^［］\n]*］|【[^【】\n]*】|〔[^〔〕\n]*〕")
+_ROUND = re.compile(r"\([^()\n]*\)|（[^（）\n]*）")
 _SOUND = re.compile(r"(?:^|(?<=\s))/{1,2}(?=[^\s/])[^/\n]+/{1,2}(?=[\s,;]|$)")
 _NUMBER = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|[a-h]\)|[-•*·])\s*(?=\D|$)")
 _INNER_NUMBER = re.compile(r"(?:(?<=\s)|^)(?:\(?\d{1,2}[.)]|[①-⑳])(?=\s)")
@@ -95,7 +95,7 @@ class Cleaner:
 
     def meanings(self, raw: str) -> Iterator[str]:
         """Yield the translations in a line: split at semicolons, numbers and commas outside brackets, and cleaned."""
-        bare = self._without_brackets(raw)
+        bare = self.without_marks(raw)
         if not _DIVIDED.search(bare):
             for text in self._listed(bare):
                 if cleaned := self._cleaned(text):
@@ -109,11 +109,11 @@ class Cleaner:
 
     def text(self, raw: str) -> str:
         """A headword or one translation, cleaned; empty if nothing is left of it."""
-        return self._cleaned(self._without_brackets(raw))
+        return self._cleaned(self.without_marks(raw))
 
     def example(self, raw: str, translation: str) -> Pair | None:
         """A sentence and its translation, which stay whole but for their marks; ``None`` if one is missing."""
-        one, other = (_SPACES.sub(" ", self._without_brackets(text)).strip(' "“”„«»') for text in (raw, translation))
+        one, other = (_SPACES.sub(" ", self.without_marks(text)).strip(' "“”„«»') for text in (raw, translation))
         if not one or not other or is_missing(one) or is_missing(other):
             self.dropped["examples without a translation"] += 1
             return None
@@ -122,8 +122,8 @@ class Cleaner:
             return None
         return unicodedata.normalize("NFC", one), unicodedata.normalize("NFC", other)
 
-    def _without_brackets(self, text: str) -> str:
-        """Drop HTML, grammar in angle brackets, remarks in others, and pronunciation."""
+    def without_marks(self, text: str) -> str:
+        """Drop HTML, grammar in angle brackets, remarks in others, and pronunciation, of one line or many."""
         if "&" in text:
             text = html.unescape(text)
         if "<" in text:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +23,14 @@ _DIGITS = {
     letter: value for value, letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
 _ABOUT = b"00"
+_AT_ONCE = 2_000  # entries
+_BETWEEN = "\x01"  # them
 _SOUND = re.compile(r"\s+/{1,2}(?=[^\s/])[^/\n]+/{1,2}(?=[\s,]|$)")
 _SENSE = re.compile(r"^\d{1,3}\.\s+\S")
 _INNER_SENSE = re.compile(r"(?:^|\s+)\d{1,3}\.\s*$")
 _LABEL = re.compile(
-    r"^\s*(?:see(?: also)?|Synonyms?|Antonyms?|Note|Usage|Example|Etymology|Derived|Related)\s*:\s*", re.IGNORECASE
+    r"^[ \t]*(?:see(?: also)?|Synonyms?|Antonyms?|Note|Usage|Example|Etymology|Derived|Related)[ \t]*:.*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _EXAMPLE = re.compile(r'^\s*"(?P<text>.+)"\s*(?:-\s+(?P<translation>.+))?$')
 # JMdict's remarks. In FreeDict's conversion no line ends between such a note and the translation after it.
@@ -40,7 +43,7 @@ _JMDICT_NOTES = (
     "vulgar expression or word", "X-rated term", "yojijukugo", "derogatory", "children's language",
     "computer terminology",
 )  # fmt: skip
-_JMDICT_NOTE = re.compile(f"(?:{'|'.join(map(re.escape, _JMDICT_NOTES))})(?P<rest>.*\\S)")
+_JMDICT_NOTE = re.compile(f"^[ \\t]*Note: (?:{'|'.join(map(re.escape, _JMDICT_NOTES))})(?P<rest>.*\\S)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,19 @@ class Dictd:
         Raises:
             DataError: if the two files do not belong together, or one is damaged.
         """
-        wikdict = "WikDict" in self.about
-        cleaner.parts_joined_words = "ergane" in self.about.lower() or "travlang" in self.about.lower()
+        about = self.about
+        cleaner.parts_joined_words = "ergane" in about.lower() or "travlang" in about.lower()
         content, whole = self._content, len(self._content)
-        for start, size in sorted(
-            {(start, size) for name, start, size in self._places if not name.startswith(_ABOUT)}
-        ):
-            if start + size > whole:
-                raise DataError(
-                    f"{self.index} points at byte {start + size:,} of {self.body.name}, which has {whole:,}",
-                    hint="fetch both files of the dictionary anew; they belong to different versions",
-                )
-            yield from entry_pairs(content[start : start + size].decode("utf-8", "replace"), cleaner, wikdict=wikdict)
+        places = sorted({(start, size) for name, start, size in self._places if not name.startswith(_ABOUT)})
+        if beyond := [start + size for start, size in places if start + size > whole]:
+            raise DataError(
+                f"{self.index} points at byte {beyond[0]:,} of {self.body.name}, which has {whole:,}",
+                hint="fetch both files of the dictionary anew; they belong to different versions",
+            )
+        for first in range(0, len(places), _AT_ONCE):
+            entries = [content[start : start + size] for start, size in places[first : first + _AT_ONCE]]
+            texts = [entry.decode("utf-8", "replace").lstrip("\n") for entry in entries]
+            yield from pairs_of(texts, cleaner, wikdict="WikDict" in about)
 
     @cached_property
     def _content(self) -> bytes:
@@ -138,44 +142,39 @@ def _number(digits: bytes) -> int:
     return value
 
 
-def entry_pairs(entry: str, cleaner: Cleaner, *, wikdict: bool = False) -> Iterator[Pair]:
-    """Yield the pairs of one entry, and the examples that have a translation.
+def pairs_of(entries: Sequence[str], cleaner: Cleaner, *, wikdict: bool = False) -> Iterator[Pair]:
+    """Yield the pairs of some entries, and the examples that have a translation.
+
+    Marks are removed from all of them at once, which takes a third of the time.
 
     Args:
-        entry: its text, the first line with the headwords.
+        entries: their texts, the first line of each with its headwords.
         cleaner: cleans, and counts what is left out.
         wikdict: whether translations stand in the first line of each sense only, and explanations in the language
             of the headword below, as in the dictionaries made by WikDict.
     """
-    lines = [line for line in entry.split("\n") if line.strip()]
-    if not lines:
-        return
-    senses: list[str] = []
-    for number, line in enumerate(lines[1:]):
-        if match := _LABEL.match(line):
-            if note := _JMDICT_NOTE.match(line, match.end()):
-                senses.append(note["rest"])
-            else:
-                cleaner.dropped["cross references and notes"] += 1
-        elif line.lstrip().startswith('"') and (match := _EXAMPLE.match(line)):
-            pair = cleaner.example(match["text"], match["translation"] or "")
-            if pair is not None:
-                yield pair
-        elif not wikdict:
-            senses.append(line)
-        elif number == 0 or _SENSE.match(line):
-            senses.append(_INNER_SENSE.sub("", line))
-        else:
-            cleaner.dropped["explanations in the language of the headword"] += 1
-    yield from cleaner.pairs(headwords_in(lines[0], cleaner), senses)
-
-
-def headwords_in(line: str, cleaner: Cleaner) -> list[str]:
-    """Split a line of headwords at the commas after their pronunciations."""
-    if "/" not in line:
-        return [line]
-    marked, count = _SOUND.subn("\0", line)
+    text = _BETWEEN.join(entry.replace(_BETWEEN, " ") for entry in entries)
+    text, count = _SOUND.subn("\0", text)
     cleaner.dropped["pronunciations"] += count
-    if "\0," not in marked:
-        return [marked.replace("\0", " ")]
-    return [each.replace("\0", " ") for each in marked.split("\0,")]
+    text = _JMDICT_NOTE.sub(r"\g<rest>", text)
+    text, count = _LABEL.subn("", text)
+    cleaner.dropped["cross references and notes"] += count
+    for entry in cleaner.without_marks(text).split(_BETWEEN):
+        lines = [line for line in entry.split("\n") if line and not line.isspace()]
+        if not lines:
+            continue
+        senses: list[str] = []
+        for number, line in enumerate(lines[1:]):
+            if '"' in line and line.lstrip().startswith('"') and (match := _EXAMPLE.match(line)):
+                pair = cleaner.example(match["text"], match["translation"] or "")
+                if pair is not None:
+                    yield pair
+            elif not wikdict:
+                senses.append(line)
+            elif number == 0 or _SENSE.match(line):
+                senses.append(_INNER_SENSE.sub("", line))
+            else:
+                cleaner.dropped["explanations in the language of the headword"] += 1
+        # A pronunciation and a comma part two headwords; other commas are part of one.
+        headwords = [each.replace("\0", " ") for each in lines[0].split("\0,")]
+        yield from cleaner.pairs(headwords, [sense.replace("\0", " ") for sense in senses])

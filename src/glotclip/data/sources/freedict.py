@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,7 @@ from glotclip.data.dataset import Dataset, register
 from glotclip.data.dictionaries.cleaning import Cleaner, Pair
 from glotclip.data.dictionaries.codes import sides_of_name, sides_of_title
 from glotclip.data.dictionaries.dictd import Dictd
+from glotclip.data.dictionaries.kept import kept
 from glotclip.data.dictionaries.sources import PairDataset, PairSource, check_sides, read_sources
 from glotclip.data.licences import Licence, in_debian_copyright, spdx_in
 from glotclip.data.reading import ReadingOptions
@@ -131,12 +132,23 @@ class FreeDict(Dataset):
     def corpus(self, langs: Sequence[str]) -> Corpus:
         """Pairs in ``langs``, read once."""
         chosen = self._chosen(langs)
-        if chosen not in self._read:
-            self._read[chosen] = read_sources(NAME, [each for lang in chosen for each in self._installed[lang]])
-        return serve(self._read[chosen], langs)
+        for lang in chosen:
+            if lang not in self._read:
+                mine = self._installed[lang]
+                files = [path for each in mine for path in (each.index, each.dictionary.body)]
+                self._read[lang] = kept(lang, files, partial(read_sources, NAME, mine))
+        read = [self._read[lang] for lang in chosen]
+        whole = Corpus(
+            NAME,
+            tuple(row for each in read for row in each.rows),
+            licence="; ".join(dict.fromkeys(each.licence for each in read)),
+            notes=tuple(note for each in read for note in each.notes),
+        )
+        return serve(whole, langs)
 
     @cached_property
-    def _read(self) -> dict[tuple[str, ...], Corpus]:
+    def _read(self) -> dict[str, Corpus]:
+        """What was read, by language."""
         return {}
 
     def _chosen(self, langs: Sequence[str]) -> tuple[str, ...]:
@@ -165,7 +177,7 @@ class FreeDict(Dataset):
 
     def counts(self) -> dict[str, int]:
         """Pairs by language."""
-        return {f"pairs {lang}": len(read_sources(NAME, each)) for lang, each in self._installed.items()}
+        return {f"pairs {lang}": len(self.corpus([lang])) for lang in self._installed}
 
 
 @register
