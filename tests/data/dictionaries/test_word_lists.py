@@ -58,6 +58,12 @@ def test_what_cannot_be_told_is_asked_for(desk: Desk) -> None:
         _ = WordList(TextFile(desk.lines("words.tsv", lines)), "de").layout
 
 
+def test_one_english_word_that_is_not_known_does_not_turn_a_list_round(desk: Desk) -> None:
+    lines = [f"Wort{number}\tthingamajig" for number in range(300)]
+    found = WordList(TextFile(desk.lines("deu-eng.tsv", lines)))
+    assert (found.layout.text, found.layout.english) == (0, 1)
+
+
 def test_lines_without_two_columns_are_counted(desk: Desk) -> None:
     cleaner = Cleaner()
     file = TextFile(desk.lines("deu-eng.tsv", [*(f"{a}\t{b}" for a, b in WORDS), "allein", "", "\t"]))

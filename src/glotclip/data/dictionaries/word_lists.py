@@ -24,6 +24,8 @@ from glotclip.errors import DataError, LanguageError
 LOOKED_AT = 2_000
 # If fewer words of both columns are known English ones, neither column is English.
 _ENGLISH = 0.13
+# A column that has so many times more known words is English, whatever a file's name says.
+_CLEARLY = 1.5
 # A list of words has fewer words in a cell than this, in the mean.
 _WORDS_OF_A_SENTENCE = 3.2
 _TATOEBA = re.compile(r"tatoeba", re.IGNORECASE)
@@ -94,15 +96,16 @@ class WordList:
         rows = [cells for line in lines if len(cells := split(line, separator)) >= 2]
         sides, header = self._sides(rows)
         body = rows[1:] if header else rows
-        share = [english_share([row[column] for row in body]) for column in (0, 1)]
-        english = sides.index("en") if header else int(share[1] >= share[0])
-        if max(share) < _ENGLISH and not header and not sides_of_name(self.name):
+        share = [english_share(list(dict.fromkeys(row[column] for row in body))) for column in (0, 1)]
+        best = int(share[1] >= share[0])
+        named = sides_of_name(self.name) is not None
+        if max(share) < _ENGLISH and not header and not named:
             raise DataError(
                 f"no column of {self.file} is English ({share[0]:.0%} and {share[1]:.0%} of its words are known)",
                 hint="give a list of texts and their English, or name both in a first line: 'de', a tab, 'en'",
             )
-        if sum(1 for row in body if row[0].casefold() == row[1].casefold()) > len(body) / 2:
-            english = sides.index("en")
+        clear = share[best] >= _ENGLISH and share[best] > _CLEARLY * share[1 - best]
+        english = sides.index("en") if header or (named and not clear) else best
         lang = next((side for side in sides if side != "en"), None)
         assert lang is not None  # of two sides, one is not English
         return Layout(
