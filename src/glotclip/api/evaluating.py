@@ -19,6 +19,7 @@ from glotclip.api.common import (
     translate_with,
     translator_of,
 )
+from glotclip.api.rivals import Contest, Data, rivals_of, taught_words, training_rows
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
@@ -28,6 +29,7 @@ from glotclip.errors import ConfigError, DataError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
+from glotclip.evaluation.taught import TaughtWords, divided
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
 from glotclip.packs.folder import Base
@@ -55,6 +57,8 @@ def evaluate(
     translate: Engine | str | None = None,
     translator: Engine | str | None = None,
     cache: Path | None = None,
+    rivals: str | Sequence[str] = (),
+    training_data: Data | Sequence[Data] = (),
     progress: Progress = silent,
     intervals: int = 1000,
     protocol: str = DEFAULT_PROTOCOL,
@@ -73,6 +77,10 @@ def evaluate(
         translate: an engine or its name, which translates texts into English before they are encoded as English.
         translator: translates texts in languages learnt with ``text=to-english``, where the data does not bring it.
         cache: root of the caches of features and translations.
+        rivals: what else is scored on the same queries, as :mod:`glotclip.api.rivals` writes it: ``base``,
+            ``base:photo-e5``, ``dictionary:DATA``, ``translate:ENGINE``.
+        training_data: what the languages were taught with: data, or several. Texts are then divided into known and
+            unknown ones (:mod:`glotclip.evaluation.taught`).
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
         protocol: how image → text is ranked (:data:`glotclip.scores.PROTOCOLS`).
@@ -80,20 +88,34 @@ def evaluate(
 
     Returns:
         The result of :func:`glotclip.evaluation.retrieval.evaluate`, and ``truncated`` (by language, how many texts
-        were cut), ``skipped`` (what was left out of the benchmark, and why) and ``notes`` on the data.
+        were cut), ``skipped`` (what was left out of the benchmark, and why) and ``notes`` on the data; where rivals
+        are asked for, ``rivals``: what each one is and its scores by language.
+
+    Raises:
+        ConfigError: for an unknown rival or protocol.
+        DataError: for a dictionary without texts in a language.
     """
     check_protocol(protocol)  # before a model is loaded
+    named = rivals_of(rivals)
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), check_long(long))
     rival = None if translate is None else TranslatingEncoder(translator_of(translate, cache), own)
     translate_learned = partial(translate_with, translator, cache)  # opened only if there is such a language
     chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading)
+    wanted_data = [training_data] if isinstance(training_data, str | Path | Dataset) else list(training_data)
+    training = training_rows(wanted_data, codes)
+    chosen = divided(chosen, taught_words(training))
     features = gallery_features(polyglot, chosen, cache, progress)
     name = f"{polyglot.source} after translation by {rival.engine.name}" if rival else polyglot.source
     result = retrieval.evaluate(
         rival or own, chosen, codes, image_features=features.array, image_rows=features.rows, model=name,
         draws=intervals, protocol=protocol,
     )  # fmt: skip
+    if named:
+        contest = Contest(
+            polyglot, chosen, features, codes, own, training, own.precision, intervals, protocol, cache, progress
+        )
+        result["rivals"] = contest.scores(named)
     own.warn_of_cut()
     result["protocol"] = _joined(result["protocol"], WINDOWS if long == "mean" else "")
     truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
@@ -211,6 +233,8 @@ def evaluator(
         chosen = benchmark
     if chosen is None:
         return None
+    words = {code: TaughtWords.of(each.written or each.texts) for code, each in extension.captions.items()}
+    chosen = divided(chosen, {code: some for code, some in words.items() if code in chosen.captions})
     features = gallery_features(extension.start, chosen, extension.cache, progress)
     encoder = partial(PolyglotEncoder, precision=extension.curriculum.precision)
     return Scorer(chosen, features, encoder, draws=intervals, final=learnt)

@@ -23,6 +23,8 @@ class Benchmark:
         images: the gallery, N paths: of images, or of videos where ``sampling`` is given.
         captions: the queries of each language; several may describe one image.
         subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
+        text_subsets: by language, masks over its captions, bool (M,): subsets of the queries, such as those whose
+            words were all taught. Asked with an image, those count that have no caption outside the subset.
         protocol: one paragraph that says exactly what is measured, for the result file.
         skipped: what had to be left out.
         licence: terms of use of images and texts.
@@ -34,6 +36,7 @@ class Benchmark:
     images: tuple[Path, ...]
     captions: Mapping[str, Sequence[Caption]]
     subsets: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    text_subsets: Mapping[str, Mapping[str, npt.NDArray[np.bool_]]] = field(default_factory=dict)
     protocol: str = ""
     skipped: tuple[SkippedItem, ...] = ()
     licence: str = "unknown"
@@ -53,6 +56,14 @@ class Benchmark:
                     f"benchmark {self.name}: subset {name!r} is not a mask over its images",
                     hint=f"give bool ({len(self.images)},)",
                 )
+        for lang, masks in self.text_subsets.items():
+            size = len(self.captions.get(lang, ()))
+            for name, mask in masks.items():
+                if mask.shape != (size,) or mask.dtype != np.bool_:
+                    raise DataError(
+                        f"benchmark {self.name}: subset {name!r} is not a mask over its {lang} captions",
+                        hint=f"give bool ({size},)",
+                    )
 
     @property
     def languages(self) -> list[str]:
