@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
 from glotclip.api.common import (
+    ENGLISH,
     PolyglotEncoder,
     Progress,
     TranslatingEncoder,
@@ -101,7 +102,7 @@ def evaluate(
     own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), check_long(long))
     rival = None if translate is None else TranslatingEncoder(translator_of(translate, cache), own)
     translate_learned = partial(translate_with, translator, cache)  # opened only if there is such a language
-    chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading)
+    chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading, bool(named))
     wanted_data = [training_data] if isinstance(training_data, str | Path | Dataset) else list(training_data)
     training = training_rows(wanted_data, codes)
     chosen = divided(chosen, taught_words(training))
@@ -130,16 +131,18 @@ def _questions(
     rival: TranslatingEncoder | None,
     open_translator: Callable[[], Translate | None],
     reading: Reading,
+    with_english: bool,
 ) -> tuple[Benchmark, list[str], tuple[str, ...]]:
     """The benchmark, its languages that are scored, and notes on the data."""
     wanted, spoken = None if langs is None else normalise_all(langs), None if rival else polyglot.languages
     notes: tuple[str, ...] = ()
+    codes: list[str] | None = None
     if isinstance(benchmark, str | Path | Dataset):
         dataset = opened(benchmark, reading)
         have = dataset.languages()
         codes = wanted or (have if spoken is None else list(servers(spoken, have)))
         notes = dataset.notes(codes)
-        benchmark = dataset.benchmark(codes)
+        benchmark = dataset.benchmark([*codes, *([ENGLISH] if with_english and ENGLISH not in codes else [])])
         translated = [code for code in codes if polyglot.reads_translations(code) and not rival]
         if translated:  # each language is asked with the kind of text that it was taught with
             viewed = ViewedDataset(dataset, View(text="to-english"), open_translator()).benchmark(translated)
@@ -152,7 +155,7 @@ def _questions(
         )
     if rival:
         benchmark = replace(benchmark, protocol=_joined(benchmark.protocol, rival.note))
-    return benchmark, _scored(wanted, list(benchmark.captions), spoken), notes
+    return benchmark, _scored(wanted or codes, list(benchmark.captions), spoken), notes
 
 
 def _scored(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:

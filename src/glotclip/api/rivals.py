@@ -158,7 +158,7 @@ class Contest:
     progress: Progress = silent
 
     def scores(self, rivals: Sequence[Rival]) -> dict[str, Any]:
-        """By rival, ``{"model": what it is, "languages": {code: scores}}``; the English row, if it was not asked for."""
+        """By rival, ``{"model": what it is, "languages": {code: scores}}``; also English, if it was not asked for."""
         found: dict[str, Any] = {}
         if not any(map(_is_english, self.codes)) and self.benchmark.captions.get(ENGLISH):
             found["English"] = self._scored(f"{self.polyglot.source} in English", self.english, [ENGLISH])
@@ -183,7 +183,9 @@ class Contest:
             )
         books = {code: Dictionary(pairs[code]) for code in codes}
         sizes = ", ".join(f"{code} {len(book):,}" for code, book in books.items())
-        return self._scored(f"{what or 'the training data'} as dictionary ({sizes})", DictionaryEncoder(books, self.english), codes)
+        return self._scored(
+            f"{what or 'the training data'} as dictionary ({sizes})", DictionaryEncoder(books, self.english), codes
+        )
 
     def _translate(self, what: str) -> dict[str, Any]:
         encoder = TranslatingEncoder(translator_of(what, self.cache), self.english)

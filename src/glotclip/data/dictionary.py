@@ -77,7 +77,11 @@ class Dictionary:
             return list(whole)
         parts = [self._folded.get(_bare(part)) for part in piece.split("-")]
         if len(parts) > 1 and any(parts):
-            return [" ".join(next(iter(found)) if found else part for found, part in zip(parts, piece.split("-"), strict=True))]
+            return [
+                " ".join(
+                    next(iter(found)) if found else part for found, part in zip(parts, piece.split("-"), strict=True)
+                )
+            ]
         return [piece]
 
 

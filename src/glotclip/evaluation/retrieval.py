@@ -2,10 +2,11 @@
 
 ``languages.<code>.text_to_image."r@1"`` of a result is a score. R@K, MRR and mean recall are in percent,
 ``median_rank`` counts from 1, all are rounded to four decimals. ``subsets`` of a language holds the same keys for
-each subset (one without queries is left out); ``text_subsets`` names those that divide texts instead of images. ``ranking`` names the protocol; ``protocol`` says what is measured, and
-how ranks are counted where it is not the default. ``duplicates`` counts the images that have exactly the feature of
-another: in the scores they count against each other, as is usual in the field. Where there are any, a warning says
-so, and ``duplicates.merged.<code>`` holds R@1 in both directions with identical images taken as one.
+each subset (one without queries is left out); ``text_subsets`` names those that divide texts instead of images.
+``ranking`` names the protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the
+default. ``duplicates`` counts the images that have exactly the feature of another: in the scores they count against
+each other, as is usual in the field. Where there are any, a warning says so, and ``duplicates.merged.<code>`` holds
+R@1 in both directions with identical images taken as one.
 
 Shapes: N images of the benchmark, n images that were read, M captions of a language, E embedding.
 """
@@ -132,7 +133,9 @@ def evaluate(
         "languages": languages,
         "average": _average(languages),
         "disparity": _disparity(languages),
-        "text_subsets": list(dict.fromkeys(name for code in languages for name in benchmark.text_subsets.get(code, {}))),
+        "text_subsets": list(
+            dict.fromkeys(name for code in languages for name in benchmark.text_subsets.get(code, {}))
+        ),
         "interval": {"draws": draws, "seed": SEED, "level": 95, "unit": "image"},
         "environment": environment(),
     }
