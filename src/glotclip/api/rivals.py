@@ -2,9 +2,9 @@
 
 A rival is written ``KIND`` or ``KIND:WHAT``, several with commas between them:
 
-- ``dictionary:DATA``: the query is looked up in the pairs (text, English) of some data, and asked in English; the
-  features of its translations are averaged, since nothing says which one is meant. Without ``:DATA``: the pairs that
-  the model was taught with.
+- ``dictionary:DATA``: the query is looked up in the pairs (text, English) of some data, and asked in English; of
+  several translations the features are averaged, the k-th with a weight of 1/k. Without ``:DATA``: the pairs that the
+  model was taught with.
 - ``translate:ENGINE``: a translation engine turns the query into English (:mod:`glotclip.translate.translator`).
 - ``base``: the base as it is, untrained in the language; ``base:MODEL``: another model, such as a multilingual one,
   with its own picture of the images.
@@ -103,11 +103,16 @@ class DictionaryEncoder:
     encoder: TextEncoder
 
     def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
-        """Features (M, E), each the mean of those of the text's translations."""
+        """Features (M, E), each the weighted mean of those of the text's translations.
+
+        Dictionaries put what is usual first, so the k-th has a weight of 1/k: on the emoji names that are taught, and
+        on those for validation, this found more than a plain mean, and more than the first alone.
+        """
         readings = [self.dictionaries[lang].translations(text) for text in texts]
         encoded = np.asarray(self.encoder.encode_text([each for some in readings for each in some], ENGLISH))
         ends = np.cumsum([len(some) for some in readings])
-        return np.stack([part.mean(axis=0) for part in np.split(encoded, ends[:-1])])
+        parts = np.split(encoded, ends[:-1])
+        return np.stack([(part / np.arange(1, len(part) + 1)[:, None]).sum(axis=0) for part in parts])
 
 
 @dataclass(frozen=True)

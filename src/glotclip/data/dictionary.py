@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 
 import regex  # type: ignore[import-untyped]
 
-READINGS = 8
+READINGS = 4
 """How many translations of a text are given at most: long entries of dictionaries end in what is rare."""
-# A word, with the apostrophes and hyphens inside it, or one character of a script without spaces.
+# One character of a script without spaces, or a word with the apostrophes in it; a hyphen parts two words.
 _WORD = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々]|[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*"
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々]|[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*"
 )
 _LONGEST = 24  # words or characters of an entry that is looked for inside a text
 
@@ -46,43 +46,29 @@ class Dictionary:
         Where the text is put together of entries, its k-th reading takes the k-th translation of each, or the last
         of one that has fewer.
         """
-        whole = self._exact.get(_plain(text)) or self._folded.get(_bare(text))
-        if whole:
-            return list(whole)[:READINGS]
-        pieces = [self._piece(piece) for piece in self._pieces(text)]
+        if whole := self._whole(text):
+            return whole[:READINGS]
+        pieces = self._pieces(text)
         count = min(READINGS, max(map(len, pieces), default=1))
         readings = (" ".join(piece[min(k, len(piece) - 1)] for piece in pieces) for k in range(count))
         return list(dict.fromkeys(readings)) if pieces else [text]
 
-    def _pieces(self, text: str) -> list[str]:
-        """Cut a text into the longest entries, and words that are in none."""
-        found: list[str] = []
+    def _pieces(self, text: str) -> list[Sequence[str]]:
+        """Cut a text into the longest entries; the translations of each, and words that are in none as they are."""
+        found: list[Sequence[str]] = []
         words = list(_WORD.finditer(text))
         at = 0
         while at < len(words):
             ends = range(min(len(words), at + _LONGEST), at, -1)
             spans = ((end, text[words[at].start() : words[end - 1].end()]) for end in ends)
-            end, piece = next(
-                ((end, span) for end, span in spans if _bare(span) in self._folded),
-                (at + 1, words[at].group()),
-            )
-            found.append(piece)
-            at = end
+            known = ((end, english) for end, span in spans if (english := self._whole(span)))
+            at, english = next(known, (at + 1, [words[at].group()]))
+            found.append(english)
         return found
 
-    def _piece(self, piece: str) -> Sequence[str]:
-        """The translations of one entry, or of the parts of a hyphenated word; a word in none stays."""
-        whole = self._exact.get(_plain(piece)) or self._folded.get(_bare(piece))
-        if whole:
-            return list(whole)
-        parts = [self._folded.get(_bare(part)) for part in piece.split("-")]
-        if len(parts) > 1 and any(parts):
-            return [
-                " ".join(
-                    next(iter(found)) if found else part for found, part in zip(parts, piece.split("-"), strict=True)
-                )
-            ]
-        return [piece]
+    def _whole(self, text: str) -> list[str]:
+        """The translations of an entry, in another case if not as written; none if it is none."""
+        return list(self._exact.get(_plain(text)) or self._folded.get(_bare(text)) or ())
 
 
 def _plain(text: str) -> str:
