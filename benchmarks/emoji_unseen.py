@@ -7,8 +7,8 @@ Needs google's images: ``glotclip data get emoji-google``. ``emoji-clip`` learns
 name nor its keywords. An unseen name is *composable* if all its words occur in taught names; no method can know the
 rest. The rival ``dictionary`` looks names up in the same taught pairs, ``base`` is the base untrained.
 
-``photo-clip``, which was made for photographs and never saw an emoji, is asked the English names of the pictures; with
-``--photo-set NAME=VALUE`` (repeatable) it learns the languages too, with these settings.
+``photo-clip``, which was made for photographs and never saw an emoji, is asked the English names of the pictures;
+with ``--photo-set NAME=VALUE`` (repeatable) it learns the languages too, with these settings.
 """
 
 from __future__ import annotations

@@ -23,25 +23,25 @@ class Benchmark:
         images: the gallery, N paths: of images, or of videos where ``sampling`` is given.
         captions: the queries of each language; several may describe one image.
         subsets: masks over the gallery, bool (N,). A subset restricts the queries, never the gallery.
-        text_subsets: by language, masks over its captions, bool (M,): subsets of the queries, such as those whose
-            words were all taught. Asked with an image, those count that have no caption outside the subset.
         protocol: one paragraph that says exactly what is measured, for the result file.
         skipped: what had to be left out.
         licence: terms of use of images and texts.
         sampling: which frames stand for a video; ``None``: the gallery is one of images.
         split: which rows of the data these are, where it has splits.
+        text_subsets: by language, masks over its captions, bool (M,): subsets of the queries, such as those whose
+            words were all taught. Asked with an image, those count that have no caption outside the subset.
     """
 
     name: str
     images: tuple[Path, ...]
     captions: Mapping[str, Sequence[Caption]]
     subsets: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
-    text_subsets: Mapping[str, Mapping[str, npt.NDArray[np.bool_]]] = field(default_factory=dict)
     protocol: str = ""
     skipped: tuple[SkippedItem, ...] = ()
     licence: str = "unknown"
     sampling: Sampling | None = None
     split: str = ""
+    text_subsets: Mapping[str, Mapping[str, npt.NDArray[np.bool_]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for lang, captions in self.captions.items():

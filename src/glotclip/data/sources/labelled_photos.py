@@ -20,6 +20,7 @@ from glotclip.data.benchmark import Benchmark
 from glotclip.data.corpus_folder import CorpusFolder, Located, english_first
 from glotclip.data.dataset import held_out_of, register
 from glotclip.data.encodings import read_objects
+from glotclip.data.reading import ReadingOptions
 from glotclip.data.schema import Row, language_or_none
 from glotclip.data.serving import servers
 from glotclip.errors import DataError
@@ -42,6 +43,10 @@ class LabelledPhotos(CorpusFolder):
 
     name = "labelled-photos"
     image_places = ("",)
+
+    def __init__(self, path: Path, options: ReadingOptions | None = None) -> None:
+        super().__init__(path, options)
+        self._unknown: list[str] = []  # names of languages that are none
 
     def languages(self) -> list[str]:
         """English first; none if the folder is not laid out this way."""
@@ -66,6 +71,13 @@ class LabelledPhotos(CorpusFolder):
             yield where, None, _row(photo, label, lang) if isinstance(label, str) else wrong
         for index in labels.keys() - known:
             yield where, None, f"the label {labels[index]!r} in {lang} is of class {index}, which has no photograph"
+
+    def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
+        """Names under which there are labels and that are no language's."""
+        del langs
+        self.languages()
+        names = ", ".join(self._unknown)
+        return (f"{LABELS}: labels under {names}, which is no language code, are not used",) if names else ()
 
     def held_out(self, langs: Sequence[str]) -> Benchmark | None:
         """The labels in ``langs``, asked of all photographs."""
@@ -101,7 +113,11 @@ class LabelledPhotos(CorpusFolder):
         for written, labels in content.items():
             code = written.lower().replace("_", "-")
             lang = language_or_none(_EDITIONS.get(code, code))
-            if lang is not None and code not in _ENGLISH_TOO:
+            if code in _ENGLISH_TOO:
+                continue
+            if lang is None:
+                self._unknown.append(written)
+            else:
                 found[lang] = {**labels, **found.get(lang, {})}
         return found
 
