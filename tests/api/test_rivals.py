@@ -57,10 +57,8 @@ def test_what_is_no_rival(written: str, said: str) -> None:
 def test_of_several_translations_the_first_weighs_most() -> None:
     class Place:
         def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
-            assert lang == "en"
-            return (
-                np.eye(3)[["cock", "faucet", "hen"].index(texts[0]) :][: len(texts)] if len(texts) == 1 else np.eye(3)
-            )
+            assert (list(texts), lang) == (["cock", "faucet", "hen"], "en")
+            return np.eye(3)
 
     book = Dictionary([("Hahn", "cock"), ("Hahn", "faucet"), ("Henne", "hen")])
     features = DictionaryEncoder({"de": book}, Place()).encode_text(["Hahn", "Henne"], "de")
@@ -76,13 +74,17 @@ def words(tmp_path: Path) -> Path:
 
 
 def test_training_rows_of_several_data(words: Path, drawn: Path) -> None:
-    rows = training_rows([words], ["de", "en"])
+    told: list[str] = []
+    rows = training_rows([words], ["de", "en"], told.append)
     assert [row.text for row in rows["de"]][:2] == ["rot", "grün"] and "en" not in rows
-    both = training_rows([words, drawn], ["de"])["de"]
+    both = training_rows([words, drawn], ["de"], told.append)["de"]
     assert len(both) == 6 + 9  # of the twelve captions three are for testing
     assert taught_words({"de": both})["de"].know("BLAU, Balken")
     with pytest.raises(DataError, match="no column 'lang'"):
-        training_rows([words], ["de", "fr"])
+        training_rows([words], ["de", "fr"], told.append)
+    assert told == []
+    training_rows([drawn], ["de", "sw"], told.append)
+    assert told == [f"{drawn} has no training texts in sw"]
 
 
 @pytest.fixture

@@ -104,7 +104,8 @@ def evaluate(
     translate_learned = partial(translate_with, translator, cache)  # opened only if there is such a language
     chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading, bool(named))
     wanted_data = [training_data] if isinstance(training_data, str | Path | Dataset) else list(training_data)
-    training = training_rows(wanted_data, codes)
+    told = list(notes)
+    training = training_rows(wanted_data, codes, told.append)
     chosen = divided(chosen, taught_words(training))
     features = gallery_features(polyglot, chosen, cache, progress)
     name = f"{polyglot.source} after translation by {rival.engine.name}" if rival else polyglot.source
@@ -117,11 +118,12 @@ def evaluate(
             polyglot, chosen, features, codes, own, training, own.precision, intervals, protocol, cache, progress
         )
         result["rivals"] = contest.scores(named)
+        told += contest.notes
     own.warn_of_cut()
     result["protocol"] = _joined(result["protocol"], WINDOWS if long == "mean" else "")
     truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
     skipped = [describe(each) for each in (*chosen.skipped, *features.skipped, *features.warnings)]
-    return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
+    return {**result, "truncated": truncated, "skipped": skipped, "notes": told}
 
 
 def _questions(

@@ -12,7 +12,7 @@ A rival is written ``KIND`` or ``KIND:WHAT``, several with commas between them:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from glotclip.api.common import (
 from glotclip.config import check_names
 from glotclip.data.dataset import Dataset, open_dataset, recognised
 from glotclip.data.dictionary import Dictionary
-from glotclip.data.schema import Row
+from glotclip.data.schema import Row, describe
 from glotclip.data.serving import servers
 from glotclip.errors import ConfigError, DataError
 from glotclip.evaluation import retrieval
@@ -148,6 +148,7 @@ class Contest:
         protocol: how ranks are counted.
         cache: root of the caches.
         progress: called with (what, done, total).
+        notes: what was met on the way that a reader should know.
     """
 
     polyglot: Polyglot
@@ -161,6 +162,7 @@ class Contest:
     protocol: str = DEFAULT_PROTOCOL
     cache: Path | None = None
     progress: Progress = silent
+    notes: list[str] = field(default_factory=list)
 
     def scores(self, rivals: Sequence[Rival]) -> dict[str, Any]:
         """By rival, ``{"model": what it is, "languages": {code: scores}}``; also English, if it was not asked for."""
@@ -173,7 +175,7 @@ class Contest:
 
     def _dictionary(self, what: str) -> dict[str, Any]:
         codes = self._foreign()
-        rows = training_rows([what], codes) if what else self.training
+        rows = training_rows([what], codes, self.notes.append) if what else self.training
         if missing := [code for code in codes if not rows.get(code)]:
             said = f"{what} has no pairs in" if what else "no training data is named, so there are no pairs in"
             raise DataError(
@@ -219,10 +221,15 @@ class Contest:
         return {"model": model, "languages": result["languages"]}
 
 
-def training_rows(data: Sequence[Data], codes: Sequence[str]) -> dict[str, list[Row]]:
+def training_rows(data: Sequence[Data], codes: Sequence[str], say: Callable[[str], object]) -> dict[str, list[Row]]:
     """The training rows of each language that some of the data has; several data are put together.
 
     A caption file without a column for the language is taken to be in the one language that is asked for.
+
+    Args:
+        data: opened or named.
+        codes: the languages.
+        say: told what a reader should know: rows that cannot be used, languages without texts.
     """
     found: dict[str, list[Row]] = {}
     for each in data:
@@ -232,6 +239,13 @@ def training_rows(data: Sequence[Data], codes: Sequence[str]) -> dict[str, list[
         for row in corpus.rows if corpus else ():
             if row.split == "train" and row.lang in have:
                 found.setdefault(row.lang, []).append(row)
+        if corpus and corpus.skipped:
+            count, first = len(corpus.skipped), describe(corpus.skipped[0])
+            say(f"{count:,} rows of {dataset.name} are not used, the first since {first}")
+    missing = [code for code in codes if code not in found and not _is_english(code)]
+    if data and missing:
+        names = ", ".join(each.name if isinstance(each, Dataset) else str(each) for each in data)
+        say(f"{names} has no training texts in {', '.join(missing)}")
     return found
 
 
