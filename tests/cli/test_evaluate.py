@@ -98,8 +98,8 @@ def test_videos_and_what_is_wrong_with_some(here: Here, extended: Path, film: Fi
 def test_rivals_and_known_texts(world: World, here: Here, extended: Path, tmp_path: Path) -> None:
     words = tmp_path / "words.csv"
     words.write_text("text,english\nrot,red\nKreis,circle\n", encoding="utf-8")
-    asked = ("evaluate", extended, "--data", world.captions, "--lang", "de", "--intervals", "0")
-    asked = (*asked, "--rivals", f"base,dictionary:{words}", "--training-data", world.captions)
+    what = ("evaluate", extended, "--data", world.captions, "--lang", "de", "--intervals", "0")
+    asked = (*what, "--rivals", f"base,dictionary:{words}", "--training-data", world.captions)
     out, _ = here(*asked)
     lines = [line.split() for line in out.splitlines()]
     assert [line[:2] for line in lines if line[:1] in (["en"], ["de"])] == [
