@@ -61,7 +61,21 @@ def committed(name: str) -> list[list[str]]:
 
 def results() -> dict[str, Rows]:
     """The tables of docs/results.md: settings of ten languages as columns, and PECT's comparisons."""
-    return {"table": list(zip(*committed("ten_languages.md"), strict=True)), **pect("few"), **pect("full")}
+    return {
+        "table": list(zip(*committed("ten_languages.md"), strict=True)),
+        "unseen names": unseen(),
+        **pect("few"),
+        **pect("full"),
+    }
+
+
+def unseen() -> Rows:
+    """Taught and unseen names of emoji by language: the model, and the averages of its rivals."""
+    head, *body = committed("emoji_unseen.md")
+    return [
+        head[1:],
+        *(row[1:] for row in body if row[0] == "emoji-clip" and (row[2] == "taught" or row[1] == "average")),
+    ]
 
 
 def text() -> dict[str, Rows]:
