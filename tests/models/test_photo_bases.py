@@ -21,7 +21,8 @@ from glotclip import api
 from glotclip.errors import CheckpointError, ConfigError, MissingExtraError
 from glotclip.models import photo_bases
 from glotclip.models.checkpoints import load_base, save_base
-from glotclip.models.photo_bases import MINILM, RECIPES, Source, bert_tensors, folder_of, located
+from glotclip.models.bert import bert_tensors
+from glotclip.models.photo_bases import MINILM, RECIPES, Source, folder_of, located
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import HfTokenizer
 from glotclip.packs.polyglot import Polyglot

@@ -179,6 +179,11 @@ class TextModule(TextHooks):
     # --- serving and storing ----------------------------------------
 
     @property
+    def own_tokenizer(self) -> Tokenizer | None:
+        """The tokenizer of a tower that the module brings from elsewhere; a pack does not store it again."""
+        return None
+
+    @property
     def merges(self) -> bool:
         """Whether the module acts through deltas that :meth:`merged_delta` gives as matrices."""
         return type(self).merged_delta is not TextModule.merged_delta

@@ -111,6 +111,7 @@ class Curriculum:
         made = TrainingTask(
             base, state, texts, target_texts, strategy.replay_texts(), strategy.anchored_rows(),
             seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
+            target_features={code: captions[code].target_features for code in task},
         )  # fmt: skip
         return made.prepare(self.method.modules(self.method_settings), self.method_settings)
 
