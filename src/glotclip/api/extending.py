@@ -145,7 +145,7 @@ def prepare_extension(config: ExtendConfig, progress: Progress = silent) -> Exte
 
 
 def _read_from(dataset: Dataset, curriculum: Curriculum) -> tuple[str, ...]:
-    """The languages whose rows are read: those that are learnt, or English where that is all there is to learn from."""
+    """The languages whose rows are read: those that are learnt, or English where it is all there is."""
     if curriculum.method_settings.learnt_texts != "english":
         return curriculum.languages
     have = dataset.languages()

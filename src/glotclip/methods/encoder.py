@@ -13,6 +13,7 @@ Shapes: B texts, N texts that are solved from, W width of the student, E embeddi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -59,10 +60,10 @@ class EncoderConfig(MethodSettings):
         "solved", description="the projection before the first step: 'solved' by ridge regression, or drawn"
     )
     encoder_ridge: float = Field(
-        1e-3, gt=0, description="solved: the penalty λ, as a share of the mean variance of the encoder's numbers"
+        0.1, gt=0, description="solved: the penalty λ, as a share of the mean variance of the encoder's numbers"
     )
     encoder_pairs: int = Field(
-        50_000, ge=1, description="solved: texts it is solved from, drawn where there are more"
+        10_000, ge=1, description="solved: texts it is solved from, drawn where there are more"
     )
     encoder_layers: int = Field(
         2, ge=-1, description="last layers of the encoder that train; 0: its projection alone; -1: all"
@@ -188,7 +189,9 @@ class Encoder(TextModule):
         modules: dict[str, TextModule] = {}
         for scope in cls.scopes(config, task):
             present = task.previous_module(cls.kind, scope)
-            module = cls.new(config, task) if present is None else present.resumed(cls._made(config, task.base.embed_dim))
+            module = (
+                cls.new(config, task) if present is None else present.resumed(cls._made(config, task.base.embed_dim))
+            )
             modules[scope] = module.to(task.base.device)
         return modules
 
@@ -248,14 +251,11 @@ class Encoder(TextModule):
 
     def resumed(self, new: TextModule) -> TextModule:
         """A trainable copy; the same encoder may lie elsewhere by now."""
-        wanted = {**new.description(), "source": self.stored.source}
-        check_same(self.kind, self.description(), wanted)
-        return super().resumed(self._like(new))
-
-    def _like(self, new: TextModule) -> TextModule:
         assert isinstance(new, Encoder)
-        new.stored = new.stored.model_copy(update={"source": self.stored.source})
-        return new
+        check_same(self.kind, {**self.description(), "source": new.stored.source}, new.description())
+        module = copy.deepcopy(self).requires_grad_(True)
+        module.config, module.stored = new.config, new.stored
+        return module
 
     # --- storing ----------------------------------------
 
@@ -286,15 +286,15 @@ class Encoder(TextModule):
             facts = Stored.model_validate(dict(description))
             geometry = TextConfig(**facts.geometry) if facts.geometry else None
         except (ValidationError, TypeError, ConfigError) as error:
-            raise PackError(f"the {cls.kind} module's description does not make sense: {error}", hint=_DAMAGED) from error
+            raise PackError(
+                f"the {cls.kind} module's description does not make sense: {error}", hint=_DAMAGED
+            ) from error
         if geometry is not None:
             with torch.device("meta"):
                 text = TextTower(geometry)
             encoder = TextEncoder(facts.source, text, base.tokenizer)  # the pack's tokenizer is read with the pack
         else:
-            encoder = find_encoder(
-                facts.source, pooling=facts.pooling, prefix=facts.prefix, wanted=facts.fingerprint
-            )
+            encoder = find_encoder(facts.source, pooling=facts.pooling, prefix=facts.prefix, wanted=facts.fingerprint)
         if not 0 <= facts.layers <= encoder.text.config.layers:
             raise PackError(f"the {cls.kind} module names {facts.layers} layers", hint=_DAMAGED)
         with torch.device("meta"):
@@ -340,7 +340,7 @@ class Ridge:
         self._products += rows.T @ targets.double()
 
     def solved(self, ridge: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The map (E, W) and its bias (E,), float32, of the least squares with penalty ``ridge`` times the mean variance."""
+        """The map (E, W) and its bias (E,), float32; the penalty is ``ridge`` times the mean variance."""
         count = self._squares[-1, -1]
         mean, aim = self._squares[-1, :-1] / count, self._products[-1] / count
         spread = self._squares[:-1, :-1] / count - torch.outer(mean, mean)

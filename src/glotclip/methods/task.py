@@ -103,7 +103,9 @@ class TrainingTask:
 
     def _check_tower(self, modules: Sequence[type[TextModule]]) -> None:
         """Raise ConfigError unless what trains acts in the same tower, the base's or another, as what is there."""
-        there = [module for several in (self.previous.modules if self.previous else {}).values() for module in several]
+        there = [
+            module for several in (self.previous.modules if self.previous else {}).values() for module in several
+        ]
         before, now = (sorted({m.kind for m in each if m.replaces_tower}) for each in (there, modules))
         if there and before != now:
             acting = f"in that of {' and '.join(before)}" if before else "in the base's own text tower"

@@ -87,6 +87,8 @@ def bert_config(config: Mapping[str, Any], pooling: Literal["mean", "first"], wh
             activation=configs.activation(values["hidden_act"]), causal=False, pooling=pooling,
             norm_eps=values["layer_norm_eps"], norms="post",
         )  # fmt: skip
+        if min(text.width, text.layers, text.mlp_width, text.vocab_size, text.context_length - 1) < 1:
+            raise ValueError(f"a tower of {text.layers} layers of {text.width} for {text.context_length} tokens")
     except (TypeError, ValueError, ZeroDivisionError, ConfigError) as error:
         raise CheckpointError(f"{where}: {error}", hint="fetch the checkpoint again") from error
     return Bert(text, int(pad_id), unused)

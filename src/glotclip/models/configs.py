@@ -272,6 +272,7 @@ def _openai_tower(source: Mapping[str, torch.Tensor], prefix: str, width: int) -
 
 
 def activation(name: str) -> Activation:
+    """Our name of an activation of transformers; an unknown one is a :class:`CheckpointError`."""
     if name not in ACTIVATIONS:
         raise CheckpointError(f"the activation {name!r} is not known", hint=f"known: {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]

@@ -207,7 +207,7 @@ def pooling_of(folder: Path) -> Literal["mean", "first"]:
 
 def _stamps(path: Path) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of every file at a path, so that one replaced since is loaded anew."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
     yield from ((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def prefixed(content: str, prefix: str) -> str:
-    """A ``tokenizer.json`` that puts ``prefix`` before every text, among the special tokens, so that no cut loses it."""
+    """A ``tokenizer.json`` that puts ``prefix`` before every text, as special tokens: no cut loses it."""
     from tokenizers import Tokenizer as Backend
 
     table = json.loads(content)
@@ -17,7 +17,10 @@ def prefixed(content: str, prefix: str) -> str:
     bare = backend.encode("a")
     marks = bare.special_tokens_mask
     first = marks.index(0) if 0 in marks else len(marks)
-    before, after = bare.tokens[:first], [token for token, mark in zip(bare.tokens, marks, strict=True) if mark][first:]
+    before, after = (
+        bare.tokens[:first],
+        [token for token, mark in zip(bare.tokens, marks, strict=True) if mark][first:],
+    )
     table["post_processor"] = prefix_template(
         prefix, backend.encode(prefix, add_special_tokens=False).tokens, vocabulary, before, after
     )

@@ -35,10 +35,11 @@ class TextConfig:
     """Geometry of a text tower; the defaults are those of CLIP ViT-B/32.
 
     ``pooling`` is at the end token (CLIP), at the last place of the padded text (SigLIP), the mean over a text's
-    tokens (Multilingual-CLIP) or at the first of them (BERT's class token); with the latter two they see no padding. ``norms="post"`` normalises the sum of token and position,
-    and the residual stream after each addition, with no norm before the projection. With ``centred`` a feature is
-    brought to length 1, the mean μ of many texts is subtracted, and the rest is scaled by √E, so that the mean square
-    error of two features is of order 1, as elsewhere; whoever compares features normalises them again.
+    tokens (Multilingual-CLIP) or at the first of them (BERT's class token); under the latter two none sees padding.
+    ``norms="post"`` normalises the sum of token and position, and the residual stream after each addition, with no
+    norm before the projection. With ``centred`` a feature is brought to length 1, the mean μ of many texts is
+    subtracted, and the rest is scaled by √E, so that the mean square error of two features is of order 1, as
+    elsewhere; whoever compares features normalises them again.
     """
 
     width: int = 512
