@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {
     "encoder": "photo-e5", "isolation": "shared", "encoder_pairs": 5000, "batch_size": BATCH, "encoder_layers": 2,
     "lr": 1e-3,  # the best of --choose, which differ by little
 }  # fmt: skip
+TOLD = {"english": "English alone", "both": "parallel text"}
 RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 
 
@@ -109,19 +110,14 @@ def measure(data: Data, table: Path, scratch: Path) -> list[dict[str, Any]]:
     show(rows)
     del e5
     for learns in ("english", "both"):
-        out, told = scratch / learns, {"english": "English alone", "both": "parallel text"}[learns]
+        out = scratch / learns
         for steps in (0, STEPS):
             began = cpu_seconds()
             teach(out, base.source, table, scratch, learns=learns, steps=steps)
             seconds = cpu_seconds() - began
             model = glotclip.load(out, device="cpu")
-            megabytes = sum(each.manifest.bytes for each in model.packs.values()) / 1e6
-            rows.append(
-                {
-                    "model": f"{told}, {f'then {steps} steps' if steps else 'solved'}",
-                    **scores(model, images, english, data), "MB": round(megabytes, 1), "CPU-s": round(seconds),
-                }
-            )  # fmt: skip
+            told = f"{TOLD[learns]}, {f'then {steps} steps' if steps else 'solved'}"
+            rows.append({"model": told, **scores(model, images, english, data), "CPU-s": round(seconds)})
             show(rows)
     return rows
 

@@ -25,8 +25,11 @@ from glotclip.models.checkpoints import save_base
 from glotclip.models.text_encoders import load_encoder
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.training.callbacks import Callbacks
+from glotclip.training.task_module import TaskModule
 
 if TYPE_CHECKING:
+    from tests.conftest import MakeBase
+
     from glotclip.models.dual_encoder import DualEncoder
 
 GERMAN = ["ein roter Kreis", "grünes Quadrat", "Katze", "Hund und Katze", "schwarz", "eine Katze", "rot und schwarz"]
@@ -189,6 +192,31 @@ def test_settings_that_do_not_go_are_refused(base: DualEncoder, folder: Path, tm
         TrainingTask(base, None, {"de": GERMAN}).prepare(method_named("encoder").modules(config), config)
     with pytest.raises(CheckpointError, match="no folder or file"):
         task_of(base, settings(tmp_path / "nothing"))
+
+
+def test_other_hooks_act_in_the_encoders_tower(base: DualEncoder, folder: Path) -> None:
+    """Dropout, for one: its masks are of the encoder's width; probe and merged stacks keep the tower too."""
+    from glotclip.methods.stack import ModuleStack
+    from glotclip.training.dropout import DropoutSeed, seeded, with_dropout
+
+    task = task_of(base, settings(folder))
+    stack, plain = task.stacks["de"], base.encode_tokens(task.tokens["de"], task.stacks["de"])
+    with seeded(DropoutSeed(0.5, 1), base.device):
+        dropped = base.encode_tokens(task.tokens["de"], with_dropout(stack, DropoutSeed(0.5, 1)))
+    assert not torch.allclose(dropped, plain)
+    assert stack.tower(base.text) is module_of(task).tower(base.text) is not base.text
+    assert torch.equal(base.encode_tokens(task.tokens["de"], stack.merged(base.text)), plain)
+    assert ModuleStack([]).tower(base.text) is base.text
+
+
+def test_a_base_that_reads_its_padding_takes_an_encoder_that_does_not(make_base: MakeBase, folder: Path) -> None:
+    """SigLIP's texts are filled up to its context; the encoder's are trimmed, when serving and while training."""
+    siglip = make_base(causal=False)
+    task = task_of(siglip, settings(folder))
+    features = siglip.encode_tokens(task.tokens["de"], task.stacks["de"])
+    ids, lengths = (torch.from_numpy(each) for each in task.tokens["de"].padded(range(len(GERMAN)), 1))
+    module = TaskModule(siglip, task, settings(folder), "fp32")
+    torch.testing.assert_close(module._features(ids, lengths, task.stacks["de"]), features)
 
 
 def test_modules_of_two_towers_do_not_mix(base: DualEncoder, folder: Path) -> None:

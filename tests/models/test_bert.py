@@ -70,7 +70,7 @@ def test_what_a_configuration_is_silent_of_is_the_familys() -> None:
     [
         ({"hidden_size": "wide"}, "c.json"),
         ({"num_attention_heads": 0}, "c.json"),
-        ({"max_position_embeddings": 0}, "for -2 tokens"),
+        ({"max_position_embeddings": 0}, "make no tower"),
         ({"is_decoder": True}, "is_decoder"),
         ({"rotary": 1}, "rotary"),
     ],

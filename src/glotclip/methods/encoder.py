@@ -354,7 +354,8 @@ def _named(config: EncoderConfig) -> TextEncoder:
     """The encoder that settings name."""
     if not config.encoder:
         raise ConfigError(
-            "the method encoder needs a text encoder", hint=f"--set encoder=FOLDER_OR_HUB_ID, one of {KINDS}"
+            "the method encoder needs a text encoder",
+            hint=f"name its folder, or its id on the hub: --set encoder=FOLDER. It reads {KINDS}",
         )
     return load_encoder(config.encoder, pooling=config.encoder_pooling, prefix=config.encoder_prefix)
 

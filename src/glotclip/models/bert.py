@@ -39,6 +39,11 @@ FAMILIES = {
     "xlm-roberta": Family("roberta.", "XLMRobertaTokenizer", 1, counts=True),
 }
 
+# Our names of sizes → BERT's.
+_SIZES = {
+    "width": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads",
+    "mlp_width": "intermediate_size", "vocab_size": "vocab_size", "context_length": "max_position_embeddings",
+}  # fmt: skip
 # DistilBERT's names → BERT's.
 _SETTINGS = {
     "dim": "hidden_size", "hidden_dim": "intermediate_size", "n_layers": "num_hidden_layers",
@@ -80,17 +85,16 @@ def bert_config(config: Mapping[str, Any], pooling: Literal["mean", "first"], wh
     pad_id = values.get("pad_token_id", FAMILIES[kind].pad_id)
     try:
         unused = int(pad_id) + 1 if FAMILIES[kind].counts else 0
+        sizes = {ours: int(values[theirs]) for ours, theirs in _SIZES.items()}
+        sizes["context_length"] -= unused
         text = TextConfig(
-            width=values["hidden_size"], layers=values["num_hidden_layers"], heads=values["num_attention_heads"],
-            mlp_width=values["intermediate_size"], vocab_size=values["vocab_size"],
-            context_length=values["max_position_embeddings"] - unused, embed_dim=values["hidden_size"],
-            activation=configs.activation(values["hidden_act"]), causal=False, pooling=pooling,
-            norm_eps=values["layer_norm_eps"], norms="post",
+            **sizes, embed_dim=sizes["width"], activation=configs.activation(values["hidden_act"]), causal=False,
+            pooling=pooling, norm_eps=values["layer_norm_eps"], norms="post",
         )  # fmt: skip
-        if min(text.width, text.layers, text.mlp_width, text.vocab_size, text.context_length - 1) < 1:
-            raise ValueError(f"a tower of {text.layers} layers of {text.width} for {text.context_length} tokens")
     except (TypeError, ValueError, ZeroDivisionError, ConfigError) as error:
         raise CheckpointError(f"{where}: {error}", hint="fetch the checkpoint again") from error
+    if min(sizes.values()) < 1:
+        raise CheckpointError(f"{where}: sizes of {sizes} make no tower", hint="fetch the checkpoint again")
     return Bert(text, int(pad_id), unused)
 
 

@@ -226,8 +226,8 @@ def _read(folder: Path, pooling: Literal["mean", "first"]) -> tuple[TextTower, T
     bert = bert_config(config, pooling, str(folder / layouts.HF_CONFIG))
     with torch.device("meta"):
         text = TextTower(bert.text)
-    source = bert_names(weights.read_folder(folder, "model"), kind)
-    text.load_state_dict(bert_tensors(source, bert.text, str(folder), bert.unused), assign=True)
+    tensors = bert_names(weights.read_folder(folder, "model"), kind)
+    text.load_state_dict(bert_tensors(tensors, bert.text, str(folder), bert.unused), assign=True)
     tokenizer = tokenizer_files.read_hugging_face(
         folder, _context(folder, bert.text.context_length), usual=FAMILIES[kind].tokenizer, pad_id=bert.pad_id,
         sees_padding=False,
