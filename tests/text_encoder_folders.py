@@ -73,7 +73,10 @@ def _write_tokenizer(folder: Path, words: dict[str, int], counts: bool) -> None:
         single=f"{first} $A {last}", special_tokens=[(first, words[first]), (last, words[last])]
     )
     backend.save(str(folder / "tokenizer.json"))
-    settings = {"tokenizer_class": "XLMRobertaTokenizerFast" if counts else "BertTokenizer", "do_lower_case": False}
+    settings: dict[str, Any] = {
+        "tokenizer_class": "XLMRobertaTokenizerFast" if counts else "BertTokenizer",
+        "do_lower_case": False,
+    }
     settings |= {"strip_accents": None, "tokenize_chinese_chars": True, "never_split": None} if not counts else {}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 

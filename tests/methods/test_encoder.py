@@ -16,8 +16,8 @@ from tests.text_encoder_folders import make_folder, pooled
 import glotclip
 from glotclip import api
 from glotclip.data.features import Features
-from glotclip.errors import CheckpointError, ConfigError, FingerprintError, PackError
-from glotclip.methods.encoder import Encoder, EncoderConfig, Ridge
+from glotclip.errors import CheckpointError, ConfigError, FingerprintError, InterruptedRunError, PackError
+from glotclip.methods.encoder import Encoder, EncoderConfig
 from glotclip.methods.method import method_named
 from glotclip.methods.stack import PackState
 from glotclip.methods.task import TrainingTask
@@ -63,33 +63,6 @@ def module_of(task: TrainingTask) -> Encoder:
 
 
 # --- the solved start -----------------------------------------------------------------------------------------------
-
-
-def test_ridge_regression_is_the_textbooks() -> None:
-    """Against the closed form on centred data, and against no penalty at all where the map is exact."""
-    draw = torch.Generator().manual_seed(0)
-    x, y = torch.randn(50, 6, generator=draw) + 3, torch.randn(50, 4, generator=draw) - 2
-    ridge = Ridge(6, 4)
-    ridge.add(x[:20], y[:20])
-    ridge.add(x[20:], y[20:])
-    weight, bias = ridge.solved(0.5)
-    centred, aim = (x - x.mean(0)).double(), (y - y.mean(0)).double()
-    square = centred.T @ centred
-    want = torch.linalg.solve(square + 0.5 * square.diagonal().mean() * torch.eye(6).double(), centred.T @ aim).T
-    torch.testing.assert_close(weight, want.float())
-    torch.testing.assert_close(bias, (y.mean(0).double() - want @ x.mean(0).double()).float(), atol=1e-5, rtol=1e-5)
-    exact = Ridge(6, 4)
-    exact.add(x, x @ weight.T + 1)
-    again, ones = exact.solved(1e-12)
-    torch.testing.assert_close(again, weight, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(ones, torch.ones(4), atol=1e-3, rtol=0)
-
-
-def test_ridge_with_fewer_texts_than_dimensions_or_all_alike_is_finite() -> None:
-    for rows in (torch.randn(2, 40), torch.ones(5, 40)):
-        ridge = Ridge(40, 3)
-        ridge.add(rows, torch.randn(len(rows), 3))
-        assert all(torch.isfinite(each).all() for each in ridge.solved(0.1))
 
 
 def test_the_start_is_solved_from_texts_with_a_counterpart(base: DualEncoder, folder: Path) -> None:
@@ -384,9 +357,38 @@ def test_packs_of_it_are_shown_exported_moved_and_refused_by_peft(
     assert torch.equal(glotclip.load(saved).encode_text(["Katze"], "de"), model.encode_text(["Katze"], "de"))
     other = glotclip.load(base_of(made)).base
     with torch.no_grad():
-        other.vision.projection.weight.mul_(2)  # type: ignore[union-attr, operator]
+        next(iter(other.state().values())).mul_(2)
     moved = api.rebase(made.folder, other, tmp_path / "moved")
     assert torch.equal(moved.encode_text(["Katze"], "de"), model.encode_text(["Katze"], "de"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [{"encoder": None}, {"encoder": "nothing/of-this-name"}, {"encoder_layers": 3}])
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    values: dict[str, Any], extend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises((ConfigError, CheckpointError)):
+        extend("de", **values)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_does_not_go_on_with_another_encoder(extend: Any, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    make_folder(own, "bert")
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 2
+
+    cut = {"checkpoint_seconds": 0, "encoder": str(own)}
+    with pytest.raises(KeyboardInterrupt):
+        extend("de", **cut, more={"benchmark": False, "callbacks": Callbacks(stop=stop)})
+    make_folder(own, "bert", seed=1)
+    with pytest.raises(InterruptedRunError):
+        extend("de", **cut, more={"benchmark": False})
 
 
 @pytest.mark.slow

@@ -107,6 +107,8 @@ def curriculum_of(base: DualEncoder, config: ExtendConfig) -> Curriculum:
     """
     method = method_named(config.method)
     own, train = resolve_settings(method, base, config.recipe, config.settings)
+    for module in method.modules(own):
+        module.check_base(own, base)
     tasks = (config.langs,) if config.joint else tuple((code,) for code in config.langs)
     precision = choose_precision(train.precision, base.device)
     return Curriculum(method, own, train, tasks, precision, config.continue_learning)

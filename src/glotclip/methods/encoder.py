@@ -3,10 +3,8 @@
 The base's features of English texts are what the student aims at, by their mean square error, for translations
 (Multilingual-CLIP: Carlsson et al. 2022, "Cross-lingual and Multilingual CLIP") and for the English texts themselves
 (Reimers & Gurevych 2020, "Making Monolingual Sentence Embeddings Multilingual using Knowledge Distillation", § 2). A
-linear map with bias takes what the student pools to the base's space. It is solved before the first step, by ridge
-regression:
-
-    min over P, b:  Σ_i ‖P h_i + b − a_i‖²  +  λ σ ‖P‖²,    σ the mean variance of h's W numbers, times the texts
+linear map with bias takes what the student pools to the base's space; before the first step it is solved by ridge
+regression (:mod:`glotclip.methods.ridge`).
 
 Shapes: B texts, N texts that are solved from, W width of the student, E embedding of the base, V rows of its table.
 """
@@ -27,6 +25,7 @@ from glotclip.config import Settings
 from glotclip.errors import ConfigError, PackError
 from glotclip.methods.module import ALL, TextModule, check_same, check_tensors, draw_linear, register_method
 from glotclip.methods.objective import Learns, MethodSettings
+from glotclip.methods.ridge import Ridge
 from glotclip.methods.tuning import around, own_weights
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.hooks import BlockHooks
@@ -163,6 +162,17 @@ class Encoder(TextModule):
         return dict(cast(nn.ParameterDict, self.blocks[k - self.first]).items())
 
     # --- training ----------------------------------------
+
+    @classmethod
+    def check_base(cls, config: Any, base: DualEncoder) -> None:
+        """Load the encoder, and see whether it has what shall train."""
+        with torch.device("meta"):
+            cls._made(config, base.embed_dim)
+
+    @classmethod
+    def sources(cls, config: Any) -> Mapping[str, str]:
+        """The encoder's fingerprint."""
+        return {"encoder": _named(config).fingerprint}
 
     @classmethod
     def scopes(cls, config: Any, task: TrainingTask) -> tuple[str, ...]:
@@ -324,32 +334,6 @@ _STEMS = {
 }  # a block's weights by the hooks' names → by the tower's
 
 
-class Ridge:
-    """Ridge regression from (N, W) to (N, E) with an intercept, of which sums alone are kept, in float64."""
-
-    def __init__(self, width: int, embed_dim: int) -> None:
-        size = width + 1
-        self._width = width
-        self._squares = torch.zeros(size, size, dtype=torch.float64)
-        self._products = torch.zeros(size, embed_dim, dtype=torch.float64)
-
-    def add(self, hidden: torch.Tensor, targets: torch.Tensor) -> None:
-        """Take in pairs of rows."""
-        rows = torch.cat([hidden.double(), torch.ones(len(hidden), 1, dtype=torch.float64)], dim=1)
-        self._squares += rows.T @ rows
-        self._products += rows.T @ targets.double()
-
-    def solved(self, ridge: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The map (E, W) and its bias (E,), float32; the penalty is ``ridge`` times the mean variance."""
-        count = self._squares[-1, -1]
-        mean, aim = self._squares[-1, :-1] / count, self._products[-1] / count
-        spread = self._squares[:-1, :-1] / count - torch.outer(mean, mean)
-        both = self._products[:-1] / count - torch.outer(mean, aim)
-        penalty = ridge * spread.diagonal().mean().clamp(min=torch.finfo(torch.float64).tiny)
-        weight = torch.linalg.solve(spread + penalty * torch.eye(self._width, dtype=torch.float64), both).T
-        return weight.float(), (aim - weight @ mean).float()
-
-
 def _named(config: EncoderConfig) -> TextEncoder:
     """The encoder that settings name."""
     if not config.encoder:
@@ -373,7 +357,7 @@ def _pairs(task: TrainingTask, most: int) -> tuple[list[str], torch.Tensor]:
         if (features := task.target_features.get(code)) is None:
             continue
         places = np.flatnonzero(features.rows >= 0)
-        texts += [own[place] for place in places]
+        texts += [own[place] for place in places.tolist()]
         targets.append(np.asarray(features.array[features.rows[places]]))
     if not texts:
         return [], torch.zeros(0)

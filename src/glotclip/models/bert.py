@@ -85,7 +85,7 @@ def bert_config(config: Mapping[str, Any], pooling: Literal["mean", "first"], wh
     pad_id = values.get("pad_token_id", FAMILIES[kind].pad_id)
     try:
         unused = int(pad_id) + 1 if FAMILIES[kind].counts else 0
-        sizes = {ours: int(values[theirs]) for ours, theirs in _SIZES.items()}
+        sizes: dict[str, Any] = {ours: int(values[theirs]) for ours, theirs in _SIZES.items()}
         sizes["context_length"] -= unused
         text = TextConfig(
             **sizes, embed_dim=sizes["width"], activation=configs.activation(values["hidden_act"]), causal=False,

@@ -136,8 +136,9 @@ def load_encoder(source: str, *, pooling: Pooling = "auto", prefix: str = "") ->
         CheckpointError: not found, of a family that is not read, damaged, or without a tokenizer.
         ConfigError: pooling or prefix do not go with the encoder, or its tower reads padding.
     """
-    name = source if is_name(source) or "+" in source else str(Path(source).expanduser().absolute())
-    path = None if "+" in name else locate(name)
+    here = Path(source).expanduser()
+    name = str(here.absolute()) if here.exists() else source
+    path = None if "+" in name and not here.exists() else locate(name)  # two of them: a Multilingual-CLIP and a CLIP
     key = (name, pooling, prefix, *(_stamps(path) if path else ()))
     if (known := _loaded.get(key)) is not None:
         return known
@@ -165,7 +166,7 @@ def find_encoder(source: str, *, pooling: Pooling, prefix: str, wanted: str) -> 
         FingerprintError: what is found has other weights or another tokenizer.
     """
     aside = storage.cache_root() / PUT_ASIDE / Path(source.replace("\\", "/")).name
-    name = source if is_name(source) or "+" in source or Path(source).exists() or not aside.exists() else str(aside)
+    name = str(aside) if not is_name(source) and not Path(source).exists() and aside.exists() else source
     try:
         found = load_encoder(name, pooling=pooling, prefix=prefix)
     except MissingExtraError:

@@ -94,6 +94,11 @@ class Curriculum:
         """The resolved settings, for the record."""
         return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
 
+    def sources(self) -> dict[str, str]:
+        """Fingerprints of what the settings name and the tasks read, by name."""
+        modules = self.method.modules(self.method_settings)
+        return {name: value for each in modules for name, value in each.sources(self.method_settings).items()}
+
     def prepare(
         self,
         base: DualEncoder,

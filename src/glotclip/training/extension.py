@@ -92,6 +92,7 @@ class Extension:
             "continue_learning": curriculum.continue_learning,
             "processes": self.world.size,
             "captions": {code: self.captions[code].identity() for code in curriculum.languages},
+            **({"sources": sources} if (sources := curriculum.sources()) else {}),
         }
 
     def run(self) -> FolderRecord:
