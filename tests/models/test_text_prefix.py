@@ -16,7 +16,7 @@ from glotclip.models.tokenizer import HfTokenizer
 @pytest.mark.parametrize("kind", ["xlm-roberta", "bert"])
 def test_a_prefix_before_every_text_which_no_cut_loses(kind: str, tmp_path: Path) -> None:
     make_folder(tmp_path / "e5", kind)
-    plain, prefixed = (load_encoder(str(tmp_path / "e5"), prefix=prefix) for prefix in ("", "ein Hund"))
+    plain, prefixed = (load_encoder(str(tmp_path / "e5"), prefix=prefix) for prefix in (" ", "ein Hund "))
     for text in ("Katze", "", "und eine Katze"):
         want = plain.tokenizer.encode([f"ein Hund {text}"])[0].tolist()
         assert prefixed.tokenizer.encode([text])[0].tolist() == want

@@ -268,8 +268,8 @@ def _of_base(name: str, path: Path | None, pooling: Pooling) -> tuple[TextTower,
 
 
 def _prefixed(tokenizer: Tokenizer, prefix: str, source: str) -> Tokenizer:
-    """The tokenizer with a prefix before every text."""
-    if not prefix:
+    """The tokenizer with a prefix before every text; the space between them is none of its own pieces."""
+    if not (prefix := prefix.strip()):
         return tokenizer
     if not isinstance(tokenizer, HfTokenizer):
         raise ConfigError(

@@ -162,9 +162,9 @@ class Polyglot:
 
     def context_length(self, langs: str | Sequence[str]) -> int:
         """The most tokens that a text may have, in each of these languages; in any installed one for "auto"."""
-        asked = [langs] if isinstance(langs, str) else list(langs)
-        codes = self.languages if AUTO in asked else [resolve(code, self.languages) or code for code in asked]
-        packs = [self.pack_of(code) for code in codes] or [None]
+        asked, now = [langs] if isinstance(langs, str) else list(langs), self._installed
+        codes = now.languages if AUTO in asked else [resolve(code, now.languages) or code for code in asked]
+        packs = [now.by_language.get(code) for code in codes] or [None]
         return min((pack.state.tokenizer if pack else self.base.tokenizer).context_length for pack in packs)
 
     def reads_translations(self, lang: str) -> bool:
