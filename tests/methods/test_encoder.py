@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from tests.text_encoder_folders import make_folder, pooled
+from typer.testing import CliRunner
 
 import glotclip
 from glotclip import api
+from glotclip.cli.main import app
 from glotclip.data.features import Features
 from glotclip.errors import CheckpointError, ConfigError, FingerprintError, InterruptedRunError, PackError
 from glotclip.methods.encoder import Encoder, EncoderConfig
@@ -270,6 +272,9 @@ def test_from_captions_to_packs_that_serve(extend: Any, drawn: Path, folder: Pat
     try:
         with pytest.raises(CheckpointError, match="needs the text encoder"):
             made.load()
+        verified = CliRunner().invoke(app, ["pack", "verify", str(made.folder)])
+        assert verified.exit_code == 1
+        assert verified.output.count("needs the text encoder") == 2  # both packs are named
     finally:
         shutil.move(moved, folder)
     assert torch.equal(made.load().encode_text(["Katze"], "de"), model.encode_text(["Katze"], "de"))
