@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md and docs/text.md from the committed results, narrow enough to be read there.
+"""Write the tables of docs/{results,text,methods}.md from the committed results, narrow enough to be read there.
 
     python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
     python benchmarks/docs_tables.py --check   # fails where the docs say something else
@@ -133,7 +133,19 @@ def weights(found: Numbers) -> tuple[str, str]:
     return f"{found['trainable weights']['mean']:,.0f}", f"{found['share of the tower']['mean']:.2f} %"
 
 
-PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text}
+def encoders() -> dict[str, Rows]:
+    """The table of ``docs/methods.md``."""
+    head = ["", "de labels", "fr labels", "de captions", "fr captions", "CPU-s"]
+    rows = []
+    for row in json.loads((RESULTS / "encoder.json").read_text(encoding="utf-8"))["rows"]:
+        if "de R@1" in row:
+            labels = [f"{row[f'{code} R@1']} / {row[f'{code} R@5']}" for code in ("de", "fr")]
+            captions = [str(row[f"{code} captions"]) for code in ("de", "fr")]
+            rows.append([row["model"], *labels, *captions, str(row.get("CPU-s", ""))])
+    return {"encoders": [head, *rows]}
+
+
+PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text, "methods.md": encoders}
 
 
 if __name__ == "__main__":

@@ -63,9 +63,10 @@ class PolyglotEncoder:
         """Say once how many of all texts encoded so far were cut."""
         total, cut = (sum(each) for each in zip(*self.seen.values(), strict=True)) if self.seen else (0, 0)
         if cut:
-            codes = ", ".join(code for code, (_, some) in self.seen.items() if some)
-            limit, hint = self.polyglot.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
-            warnings.warn(TruncationWarning(cut, total, limit, what=f"texts ({codes})", hint=hint), stacklevel=3)
+            codes = [code for code, (_, some) in self.seen.items() if some]
+            limit, hint = self.polyglot.context_length(codes), "long='mean' (--long mean) reads them whole"
+            what = f"texts ({', '.join(codes)})"
+            warnings.warn(TruncationWarning(cut, total, limit, what=what, hint=hint), stacklevel=3)
 
 
 @dataclass(frozen=True)

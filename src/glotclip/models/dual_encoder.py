@@ -165,10 +165,11 @@ class DualEncoder:
         Returns:
             Unnormalised features float32 (M, E) on the base's device, in the order of the texts.
         """
+        text = self.text if hooks is None else hooks.tower(self.text)
         dtype = precision_dtype(precision)
         budget = batch_tokens or (BATCH_TOKENS_CPU if self.device.type == "cpu" else BATCH_TOKENS_ELSEWHERE)
-        features = torch.empty(len(tokens), self.embed_dim, device=self.device)
-        full = None if self.text.trims else self.text.config.context_length
+        features = torch.empty(len(tokens), text.config.embed_dim, device=self.device)
+        full = None if text.trims else text.config.context_length
         order = np.argsort(tokens.lengths, kind="stable")
         # Where texts are trimmed padding is never seen, and a language's tokenizer may lack the base's padding id.
         pad_id = self.tokenizer.pad_id if full or not len(tokens.flat) else int(tokens.flat[0])
@@ -179,7 +180,7 @@ class DualEncoder:
                 stop = _batch_end(lengths, start, budget)
                 rows = order[start:stop]
                 ids, sizes = tokens.padded(rows, pad_id, to=full)
-                encoded = self.text(
+                encoded = text(
                     torch.from_numpy(ids).to(self.device),
                     torch.from_numpy(sizes).to(self.device),
                     hooks,

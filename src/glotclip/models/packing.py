@@ -50,6 +50,10 @@ class Layout(NamedTuple):
         """The text of each sequence, filler too: int64 (sum of the groups' sizes,), numbers within the batch."""
         return self.source.index_select(0, self.queries) // self.width
 
+    def firsts(self) -> torch.Tensor:
+        """Packed index of the first token of each sequence, filler too: int64 (sum of the groups' sizes,)."""
+        return self.queries - self.position.index_select(0, self.queries)
+
 
 def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool = False) -> Layout:
     """Plan the packing of texts of ``lengths`` (B,) that are padded to ``width`` columns.

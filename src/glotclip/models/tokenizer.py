@@ -17,6 +17,7 @@ from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import END, END_OF_WORD, SIMPLE_VOCABULARY, START, Splitting, Vocabulary
 from glotclip.models.sentencepiece_model import Charsmap, canonical
+from glotclip.models.text_prefix import prefixed
 from glotclip.models.tokens import Tokens
 from glotclip.textforms import well_formed
 
@@ -262,6 +263,13 @@ class HfTokenizer:
         self.rule, self.padding, self.truncation = rule, padding, truncation
         self.special_ids = frozenset([*backend.encode("").ids, pad_id])
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
+
+    def with_prefix(self, prefix: str) -> HfTokenizer:
+        """The tokenizer that reads ``prefix`` before every text; no text that is cut loses it."""
+        return HfTokenizer(
+            prefixed(self._content, prefix), context_length=self.context_length, pad_id=self.pad_id, rule=self.rule,
+            padding=self.padding, truncation=self.truncation,
+        )  # fmt: skip
 
     @property
     def _unusual(self) -> dict[str, str]:

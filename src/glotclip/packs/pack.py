@@ -78,7 +78,7 @@ class LanguagePack:
         manifest = read_manifest(folder)
         check_base(manifest, base)
         modules = _modules(manifest, read_weights(folder, manifest), base)
-        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), modules)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base, modules), modules)
         return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
@@ -188,7 +188,7 @@ def write_pack(
             sha256=file_sha256(aside / WEIGHTS),
             parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
             bytes=(aside / WEIGHTS).stat().st_size,
-            added_tokens=_write_tokenizer(aside, state.tokenizer, base),
+            added_tokens=_write_tokenizer(aside, state, base),
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
             text_forms={code: (text_forms or {}).get(code, NONE) for code in state.languages},
@@ -219,9 +219,16 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     write_text(folder / CARD, model_card(manifest))
 
 
-def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> int:
+def _brought(modules: Mapping[str, tuple[TextModule, ...]]) -> Tokenizer | None:
+    """The tokenizer that a pack's modules bring from elsewhere, if they do."""
+    found = (module.own_tokenizer for several in modules.values() for module in several)
+    return next((tokenizer for tokenizer in found if tokenizer is not None), None)
+
+
+def _write_tokenizer(folder: Path, state: PackState, base: DualEncoder) -> int:
     """Write what a pack's tokenizer has beyond the base's, or a foreign one; the number of added tokens."""
-    if tokenizer.identity == base.tokenizer.identity:
+    tokenizer, brought = state.tokenizer, _brought(state.modules)
+    if tokenizer.identity in (base.tokenizer.identity, brought and brought.identity):
         return 0
     if isinstance(tokenizer, HfTokenizer):
         tokenizer.save(folder / FOREIGN)
@@ -234,11 +241,15 @@ def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> i
     return len(added.tokens)
 
 
-def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
-    """The pack's own tokenizer, or the base's with the pack's additions; it must be the one the manifest names."""
+def _tokenizer(
+    folder: Path, manifest: Manifest, base: DualEncoder, modules: Mapping[str, tuple[TextModule, ...]]
+) -> Tokenizer:
+    """The pack's own tokenizer, its modules', or the base's with additions; it must be the one the manifest names."""
     path = folder / TOKENIZER
-    tokenizer = base.tokenizer
-    if (folder / FOREIGN).is_dir():
+    tokenizer, brought = base.tokenizer, _brought(modules)
+    if brought is not None:
+        tokenizer = brought
+    elif (folder / FOREIGN).is_dir():
         path = folder / FOREIGN
         tokenizer = HfTokenizer.load(path)
     elif path.exists():

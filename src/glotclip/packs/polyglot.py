@@ -160,6 +160,13 @@ class Polyglot:
         """The pack that provides an installed language, or None where the base does."""
         return self._installed.by_language.get(lang)
 
+    def context_length(self, langs: str | Sequence[str]) -> int:
+        """The most tokens that a text may have, in each of these languages; in any installed one for "auto"."""
+        asked, now = [langs] if isinstance(langs, str) else list(langs), self._installed
+        codes = now.languages if AUTO in asked else [resolve(code, now.languages) or code for code in asked]
+        packs = [now.by_language.get(code) for code in codes] or [None]
+        return min((pack.state.tokenizer if pack else self.base.tokenizer).context_length for pack in packs)
+
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
         pack = self.pack_of(resolve(lang, self.languages) or lang)
@@ -192,7 +199,7 @@ class Polyglot:
         """
         features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
         if cut:
-            limit, hint = self.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
+            limit, hint = self.context_length(lang), "long='mean' (--long mean) reads them whole"
             warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
         return features
 

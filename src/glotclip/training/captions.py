@@ -18,6 +18,7 @@ import torch
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError
+from glotclip.methods.objective import Learns
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import visible
 
@@ -86,6 +87,7 @@ def collect(
     with_target_texts: bool = False,
     form: Form = str,
     target_form: Form = str,
+    learns: Learns = "captions",
     progress: Progress = lambda what, done, total: None,
 ) -> Captions:
     """Gather the training captions of a language; features come from the cache or are computed into it.
@@ -101,12 +103,13 @@ def collect(
         with_target_texts: whether it needs those texts themselves, to encode them in every step.
         form: brings captions to the form they are learnt in.
         target_form: likewise for the texts that they are aligned with.
+        learns: whether the captions are learnt, the English texts of the corpus, or both.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
         DataError: if the language has no captions that the objective could use.
     """
-    every = corpus.select(lang=language, split="train").rows
+    every = _learnt(corpus, language, learns)
     rows = [row for row in every if visible(row.text)]
     unseen = [row for row in every if not visible(row.text)]
     texts = [(target_form if row.lang == PIVOT else form)(row.text) for row in rows]
@@ -133,7 +136,7 @@ def collect(
         skipped=(*(SkippedItem(corpus.name, None, reason) for reason in reasons), *images.skipped),
         target_texts=tuple(kept) if with_target_texts else (),
         targets_cut=_cut(kept, base) if with_target_features else 0,
-        written=tuple(rows[place].text for place in useful),
+        written=tuple(rows[place].text for place in useful if rows[place].lang != PIVOT or language == PIVOT),
         parts=_parts([rows[place] for place in useful], corpus),
         weights=dict(corpus.weights),
     )
@@ -143,6 +146,17 @@ def _parts(rows: Sequence[Row], corpus: Corpus) -> npt.NDArray[np.int64]:
     """Which part of a mixture each row is of; empty without one."""
     number = {name: place for place, name in enumerate(corpus.weights)}
     return np.array([number[row.part] for row in rows] if number else [], dtype=np.int64)
+
+
+def _learnt(corpus: Corpus, language: str, learns: Learns) -> tuple[Row, ...]:
+    """The training rows of a language, their English counterparts as rows of their own, each once, or both."""
+    own = corpus.select(lang=language, split="train").rows
+    if learns == "captions" or language == PIVOT:
+        return own
+    english = {row.english: row for row in reversed(own) if row.english is not None}
+    english |= {row.text: row for row in reversed(corpus.select(lang=PIVOT, split="train").rows)}
+    added = [replace(row, text=text, lang=PIVOT, english=None) for text, row in reversed(english.items())]
+    return (*(own if learns == "both" else ()), *added)
 
 
 def _target_text(row: Row, text: str, form: Form) -> str | None:
