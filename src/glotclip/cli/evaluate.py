@@ -73,7 +73,7 @@ def evaluate(
     from glotclip import api
     from glotclip.evaluation import report
     from glotclip.ownership import check_file, write_file
-    from glotclip.packs.polyglot import check_long
+    from glotclip.models.windows import check_long
     from glotclip.storage import shown, to_json
 
     console, inputs = Console(as_json), (benchmark, images)

@@ -50,7 +50,7 @@ def search(
     from glotclip import api
     from glotclip.errors import ConfigError
     from glotclip.models.hub import BUILT_IN
-    from glotclip.packs.polyglot import check_long
+    from glotclip.models.windows import check_long
 
     if query is None:  # the one argument is the query, unless it can only be a model
         if model in BUILT_IN or Path(model).exists():
