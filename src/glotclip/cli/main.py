@@ -15,9 +15,9 @@ from typing import Any
 import typer
 
 from glotclip import threads
-from glotclip.cli import base, compare, data, demo, evaluate, extend, methods, pack, search, translate
+from glotclip.cli import base, compare, data, demo, evaluate, export, extend, methods, pack, search, translate
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
-from glotclip.errors import GlotclipError, GlotclipWarning
+from glotclip.errors import GlotclipError, GlotclipWarning, asks_for_torch
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
 DEBUG = "GLOTCLIP_DEBUG"
@@ -36,6 +36,7 @@ app.command("extend")(extend.extend)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("search")(search.search)
+app.command("export")(export.export)
 app.command("methods")(methods.methods)
 app.command("translate")(translate.translate)
 app.add_typer(pack.app, name="pack")
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
     make_streams_lenient()
     try:
-        with _warnings_as_notes():
+        with _warnings_as_notes(), asks_for_torch("this command"):
             code = _command().main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()
     except GlotclipError as error:

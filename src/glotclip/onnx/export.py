@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glotclip import __version__
-from glotclip.errors import CheckpointError, ConfigError, GlotclipError
+from glotclip.errors import CheckpointError, ConfigError, GlotclipError, require
 from glotclip.languages import check_installed
 from glotclip.models.hooks import TextHooks
 from glotclip.models.tokens import Tokens
 from glotclip.onnx import graphs, quantise, samples
-from glotclip.onnx.encoder import normalised, open_session, run_images, run_texts
+from glotclip.onnx.encoder import normalised, open_session, run_images, run_texts, runtime
 from glotclip.onnx.manifest import FILE, PROFILES, TABLE, Export, Graph, Language, Parity, Precision
 from glotclip.onnx.rows import Floats, Rows, TokenTable, quantised, write_rows
 from glotclip.packs.language_profile import write_profiles
@@ -281,6 +281,18 @@ def export(
         write_json(aside / FILE, record.model_dump(mode="json"))
         progress("exporting", steps, steps)
     return record
+
+
+def check_tools(precision: str) -> None:
+    """Check, before anything is loaded, that the precision is known and the packages that write graphs are there.
+
+    Raises:
+        ConfigError, MissingExtraError: if not.
+    """
+    check_precision(precision)
+    for package in ("onnx", "onnxscript"):
+        require(package, extra="export", purpose="exporting to ONNX")
+    runtime()
 
 
 def check_precision(name: str) -> Wish:

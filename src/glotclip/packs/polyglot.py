@@ -313,6 +313,21 @@ class Polyglot:
         """
         return self._installed.guesser.guess(texts)
 
+    @property
+    def features_key(self) -> str:
+        """What features of images are cached under: the base's fingerprint."""
+        return self.base.fingerprint
+
+    def preprocess(self, image: ImageLike) -> npt.NDArray[np.float32]:
+        """Read one image as the image tower wants it, float32 (3, H, W)."""
+        return self.base.preprocess.load(image)
+
+    def encode_texts(
+        self, texts: Sequence[str], langs: str | Sequence[str], *, long: Long = "cut"
+    ) -> npt.NDArray[np.float32]:
+        """:meth:`encode_text` as an array on the processor."""
+        return self.encode_text(texts, langs, long=long).cpu().numpy()
+
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
         with self._moving.shared():
