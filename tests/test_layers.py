@@ -15,9 +15,9 @@ GROUND = (
     "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
     "threads",
 )  # fmt: skip
-SIBLINGS = ("training", "evaluation", "gallery")
+SIBLINGS = ("training", "evaluation", "gallery", "onnx")
 JOINING = ("api", "compare", "demo")
-HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
+HEAVY = ("torch", "numpy", "onnxruntime", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
 
 #: room → rooms it may import besides itself and the ground floor
 MAY = {
@@ -86,6 +86,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     [
         ("training", "from glotclip.evaluation.metrics import ranks", ["evaluation"]),
         ("gallery", "def f():\n    from glotclip.training import loop", ["training"]),
+        ("onnx", "from glotclip.gallery.rank import rank", ["gallery"]),
         ("models", "import glotclip.data.features", ["data"]),
         ("translate", "from glotclip.models.device import choose_device", ["models"]),
         ("evaluation", "from glotclip.translate import queries", ["translate"]),

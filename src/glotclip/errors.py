@@ -131,7 +131,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 @contextmanager
-def asks_for_torch(what: str) -> Iterator[None]:
+def asks_for_torch(what: str = "this") -> Iterator[None]:
     """Turn the error of a missing torch into :class:`MissingExtraError`: an installation that only searches has none.
 
     Args:

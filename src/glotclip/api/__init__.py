@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'glotclip.api' has no attribute {name!r}")
     from importlib import import_module
 
-    with asks_for_torch(f"glotclip.{name}"):
+    with asks_for_torch():
         value = getattr(import_module(f"glotclip.api.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
