@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import BaseOption, Console, Progress, split_codes
 from glotclip.cli.options import AsJson, Model
 
@@ -23,7 +24,10 @@ def export(
             metavar="auto|fp32|int8", help="Weights of the linear maps; auto: int8 where features stay near enough."
         ),
     ] = "auto",
-    lang: Annotated[list[str] | None, typer.Option(help="Which of the model's languages; all if not given.")] = None,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(help="Which of the model's languages; all if not given.", autocompletion=completion.languages),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Images to compare features on, best some that will be searched; else drawn ones."),

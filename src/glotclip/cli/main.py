@@ -21,6 +21,7 @@ from glotclip.errors import GlotclipError, GlotclipWarning, asks_for_torch
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
 DEBUG = "GLOTCLIP_DEBUG"
+COMPLETING = "_GLOTCLIP_COMPLETE"  # set by the shell
 # Errors in the arguments themselves. The name of their base class depends on Typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -28,7 +29,6 @@ app = typer.Typer(
     name="glotclip",
     help="Teach any CLIP new languages, without touching those it knows; search your images in all of them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,7 +60,8 @@ def root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    threads.choose()  # no command has loaded torch yet
+    if COMPLETING not in os.environ:  # whoever presses Tab waits, and nothing is computed
+        threads.choose()  # no command has loaded torch yet
     code = run(sys.argv[1:])
     if parallel := sys.modules.get("glotclip.training.parallel"):
         parallel.leave_world()
@@ -83,7 +84,9 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # Typer itself turns the former into the latter, and nothing else
+    except SystemExit as left:  # Typer's own end of --install-completion, and what it makes of a broken pipe
+        return 0 if left.code in (0, None) else _reader_left()
+    except BrokenPipeError:
         return _reader_left()
     except Exception as error:  # noqa: BLE001 -- the last resort: people get a sentence, not a traceback
         _show_traceback()
