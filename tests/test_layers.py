@@ -16,7 +16,7 @@ GROUND = (
     "threads",
 )  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery", "onnx")
-JOINING = ("api", "compare", "demo")
+JOINING = ("api", "compare", "demo", "doctor")
 HEAVY = ("torch", "numpy", "onnxruntime", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
 
 #: room → rooms it may import besides itself and the ground floor

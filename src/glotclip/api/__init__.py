@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glotclip.api.common import ENGLISH, PolyglotEncoder, gallery_features
     from glotclip.api.config import ExtendConfig, FinetuneConfig, config_of
     from glotclip.api.evaluating import accuracy_matrix, evaluate, evaluator
+    from glotclip.api.exporting import export
     from glotclip.api.extending import (
         Extended,
         curriculum_of,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         resolve_settings,
         run_extension,
     )
-    from glotclip.api.exporting import export
     from glotclip.api.progress import Progress, silent
     from glotclip.api.searching import SearchResult, search
 

@@ -18,8 +18,8 @@ from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
 from glotclip.errors import ConfigError, TruncationWarning
-from glotclip.ownership import Workplace
 from glotclip.models.windows import Long
+from glotclip.ownership import Workplace
 from glotclip.packs.polyglot import Polyglot
 from glotclip.translate.translator import translator_of
 

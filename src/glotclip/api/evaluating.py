@@ -30,8 +30,8 @@ from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
-from glotclip.packs.folder import Base
 from glotclip.models.windows import Long, check_long
+from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
 

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from glotclip import threads
-from glotclip.cli import base, compare, data, demo, evaluate, export, extend, methods, pack, search, translate
+from glotclip.cli import base, compare, data, demo, doctor, evaluate, export, extend, methods, pack, search, translate
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
 from glotclip.errors import GlotclipError, GlotclipWarning, asks_for_torch
 
@@ -37,6 +37,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("search")(search.search)
 app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
 app.command("methods")(methods.methods)
 app.command("translate")(translate.translate)
 app.add_typer(pack.app, name="pack")

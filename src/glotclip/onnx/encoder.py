@@ -170,6 +170,18 @@ class OnnxEncoder:
 
     # --- what lies in the folder ----------------------------------------
 
+    def check_language(self, lang: str) -> None:
+        """Open a language's tokenizer and rows.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        language = self.export.languages[lang]
+        self._tokenizer(language.tokenizer)
+        for name in (TABLE, language.rows):
+            if name:
+                self._table(name)
+
     def _session(self, name: str) -> Any:
         with self._lock:
             if name not in self._sessions:

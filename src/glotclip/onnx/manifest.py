@@ -1,10 +1,10 @@
 """``export.json``: what lies in an export's folder, how it was made, and how near its graphs are to the model.
 
-    DIR/export.json            written last
-    DIR/image.onnx  text*.onnx the towers
-    DIR/table*.npy  rows-*.npy token tables (:mod:`glotclip.onnx.rows`)
-    DIR/tokenizer*/            tokenizers
-    DIR/profiles.json          what guesses a query's language
+DIR/export.json            written last
+DIR/image.onnx  text*.onnx the towers
+DIR/table*.npy  rows-*.npy token tables (:mod:`glotclip.onnx.rows`)
+DIR/tokenizer*/            tokenizers
+DIR/profiles.json          what guesses a query's language
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def images(folder: Path | None) -> tuple[Sequence[Path | Image.Image], str]:
 
 def drawn(number: int, side: int = 256) -> Image.Image:
     """A picture (H = W = ``side``) of a sky, a ground and some shapes; the same for the same number."""
-    chance = random.Random(number)  # noqa: S311 -- nothing is secret here
+    chance = random.Random(number)
 
     def colour() -> tuple[int, int, int]:
         return chance.randrange(256), chance.randrange(256), chance.randrange(256)
