@@ -17,7 +17,10 @@ GROUND = (
 )  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery", "onnx")
 JOINING = ("api", "compare", "demo", "doctor")
-HEAVY = ("torch", "numpy", "onnxruntime", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
+HEAVY = (
+    "torch", "numpy", "onnxruntime", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL",
+    "huggingface_hub",
+)  # fmt: skip
 
 #: room → rooms it may import besides itself and the ground floor
 MAY = {

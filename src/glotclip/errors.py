@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-TORCH_HINT = "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder that it writes"
+TORCH_HINT = (
+    "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder it writes"
+)
+    "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder it writes"
+)
 
 
 class GlotclipError(Exception):

@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
-from glotclip.api.common import (
-    PolyglotEncoder,
-    Progress,
-    TranslatingEncoder,
-    gallery_features,
-    opened,
-    silent,
-    translate_with,
-    translator_of,
-)
+from glotclip.api.common import PolyglotEncoder, TranslatingEncoder, gallery_features, opened, translate_with
+from glotclip.api.progress import Progress, silent
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
@@ -34,6 +26,7 @@ from glotclip.models.windows import Long, check_long
 from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark

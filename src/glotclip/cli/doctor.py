@@ -21,7 +21,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine the installation: versions, devices, caches, models, packs, engines; exit code 1 if something is broken."""
+    """Examine versions, devices, caches, models, packs and engines; the exit code is 1 if something is broken."""
     from rich.cells import cell_len
 
     from glotclip.doctor.check import Case, broken, examine

@@ -70,5 +70,5 @@ def _show(made: Export, out: Path, console: Console) -> None:
         console.say(f"left out: {code}: {reason}")
     if made.fingerprint != made.base:
         console.say(
-            f"note: a cosine is below {made.limit:g}: what other builds of the model indexed is not comparable with this"
+            f"note: a cosine is below {made.limit:g}, so features of this export are not comparable with the model's"
         )

@@ -106,10 +106,9 @@ def _polyglot(folder: Path) -> Finding:
     try:
         record = read_json(folder / RECORD)
         packs = record["packs"] if isinstance(record, dict) and isinstance(record.get("packs"), dict) else {}
-        if fault := next(
-            (found for place in packs.values() if (found := _pack(folder / place)).state != "fine"), None
-        ):
-            return fault
+        for pack in (_pack(folder / place) for place in packs.values()):
+            if pack.state != "fine":
+                return pack
         if find_spec("torch") is None:
             return Finding(
                 name, f"{len(packs)} packs, whole; its base needs torch", "broken",
@@ -117,10 +116,10 @@ def _polyglot(folder: Path) -> Finding:
             )  # fmt: skip
         from glotclip.packs.polyglot import Polyglot
 
-        found = Polyglot.open(folder)
+        model = Polyglot.open(folder)
     except GlotclipError as error:
         return Finding(name, error.message, "broken", error.hint)
-    return Finding(name, f"{found.base.name} with {len(found.packs)} packs, whole; {', '.join(found.languages)}")
+    return Finding(name, f"{model.base.name} with {len(model.packs)} packs, whole; {', '.join(model.languages)}")
 
 
 def _pack(folder: Path) -> Finding:

@@ -27,14 +27,12 @@ Floats = npt.NDArray[np.floating]
 
 
 class Encoder(Protocol):
-    """What searching needs of a model: a polyglot has it, and so has an exported model.
-
-    Attributes:
-        features_key: what features of images are cached under.
-    """
+    """What searching needs of a model: a polyglot has it, and so has an exported model."""
 
     @property
-    def features_key(self) -> str: ...
+    def features_key(self) -> str:
+        """What features of images are cached under."""
+        ...
 
     def preprocess(self, image: Path) -> npt.NDArray[np.float32]:
         """Read one image as the image tower wants it, float32 (3, H, W)."""

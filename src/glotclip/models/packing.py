@@ -141,7 +141,7 @@ def insert(lengths: torch.Tensor, width: int, count: int, context: int) -> Promp
     A text that would grow beyond ``context`` tokens loses those before its last one.
     """
     longer = (lengths + count).clamp(max=context)
-    columns = torch.sym_min(width + count, context)
+    columns: int = torch.sym_min(width + count, context)  # type: ignore[no-untyped-call]  # a graph's width varies
     column = torch.arange(columns, device=lengths.device)
     token = torch.where(column == longer[:, None] - 1, lengths[:, None] - 1, (column - count).clamp(min=0))
     texts = lengths.shape[0]

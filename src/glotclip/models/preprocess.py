@@ -91,7 +91,10 @@ class Preprocess:
         Raises:
             TypeError, ConfigError: if they do not make sense.
         """
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        settings: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
+        return cls(**settings)
 
     def load(self, image: Path | str | Image.Image) -> NDArray[np.float32]:
         """Read one image as float32 (3, H, W), normalised.

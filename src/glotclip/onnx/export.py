@@ -1,8 +1,8 @@
-"""Writing a model as a folder of graphs, tables and tokenizers that :class:`~glotclip.onnx.encoder.OnnxEncoder` runs.
+"""Writing a model as a folder of graphs, tables and tokenizers for :class:`~glotclip.onnx.encoder.OnnxEncoder`.
 
-Every graph is compared with the tower that it was made of, on texts of every language and on images: in full precision
-it must give the same features, and with 8-bit weights the cosine of every sample's two features must reach a limit, or
-full precision is kept.
+Every graph is compared with the tower that it was made of, on texts of every language and on images: in full
+precision it must give the same features, and with 8-bit weights the cosine of every sample's two features must reach
+a limit, or full precision is kept.
 
 Shapes: V rows of the table, W width, M texts, N images.
 """
@@ -180,7 +180,8 @@ class Exporter:
         found, expected = [], []
         for code in text.languages:
             taught = self.taught[code]
-            own = None if taught.rows is None else _rows(*reversed(self.own[taught.rows]), precision=precision)
+            ids, rows = (None, None) if taught.rows is None else self.own[taught.rows]
+            own = None if rows is None else _rows(rows, ids, precision=precision)
             table = TokenTable(_rows(self.table, precision=precision), own)
             pad_id = self.base.tokenizer.pad_id
             found.append(run_texts(session, table, taught.tokens, pad_id, padded))

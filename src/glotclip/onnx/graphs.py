@@ -1,8 +1,8 @@
 """The towers as ONNX graphs.
 
-A text graph begins behind the token table: it takes the texts' embedded tokens, so that languages which differ in rows
-of the table alone share one graph, and the table stays a file of rows of which only those of a query are read. What
-else a language adds acts within its graph; deltas of weights are merged into them first.
+A text graph begins behind the token table: it takes the texts' embedded tokens, so that languages which differ in
+rows of the table alone share one graph, and the table stays a file of rows of which only those of a query are read.
+What else a language adds acts within its graph; deltas of weights are merged into them first.
 
 Shapes: B texts, T tokens of the longest of them, V rows of a table, W width, E embedding, N images.
 """
@@ -21,7 +21,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError, require
-from glotclip.methods.stack import ModuleStack
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.hooks import BlockHooks, TextHooks
 from glotclip.models.naflex_tower import NaflexTower
@@ -111,16 +110,8 @@ def table_of(tower: TextTower, hooks: TextHooks | None, size: int) -> torch.Tens
     """What a language reads for each of ``size`` token ids (size, W), float32 on the processor."""
     if hooks is None:
         return tower.table.detach().float().cpu()[:size]
-    parts = torch.arange(size, device=tower.table.device).split(_ROWS)
+    parts = torch.split(torch.arange(size, device=tower.table.device), _ROWS)
     return torch.cat([hooks.embed(part[None], tower.table)[0].float().cpu() for part in parts])
-
-
-def acts_beyond_the_table(hooks: TextHooks | None) -> bool:
-    """Whether a language needs a graph of its own: something of it acts besides its rows of the token table."""
-    if hooks is None:
-        return False
-    layers = list(hooks.layers) if isinstance(hooks, ModuleStack) else [hooks]
-    return any(not cast(TextHooks, layer).replaces_embedding for layer in layers)
 
 
 def write_text_graph(base: DualEncoder, hooks: TextHooks | None, path: Path) -> None:
