@@ -12,8 +12,6 @@ from contextlib import contextmanager
 TORCH_HINT = (
     "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder it writes"
 )
-    "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder it writes"
-)
 
 
 class GlotclipError(Exception):
