@@ -14,7 +14,7 @@ import struct
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,18 +83,6 @@ class Preprocess:
     def record(self) -> dict[str, Any]:
         """These settings as JSON, from which they can be built again."""
         return record_of(self, later=("scaled", "patches"))
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Preprocess:
-        """The settings that :meth:`record` gave.
-
-        Raises:
-            TypeError, ConfigError: if they do not make sense.
-        """
-        settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
-        }
-        return cls(**settings)
 
     def load(self, image: Path | str | Image.Image) -> NDArray[np.float32]:
         """Read one image as float32 (3, H, W), normalised.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glotclip.errors import CheckpointError, TruncationWarning, require
+from glotclip.errors import CheckpointError, ConfigError, TruncationWarning, require
 from glotclip.languages import resolve
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.tokenizer import Tokenizer, load_tokenizer
@@ -42,6 +42,7 @@ class OnnxEncoder:
 
     Attributes:
         name: of the base.
+        source: the folder's absolute path, by which it is found again.
         fingerprint: the base's where every graph is near enough to it, so that features of either are comparable.
         dim: E.
         languages: those that can be asked in.
@@ -54,10 +55,11 @@ class OnnxEncoder:
         self.folder = Path(folder)
         self.export = read_export(self.folder)
         self.name: str = self.export.name
+        self.source = str(self.folder.absolute())
         self.fingerprint: str = self.export.fingerprint
         self.dim: int = self.export.dim
         self.languages: tuple[str, ...] = tuple(self.export.languages)
-        self._preprocess = Preprocess.of(self.export.preprocess)
+        self._preprocess = _preprocess(self.export.preprocess, self.folder)
         self._lock = threading.Lock()
         self._sessions: dict[str, Any] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
@@ -79,6 +81,12 @@ class OnnxEncoder:
         return code is not None and self.export.languages[code].to_english
 
     # --- images ----------------------------------------
+
+    @property
+    def decode_size(self) -> int:
+        """The shorter side in pixels beyond which a larger picture gives nothing more; 0 if all of it counts."""
+        wanted = self._preprocess
+        return 0 if wanted.resize in ("none", "patches") else 2 * max((wanted.size, *(wanted.scaled or ())))
 
     def preprocess(self, image: Image.Image | Path | str) -> Floats:
         """Read one image as the image tower wants it, float32 (3, H, W).
@@ -207,6 +215,15 @@ class OnnxEncoder:
         if size != graph.bytes:
             said = f"has {size:,} bytes, not {graph.bytes:,}" if size else "is missing"
             raise CheckpointError(f"{path} {said}", hint="copy the whole folder, or export the model again")
+
+
+def _preprocess(record: Mapping[str, Any], folder: Path) -> Preprocess:
+    """The preprocessing that an export's record tells."""
+    settings: dict[str, Any] = {key: tuple(it) if isinstance(it, list) else it for key, it in record.items()}
+    try:
+        return Preprocess(**settings)
+    except (TypeError, ConfigError) as error:
+        raise CheckpointError(f"{folder} has no usable preprocessing: {error}", hint="export it again") from error
 
 
 def runtime() -> Any:
