@@ -107,7 +107,6 @@ def make_tiny_base(seed: int = 0, *, causal: bool = True) -> DualEncoder:
 
     from glotclip.models import bpe
     from glotclip.models.dual_encoder import DualEncoder
-    from glotclip.packs.polyglot import Polyglot
     from glotclip.models.preprocess import Preprocess
     from glotclip.models.text_tower import TextConfig, TextTower
     from glotclip.models.tokenizer import ClipTokenizer

@@ -75,7 +75,9 @@ def test_images_have_the_models_features(encoder: OnnxEncoder, taught: Polyglot)
     images = [Image.effect_noise((40, 30 + 7 * n), 80).convert("RGB") for n in range(20)]
     pixels = [encoder.preprocess(image) for image in images]
     assert encoder.encode_images(pixels) == pytest.approx(taught.encode_image(images).numpy(), abs=1e-5)
-    assert encoder.image_features(np.stack(pixels)) == pytest.approx(taught.image_features(np.stack(pixels)), abs=1e-4)
+    assert encoder.image_features(np.stack(pixels)) == pytest.approx(
+        taught.image_features(np.stack(pixels)), abs=1e-4
+    )
 
 
 def test_nothing_has_no_features(encoder: OnnxEncoder) -> None:

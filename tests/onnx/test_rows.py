@@ -53,7 +53,7 @@ def test_half_precision_is_taken_where_it_holds_every_number(tmp_path: Path) -> 
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="table.npy is missing or damaged"):
+    with pytest.raises(CheckpointError, match=r"table\.npy is missing or damaged"):
         read_rows(tmp_path, "table")
     write_rows(tmp_path, "table", TABLE, small=True)
     np.save(tmp_path / "table.factors.npy", np.ones(3, np.float32))

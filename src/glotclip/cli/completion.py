@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 MODEL_FILES = ("export.json", "polyglot.json", "glotclip.json", "config.json", "open_clip_config.json")
-_REGISTERED = re.compile(r'@register_method\(\s*"([\w-]+)",\s*"[^"]')  # one with a summary is a method
+_REGISTERED = re.compile(r'^@register_method\(\s*"([\w-]+)",\s*"[^"]', re.MULTILINE)  # one with a summary
 
 
 def models(incomplete: str) -> list[str]:
@@ -26,18 +26,16 @@ def models(incomplete: str) -> list[str]:
 
 def languages(context: typer.Context, incomplete: str) -> list[str]:
     """Languages of the model that stands in the command line; codes before a comma stay."""
-    done, _, begun = incomplete.rpartition(",")
-    head = f"{done}," if done else ""
-    return [f"{head}{code}" for code in _beginning(languages_of(str(context.params.get("model") or "")), begun)]
+    # The option has no value yet, so the line is not parsed to its end, and the model is still among the words.
+    model = next(iter(filter(None, (context.params.get("model"), *context.args))), "")
+    return _after_commas(languages_of(str(model)), incomplete)
 
 
 def languages_to_learn(incomplete: str) -> list[str]:
     """Languages that the embedded dataset has."""
     from glotclip.data import emoji
 
-    done, _, begun = incomplete.rpartition(",")
-    head = f"{done}," if done else ""
-    return [f"{head}{code}" for code in _beginning(emoji.languages(), begun)]
+    return _after_commas(emoji.languages(), incomplete)
 
 
 def methods(incomplete: str) -> list[str]:
@@ -51,6 +49,13 @@ def datasets(incomplete: str) -> list[str]:
 
     names = [entry.opened_as or name for name, entry in known().items()]
     return [*_beginning(dict.fromkeys(names), incomplete), *_paths(incomplete)]
+
+
+def fetched(incomplete: str) -> list[str]:
+    """Datasets that `data get` can fetch."""
+    from glotclip.data.catalog import datasets as known
+
+    return _beginning([name for name, entry in known().items() if entry.packages], incomplete)
 
 
 #: By the name of an option's field in :mod:`glotclip.api.config`.
@@ -87,6 +92,12 @@ def method_names() -> list[str]:
 
 def _beginning(names: Iterable[str], begun: str) -> list[str]:
     return [name for name in names if name.startswith(begun)]
+
+
+def _after_commas(codes: Iterable[str], incomplete: str) -> list[str]:
+    """Codes that go on with what is written after the last comma; what stands before it stays."""
+    done, comma, begun = incomplete.rpartition(",")
+    return [f"{done}{comma}{code}" for code in _beginning(codes, begun)]
 
 
 def _paths(begun: str) -> list[str]:

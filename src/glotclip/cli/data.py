@@ -140,7 +140,7 @@ def parallel(
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="A dataset's name.", autocompletion=completion.datasets)],
+    name: Annotated[str, typer.Argument(help="A dataset's name.", autocompletion=completion.fetched)],
     folder: Annotated[Path | None, typer.Option(help="Where to put it; by default where glotclip looks.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -64,7 +64,7 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(title: str) -> Callable[[Check], Check]:
-    """Register a check under the title of its section; checks run in the order of registration."""
+    """Register a check under the title of its section; checks run in the order of their modules."""
 
     def registered(function: Check) -> Check:
         CHECKS[title] = function
@@ -77,12 +77,19 @@ def examine(case: Case) -> list[Section]:
     """Run all checks."""
     for name in MODULES:
         import_module(f"glotclip.doctor.{name}")
-    return [Section(title, tuple(_findings(title, function, case))) for title, function in CHECKS.items()]
+    order = sorted(CHECKS.items(), key=lambda item: _place(item[1]))
+    return [Section(title, tuple(_findings(title, function, case))) for title, function in order]
 
 
 def broken(sections: Iterable[Section]) -> list[Finding]:
     """The findings of what does not work."""
     return [each for section in sections for each in section.findings if each.state == "broken"]
+
+
+def _place(function: Check) -> int:
+    """The place of a check's module, whatever was imported first; those of other rooms come last."""
+    module = function.__module__.rpartition(".")[2]
+    return MODULES.index(module) if module in MODULES else len(MODULES)
 
 
 def _findings(title: str, function: Check, case: Case) -> Iterable[Finding]:

@@ -206,7 +206,12 @@ class OnnxEncoder:
     def _table(self, name: str) -> Rows:
         with self._lock:
             if name not in self._rows:
-                self._rows[name] = read_rows(self.folder, name)
+                rows = read_rows(self.folder, name)
+                if (rows.ids is None) != (name == TABLE):  # rows of a language without ids would stand for others
+                    raise CheckpointError(
+                        f"{self.folder / name} lacks its token ids", hint="copy the whole folder, or export it again"
+                    )
+                self._rows[name] = rows
             return self._rows[name]
 
     def _check_present(self, graph: Graph) -> None:
