@@ -2,9 +2,10 @@
 
     python benchmarks/cold_start.py --images ../photographs [--count 500] [--work DIR]
 
-makes two virtual environments, one of ``glotclip[onnx]`` and one of ``glotclip[photo]``, and exports ``photo-clip`` with
-the environment that runs this script (which needs the extras ``photo`` and ``export``). Each figure is of a process of
-its own, the median of several; processor time counts all threads. Writes ``benchmarks/results/cold_start.{json,md}``.
+makes two virtual environments, one of ``glotclip[onnx]`` and one of ``glotclip[photo]``, and exports ``photo-clip``
+with the environment that runs this script (which needs the extras ``photo`` and ``export``). Each figure is of a
+process of its own, the median of several; processor time counts all threads. Writes
+``benchmarks/results/cold_start.{json,md}``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def install(folder: Path, extra: str) -> Path:
     """Make a virtual environment with the package and an extra; its folder of commands."""
     if not (folder / "bin" / "glotclip").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
-        subprocess.run([*pip, f"{ROOT}[{extra}]"], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), f"{ROOT}[{extra}]"], check=True)
     return folder / "bin"
 
 
@@ -99,7 +100,7 @@ def table(found: dict[str, Any]) -> str:
             f"{each['help']['seconds']:.2f} | {hit['seconds']:.2f} ({hit['processor_seconds']:.2f}) | "
             f"{each['new_folder']['seconds']:.1f} |"
         )
-    return "\n".join([f"{found['machine']}, {found['threads']} threads, {found['date']}.", "", *rows, ""])
+    return "\n".join([*rows, "", f"{found['machine']}, {found['threads']} threads, {found['date']}.", ""])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md and docs/text.md from the committed results, narrow enough to be read there.
+"""Write the tables of docs/ from the committed results, narrow enough to be read there.
 
     python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
     python benchmarks/docs_tables.py --check   # fails where the docs say something else
@@ -119,7 +119,12 @@ def weights(found: Numbers) -> tuple[str, str]:
     return f"{found['trainable weights']['mean']:,.0f}", f"{found['share of the tower']['mean']:.2f} %"
 
 
-PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text}
+def deploy() -> dict[str, Rows]:
+    """The table of docs/deploy.md."""
+    return {"cold start": committed("cold_start.md")}
+
+
+PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text, "deploy.md": deploy}
 
 
 if __name__ == "__main__":

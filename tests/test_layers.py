@@ -130,3 +130,14 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_importing_is_instant(statement: str) -> None:
     assert not loaded_by(statement) & set(HEAVY)
+
+
+@pytest.mark.slow
+def test_searching_with_an_exported_model_needs_no_torch() -> None:
+    from glotclip.doctor.check import MODULES
+
+    checks = ", ".join(f"glotclip.doctor.{name}" for name in MODULES)
+    statement = (
+        f"import {checks}; from glotclip import OnnxEncoder, search; from glotclip.cli import main, completion"
+    )
+    assert not loaded_by(statement) & {"torch", "onnx", "onnxscript", "onnxruntime", "transformers"}

@@ -76,21 +76,22 @@ def test_what_the_command_says(here: Here, world: World, extended: Path, tmp_pat
 
 
 def test_what_needs_torch_says_so(world: World, extended: Path) -> None:
-    for arguments in (
+    training: list[tuple[str | Path, ...]] = [
         ("search", extended, "rot", "--images", world.pictures),
         ("extend", world.base, "--lang", "de", "--data", world.captions, "--out", world.root / "never"),
         ("export", extended, "--out", world.root / "never"),
         ("pack", "list", extended),
-    ):
+    ]
+    for arguments in training:
         done = bare(world, *arguments)
         if done.returncode:  # what reads small files alone goes on
             assert "torch, which is not installed" in done.stderr or "'glotclip[export]'" in done.stderr, done.stderr
             assert "→ pip install 'glotclip[" in done.stderr
     assert not (world.root / "never").exists()
-    for arguments in (("--help",), ("doctor", "--json"), ("data", "list")):
-        done = bare(world, *arguments)
+    for words in (["--help"], ["doctor", "--json"], ["data", "list"]):
+        done = bare(world, *words)
         assert done.stdout and "Traceback" not in done.stderr
-        assert done.returncode == 0 or arguments[0] == "doctor"
+        assert done.returncode == 0 or words[0] == "doctor"
 
 
 def test_bad_requests(here: Here, world: World, extended: Path, made: Path, tmp_path: Path) -> None:

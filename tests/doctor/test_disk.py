@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from glotclip.doctor import disk
 from glotclip.doctor.check import Case, Finding
 from glotclip.doctor.disk import caches, size_of, size_words
 
@@ -35,5 +34,5 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: usage(9, 9, 1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(9, 9, 1000))
     assert found()["free space"].state == "broken"
