@@ -126,6 +126,7 @@ def main() -> None:
         found: dict[str, Any] = {
             "date": time.strftime("%Y-%m-%d"),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "load": round(os.getloadavg()[0], 1),  # before anything is measured: above the cores, seconds mean little
             "threads": arguments.threads, "images": len(list(images.iterdir())), "query": QUERY, "runs": RUNS,
             "precision": {name: graph.precision for name, graph in made.graphs().items()},
             "parity": {
