@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, extend, finetune, load, search
+    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, export, extend, finetune, load, search
     from glotclip.errors import GlotclipError
+    from glotclip.onnx.encoder import OnnxEncoder
     from glotclip.packs.pack import LanguagePack
     from glotclip.packs.polyglot import Polyglot
 
@@ -19,9 +20,11 @@ __all__ = [
     "Finetuned",
     "GlotclipError",
     "LanguagePack",
+    "OnnxEncoder",
     "Polyglot",
     "SearchResult",
     "evaluate",
+    "export",
     "extend",
     "finetune",
     "load",
@@ -30,9 +33,10 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Extended", "Finetuned", "SearchResult"), "glotclip.api"),
-    **dict.fromkeys(("evaluate", "extend", "finetune", "load", "search"), "glotclip.api"),
+    **dict.fromkeys(("evaluate", "export", "extend", "finetune", "load", "search"), "glotclip.api"),
     "GlotclipError": "glotclip.errors",
     "LanguagePack": "glotclip.packs.pack",
+    "OnnxEncoder": "glotclip.onnx.encoder",
     "Polyglot": "glotclip.packs.polyglot",
 }
 
@@ -43,7 +47,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'glotclip' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name]), name)
+    from glotclip.errors import asks_for_torch
+
+    with asks_for_torch(f"glotclip.{name}"):
+        value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glotclip.api.progress import Progress, silent
 from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.mixture import Sources, open_data
@@ -18,21 +19,17 @@ from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
 from glotclip.errors import TruncationWarning
+from glotclip.models.windows import Long
 from glotclip.ownership import Workplace
-from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.translate.translator import Translator, open_translator
+from glotclip.packs.polyglot import Polyglot
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.evaluation.retrieval import TextEncoder
     from glotclip.translate.engine import Engine
 
-Progress = Callable[[str, int, int], None]
 ENGLISH, SKIPPED = "en", "skipped.txt"
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +102,6 @@ def gallery_features(
     if benchmark.sampling is not None:
         return store.videos(benchmark.images, load_pixels, encode, sampling=benchmark.sampling, progress=say)
     return store.images(benchmark.images, load_pixels, encode, progress=say)
-
-
-def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
-    """An engine, or what :func:`glotclip.translate.translator.open_translator` opens, behind the disk cache."""
-    return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
 
 
 def translate_with(engine: str | Engine | None, cache: Path | None) -> Translate | None:

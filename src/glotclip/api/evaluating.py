@@ -12,14 +12,12 @@ from glotclip.api.bases import load
 from glotclip.api.common import (
     ENGLISH,
     PolyglotEncoder,
-    Progress,
     TranslatingEncoder,
     gallery_features,
     opened,
-    silent,
     translate_with,
-    translator_of,
 )
+from glotclip.api.progress import Progress, silent
 from glotclip.api.rivals import Contest, Data, rivals_of, taught_words, training_rows
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.reading import Reading
@@ -33,9 +31,11 @@ from glotclip.evaluation.scorer import Scorer
 from glotclip.evaluation.taught import TaughtWords, divided
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
+from glotclip.models.windows import Long, check_long
 from glotclip.packs.folder import Base
-from glotclip.packs.polyglot import Long, Polyglot, check_long
+from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark

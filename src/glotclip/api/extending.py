@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from glotclip.api.bases import load
-from glotclip.api.common import ENGLISH, Progress, list_skipped, opened, silent, translate_with
+from glotclip.api.common import ENGLISH, list_skipped, opened, translate_with
 from glotclip.api.config import ExtendConfig, config_of, documented
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
+from glotclip.api.progress import Progress, silent
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset

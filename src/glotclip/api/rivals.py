@@ -21,15 +21,8 @@ import numpy as np
 import regex  # type: ignore[import-untyped]
 
 from glotclip.api.bases import load
-from glotclip.api.common import (
-    ENGLISH,
-    PolyglotEncoder,
-    Progress,
-    TranslatingEncoder,
-    gallery_features,
-    silent,
-    translator_of,
-)
+from glotclip.api.common import ENGLISH, PolyglotEncoder, TranslatingEncoder, gallery_features
+from glotclip.api.progress import Progress, silent
 from glotclip.config import check_names
 from glotclip.data.dataset import Dataset, open_dataset, recognised
 from glotclip.data.dictionary import Dictionary
@@ -41,6 +34,7 @@ from glotclip.evaluation.taught import TaughtWords
 from glotclip.languages import resolve
 from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DEFAULT_PROTOCOL
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark

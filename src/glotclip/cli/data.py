@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import Console
 from glotclip.cli.options import MAX_SKIPPED, DefaultLang, Encoding, Images, MaxSkipped, say_notes
 
@@ -58,7 +59,12 @@ def list_datasets(as_json: Json = False) -> None:
 @app.command()
 def check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME_OR_PATH", help="A dataset's name, or a caption file or folder.")
+        str,
+        typer.Argument(
+            metavar="NAME_OR_PATH",
+            help="A dataset's name, or a caption file or folder.",
+            autocompletion=completion.datasets,
+        ),
     ],
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where a named dataset lies.")] = None,
     bad_rows: Annotated[Path | None, typer.Option(help="Write the rows that cannot be used here, as TSV.")] = None,
@@ -134,7 +140,7 @@ def parallel(
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")],
+    name: Annotated[str, typer.Argument(help="A dataset's name.", autocompletion=completion.fetched)],
     folder: Annotated[Path | None, typer.Option(help="Where to put it; by default where glotclip looks.")] = None,
     langs: Annotated[
         list[str] | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import BaseOption, Console, Progress, split_codes
 from glotclip.cli.options import (
     HOLD_OUT,
@@ -32,12 +33,17 @@ Benchmark = Annotated[
         "--data",
         help="emoji, emoji-video (either with :VENDOR), a folder of labelled photographs, or a caption file or "
         "folder with rows of split test.",
+        autocompletion=completion.datasets,
     ),
 ]
 Langs = Annotated[
     list[str] | None,
     typer.Option(
-        "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
+        "--langs",
+        "--lang",
+        metavar="CODES",
+        help="Languages, with commas or repeated; all of both by default.",
+        autocompletion=completion.languages,
     ),
 ]
 Translate = Annotated[
@@ -95,8 +101,8 @@ def evaluate(
     """Measure how well texts find images and images find texts, in every language."""
     from glotclip import api
     from glotclip.evaluation import report
+    from glotclip.models.windows import check_long
     from glotclip.ownership import check_file, write_file
-    from glotclip.packs.polyglot import check_long
     from glotclip.storage import shown, to_json
 
     console, inputs = Console(as_json), (benchmark, images)

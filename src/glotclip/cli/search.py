@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import BaseOption, Console, Progress
 from glotclip.cli.options import AsJson, Device, LongTexts, TranslatorOption
 
@@ -28,14 +29,20 @@ def search(
         typer.Argument(
             metavar="[MODEL]",
             help="A built-in name (photo-clip, which is the default, emoji-clip, …), a hub id, a checkpoint, or a "
-            "folder made by `extend`.",
+            "folder made by `extend` or `export`.",
+            autocompletion=completion.models,
         ),
     ],
     query: Annotated[
         str | None,
         typer.Argument(metavar="QUERY", help="What the image shows, in any language of the model."),
     ] = None,
-    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
+    lang: Annotated[
+        str,
+        typer.Option(
+            help="The query's language; guessed if it is not given, or auto.", autocompletion=completion.languages
+        ),
+    ] = "",
     translator: TranslatorOption = None,
     long: LongTexts = "cut",
     top: Annotated[int, typer.Option(help="How many images to show.")] = 5,
@@ -50,7 +57,7 @@ def search(
     from glotclip import api
     from glotclip.errors import ConfigError
     from glotclip.models.hub import BUILT_IN
-    from glotclip.packs.polyglot import check_long
+    from glotclip.models.windows import check_long
 
     if query is None:  # the one argument is the query, unless it can only be a model
         if model in BUILT_IN or Path(model).exists():

@@ -22,7 +22,7 @@ from glotclip.models.hooks import TextHooks
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
-from glotclip.models.tokens import Tokens
+from glotclip.models.tokens import Tokens, batch_end
 from glotclip.models.vision_tower import ImageTower
 from glotclip.textforms import DEFAULT, form_named
 
@@ -177,7 +177,7 @@ class DualEncoder:
         start = 0
         with torch.inference_mode():
             while start < len(order):
-                stop = _batch_end(lengths, start, budget)
+                stop = batch_end(lengths, start, budget)
                 rows = order[start:stop]
                 ids, sizes = tokens.padded(rows, pad_id, to=full)
                 encoded = text(
@@ -203,15 +203,3 @@ class DualEncoder:
                 part = source[start : start + batch].to(self.device)
                 features[start : start + batch] = self.vision(part, precision=dtype).float()
         return features
-
-
-def _batch_end(lengths: NDArray[np.int64], start: int, budget: int) -> int:
-    """Return the end of the batch from ``start``: as many of the ascending lengths as fit into the budget."""
-    count = max(1, budget // max(1, int(lengths[start])))
-    while count > 1:
-        longest = int(lengths[min(start + count, len(lengths)) - 1])
-        fitting = max(1, budget // max(1, longest))
-        if fitting >= count:
-            break
-        count = fitting
-    return min(start + count, len(lengths))

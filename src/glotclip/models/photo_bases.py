@@ -23,12 +23,12 @@ from glotclip.models.bert import bert_tensors
 from glotclip.models.classifier_tower import ClassifierConfig, ClassifierTower
 from glotclip.models.e5_file import CONTEXT, read_e5
 from glotclip.models.efficientnet import renamed
+from glotclip.models.hub import ASSETS as ASSETS
 from glotclip.models.known_keys import read_table
 from glotclip.models.layouts import OWN_CONFIG
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import HfTokenizer
 
-ASSETS = Path(__file__).parent.parent / "assets"
 TABLE, WEIGHTS, CARD, LICENCE = "classes.safetensors", "model.safetensors", "README.md", "WORDNET-LICENSE.txt"
 
 

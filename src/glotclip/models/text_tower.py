@@ -25,7 +25,7 @@ from glotclip.errors import ConfigError
 from glotclip.fingerprint import record_of
 from glotclip.models.blocks import NO_HOOKS, Activation, Block, Norms, check_shapes
 from glotclip.models.hooks import TextHooks
-from glotclip.models.packing import Layout, Prompted, insert, means, pack
+from glotclip.models.packing import Layout, Prompted, insert, means, pack, rectangle
 
 BASE = TextHooks()  # adds nothing
 
@@ -157,7 +157,7 @@ class TextTower(nn.Module):
         if precision is None:
             ambient = torch.is_autocast_enabled(device_type)
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
-        if not len(ids):
+        if ids.shape[0] == 0:
             return self.table.new_zeros(0, self.config.embed_dim)
         hooks = BASE if hooks is None else hooks
         if (probe := hooks.probe()) is not None:
@@ -271,6 +271,9 @@ class TextTower(nn.Module):
             )
 
     def _layout(self, lengths: torch.Tensor, width: int, coarse: bool) -> Layout:
+        if torch.compiler.is_exporting():
+            ends = lengths if self.trims else torch.full_like(lengths, width)
+            return rectangle(ends, width, marks=self.config.pooling == "mean")
         if self.trims:
             return pack(lengths, width, coarse=coarse, marks=self.config.reads_all)
         return pack(torch.full_like(lengths, width), width)

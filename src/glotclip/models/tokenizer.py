@@ -334,6 +334,17 @@ class HfTokenizer:
         return cls(folder / "tokenizer.json", **{key: settings[key] for key in known[1:] if key in settings})
 
 
+def load_tokenizer(folder: Path) -> ClipTokenizer | HfTokenizer:
+    """Read what either tokenizer's ``save`` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    settings = storage.read_json(folder / SETTINGS_FILE)
+    foreign = isinstance(settings, dict) and settings.get("kind") == "hf"
+    return HfTokenizer.load(folder) if foreign else ClipTokenizer.load(folder)
+
+
 def _without_charsmap(content: str) -> tuple[str, Charsmap | None]:
     """Take the table of replaced characters out of a ``tokenizer.json``, to apply it as SentencePiece does."""
     table = json.loads(content)

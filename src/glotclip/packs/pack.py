@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from glotclip import __version__
-from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
+from glotclip.errors import FingerprintError, GlotclipError, PackError
 from glotclip.methods.method import module_named
 from glotclip.methods.module import TextModule
 from glotclip.methods.stack import PackState
@@ -26,7 +25,8 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
 from glotclip.packs.language_profile import Profile
-from glotclip.packs.manifest import BaseReference, Manifest, ModuleEntry, TensorEntry, check_format, model_card
+from glotclip.packs.manifest import MANIFEST, BaseReference, Manifest, ModuleEntry, TensorEntry, model_card
+from glotclip.packs.manifest import read_manifest as read_manifest
 from glotclip.storage import (
     file_sha256,
     read_json,
@@ -36,9 +36,9 @@ from glotclip.storage import (
     write_text,
     writing_folder,
 )
-from glotclip.textforms import NONE, TextForm, form_named
+from glotclip.textforms import NONE, TextForm
 
-WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
+WEIGHTS, TOKENIZER, CARD = "pack.safetensors", "tokenizer.json", "README.md"
 FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 
@@ -90,30 +90,6 @@ def check_base(manifest: Manifest, base: DualEncoder) -> None:
             f"({manifest.base.fingerprint}), not to {base.name} ({base.fingerprint})",
             hint=f"load {manifest.base.name}, or learn the language on {base.name} with `glotclip extend`",
         )
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
-    path = folder / MANIFEST
-    try:
-        content = read_json(path)
-    except DataError as error:
-        raise PackError(
-            f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
-        ) from error
-    check_format(content, path)
-    try:
-        manifest = Manifest.model_validate(content)
-        for name in manifest.text_forms.values():
-            form_named(name)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PackError(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
-    except ConfigError as error:
-        raise PackError(f"{path}: {error.message}", hint=error.hint) from error
-    if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
-        raise PackError(f"{path} names no text form of {', '.join(missing)}")
-    return manifest
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
