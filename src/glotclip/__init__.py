@@ -8,8 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, extend, finetune, load, search
+    from glotclip.api import (
+        Extended,
+        Finetuned,
+        SearchResult,
+        evaluate,
+        extend,
+        finetune,
+        index,
+        load,
+        open_library,
+        search,
+    )
     from glotclip.errors import GlotclipError
+    from glotclip.library.library import Library
     from glotclip.packs.pack import LanguagePack
     from glotclip.packs.polyglot import Polyglot
 
@@ -19,19 +31,23 @@ __all__ = [
     "Finetuned",
     "GlotclipError",
     "LanguagePack",
+    "Library",
     "Polyglot",
     "SearchResult",
     "evaluate",
     "extend",
     "finetune",
+    "index",
     "load",
+    "open_library",
     "search",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Extended", "Finetuned", "SearchResult"), "glotclip.api"),
-    **dict.fromkeys(("evaluate", "extend", "finetune", "load", "search"), "glotclip.api"),
+    **dict.fromkeys(("evaluate", "extend", "finetune", "index", "load", "open_library", "search"), "glotclip.api"),
     "GlotclipError": "glotclip.errors",
+    "Library": "glotclip.library.library",
     "LanguagePack": "glotclip.packs.pack",
     "Polyglot": "glotclip.packs.polyglot",
 }

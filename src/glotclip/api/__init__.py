@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         resolve_settings,
         run_extension,
     )
+    from glotclip.api.library import DEFAULT_MODEL, encoder_of, index, open_library
     from glotclip.api.searching import SearchResult, search
 
 _HOMES = {
@@ -31,9 +32,11 @@ _HOMES = {
     **dict.fromkeys(
         ("Extended", "curriculum_of", "extend", "prepare_extension", "resolve_settings", "run_extension"), "extending"
     ),
+    **dict.fromkeys(("DEFAULT_MODEL", "encoder_of", "index", "open_library"), "library"),
     **dict.fromkeys(("SearchResult", "search"), "searching"),
 }
 __all__ = [
+    "DEFAULT_MODEL",
     "ENGLISH",
     "ExtendConfig",
     "Extended",
@@ -45,12 +48,15 @@ __all__ = [
     "accuracy_matrix",
     "config_of",
     "curriculum_of",
+    "encoder_of",
     "evaluate",
     "evaluator",
     "extend",
     "finetune",
     "gallery_features",
+    "index",
     "load",
+    "open_library",
     "prepare_extension",
     "rebase",
     "resolve_settings",

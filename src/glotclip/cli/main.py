@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from glotclip import threads
-from glotclip.cli import base, compare, data, demo, evaluate, extend, methods, pack, search, translate
+from glotclip.cli import base, compare, data, demo, evaluate, extend, index, methods, pack, search, translate
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
 from glotclip.errors import GlotclipError, GlotclipWarning
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command("extend")(extend.extend)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("methods")(methods.methods)
 app.command("translate")(translate.translate)

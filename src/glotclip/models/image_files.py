@@ -126,7 +126,6 @@ class _Bombs:
 _BOMBS = _Bombs()
 
 
-
 @contextmanager
 def readable(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises for an unreadable image into :class:`ImageError`."""

@@ -69,3 +69,7 @@ CREATE TABLE vec (
 );
 CREATE INDEX vec_item ON vec (item, model);
 CREATE INDEX vec_model ON vec (model, row);
+
+-- Counts the changes, so that what is kept in memory is read anew after one.
+CREATE TABLE state (generation INTEGER NOT NULL);
+INSERT INTO state VALUES (0);
