@@ -53,7 +53,8 @@ class Catalogue:
         if found is None:
             found = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             found.execute("PRAGMA foreign_keys = ON")
-            found.execute("PRAGMA synchronous = FULL")
+            # A power cut may undo the last changes, never half of one; what the store has beyond is then put right.
+            found.execute("PRAGMA synchronous = NORMAL")
             with self._lock:
                 self._all.append(found)
             self._local.db = found

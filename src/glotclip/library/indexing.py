@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,7 @@ class Indexer:
         self._items: dict[bytes, int] = {}  # contents that are in the catalogue with vectors of the model
         self._forgotten: set[bytes] = set()
         self._waiting: dict[bytes, list[_Seen]] = {}  # further files of a content that is not committed yet
+        self._failed: dict[bytes, str] = {}  # contents that cannot be used, and why
         self._full: list[_Seen] = []
         self._known: list[_Seen] = []
         self._gained: Counter[tuple[int, bool]] = Counter()
@@ -222,6 +223,8 @@ class Indexer:
             self.report.skipped.append(SkippedItem(str(seen.candidate.path), None, FORGOTTEN))
         elif seen.decoded is not None:
             self._full.append(seen)
+        elif seen.digest in self._failed:
+            self._fail(replace(seen, fault=self._failed[seen.digest]))
         elif seen.digest in self._items:
             self._known.append(seen)
         else:
@@ -239,9 +242,9 @@ class Indexer:
             with self.catalogue.changing() as db:
                 db.execute("DELETE FROM file WHERE id = ?", (known.id,))
             self._replaced[known.item, known.motion] += 1
-        self._taken.discard(seen.digest)
+        self._failed[seen.digest] = seen.fault
         for other in self._waiting.pop(seen.digest, []):  # the same content fails in the same way
-            self._fail(_Seen(other.candidate, digest=seen.digest, fault=seen.fault))
+            self._fail(replace(other, fault=seen.fault))
 
     def _pair(self, seen: _Seen) -> None:
         """Enter the moving part of a live photo beside its still, or as a video if the still is not in the library."""

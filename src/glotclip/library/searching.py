@@ -122,7 +122,7 @@ def ask(encoder: Encoder, view: View, terms: Sequence[Term], lang: str | None) -
         readings.append(np.sum(parts, axis=0))
     vectors = np.stack(readings).astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
-    backgrounds = tuple(Background.of(view.sample @ vector) for vector in vectors)
+    backgrounds = tuple(Background.of(view.sample @ vector, len(view.rows)) for vector in vectors)
     told = {} if not texts else dict(shares)
     return Question(vectors, tuple(shares.values()), backgrounds, code or None, guess, told)
 
