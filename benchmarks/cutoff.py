@@ -60,7 +60,9 @@ def encoded(model: str, photos: Path) -> tuple[Array, Array, Array, Array]:
     listed = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
     polyglot = api.load(model, device="cpu")
     cache = FeatureCache(polyglot.base.fingerprint)
-    found = cache.images([photos / each["file"] for each in listed], polyglot.base.preprocess.load, polyglot.image_features)
+    found = cache.images(
+        [photos / each["file"] for each in listed], polyglot.base.preprocess.load, polyglot.image_features
+    )
     assert not found.skipped
     images = found.array[found.rows].astype(np.float32)
     images /= np.linalg.norm(images, axis=1, keepdims=True)

@@ -27,8 +27,9 @@ MAY = {
     "methods": ("models", "data"),
     "packs": ("methods", "models", "data"),
     **dict.fromkeys(SIBLINGS, ("packs", "methods", "models", "data")),
-    **dict.fromkeys(JOINING, (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate")),
-    "cli": (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate"),
+    "library": ("gallery", "packs", "methods", "models", "data"),
+    **dict.fromkeys(JOINING, (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate")),
+    "cli": (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate"),
     **dict.fromkeys(GROUND, ()),
 }
 
@@ -126,3 +127,17 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_importing_is_instant(statement: str) -> None:
     assert not loaded_by(statement) & set(HEAVY)
+
+
+@pytest.mark.slow
+def test_a_library_needs_no_torch() -> None:
+    """Encoders may be others: all of the library imports without torch, its torch encoder included."""
+    names = sorted(
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+        for path in (ROOT / "library").rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    loaded = loaded_by(f"import {', '.join(names)}")
+    assert not loaded & {"torch", "transformers"}
+    code = "import sys, glotclip.models.image_files, glotclip.gallery.fusion; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.library.conftest import CountingEncoder, picture
 
 from glotclip.errors import StorageError
 from glotclip.library import indexing
 from glotclip.library.library import LOCK, Library
 from glotclip.library.records import models, paths_of, rows_of
-from tests.library.conftest import CountingEncoder, picture
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase
 
     from glotclip.packs.polyglot import Polyglot
+
 
 @pytest.mark.slow
 def test_a_kill_loses_nothing_and_encodes_nothing_twice(tmp_path: Path, encoder: CountingEncoder) -> None:
@@ -65,7 +66,9 @@ def test_what_only_one_side_knows_is_put_right(library: Library, photos: Path, e
     with library.changing_store(model) as store:
         store.delete(store.rows()[:3])
         store.add(np.array([10_000], np.int64), np.ones((1, encoder.dim), np.float32) / 4)
-    assert len(library.search("a", min_probability=0, limit=50).hits) == 37  # what has no vector is no hit, nor strays
+    assert (
+        len(library.search("a", min_probability=0, limit=50).hits) == 37
+    )  # what has no vector is no hit, nor strays
     report = library.index(encoder=encoder)
     assert (report.encoded, report.unchanged, encoder.count) == (3, 37, 43)
     _, store = library.view(model)
@@ -105,7 +108,11 @@ def test_a_file_that_becomes_unreadable_content_is_no_hit(
     library.index([photos], encoder=encoder)
     (photos / "00.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     report = library.index(encoder=encoder)
-    assert (report.items, report.unchanged, [Path(each.where).name for each in report.skipped]) == (39, 39, ["00.png"])
+    assert (report.items, report.unchanged, [Path(each.where).name for each in report.skipped]) == (
+        39,
+        39,
+        ["00.png"],
+    )
 
 
 def test_models_side_by_side(
@@ -152,7 +159,9 @@ def test_a_full_disk_loses_nothing(
     assert library.index([photos], encoder=encoder).items == 120
 
 
-def test_files_of_a_live_photo_are_one(library: Library, photos: Path, encoder: CountingEncoder, tmp_path: Path) -> None:
+def test_files_of_a_live_photo_are_one(
+    library: Library, photos: Path, encoder: CountingEncoder, tmp_path: Path
+) -> None:
     clip(photos / "live.mov", seconds=2)
     picture(photos / "LIVE.JPG", 500, "JPEG")
     clip(photos / "long.mov", seconds=9)

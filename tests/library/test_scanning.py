@@ -12,13 +12,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.conftest import make_tiny_base
+from tests.library.conftest import CountingEncoder, picture
 
 from glotclip.errors import DataError
 from glotclip.library import scanning
 from glotclip.library.library import Library
 from glotclip.library.records import paths_of
-from tests.conftest import make_tiny_base
-from tests.library.conftest import CountingEncoder, picture
 
 if TYPE_CHECKING:
     from glotclip.packs.polyglot import Polyglot

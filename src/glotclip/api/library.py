@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from glotclip.library.encoder import Encoder
 from glotclip.library.indexing import BATCH, Report
 from glotclip.library.library import Library
-from glotclip.library.records import Model
 
 if TYPE_CHECKING:
     from glotclip.packs.folder import Base
@@ -32,7 +31,7 @@ def open_library(path: str | Path | None = None, *, device: str = "auto", base: 
     Raises:
         StorageError: if there is no library, or it is damaged.
     """
-    return Library(path, find_encoder=partial(_find, device=device, base=base))
+    return Library(path, find_encoder=partial(encoder_of, device=device, base=base))
 
 
 def index(
@@ -88,7 +87,3 @@ def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", 
 
         model = load(model, device=device, base=base)
     return TorchEncoder(model) if isinstance(model, Polyglot) else model
-
-
-def _find(model: Model, *, device: str, base: Base | None) -> Encoder:
-    return encoder_of(model.source, device=device, base=base)

@@ -21,4 +21,5 @@ def dhash(image: Image.Image) -> int:
 
 def distances(one: int, others: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return in how many bits each of ``others`` (N,) differs from ``one``."""
-    return np.bitwise_count(others ^ np.int64(one)).astype(np.int64)
+    # Without a sign: of a negative number numpy counts the bits of its absolute value.
+    return np.bitwise_count((others ^ np.int64(one)).view(np.uint64)).astype(np.int64)

@@ -27,7 +27,7 @@ from glotclip.storage import disk_errors, shown
 
 KIND = "library"
 LOCK = ".lock"
-FindEncoder = Callable[[Model], Encoder]
+FindEncoder = Callable[[str], Encoder]
 
 
 class Library:
@@ -35,7 +35,7 @@ class Library:
 
     Args:
         path: its folder; see :func:`glotclip.library.place.library_path`.
-        find_encoder: loads the encoder of a model that the library has vectors of; called once for each.
+        find_encoder: loads an encoder by its source, such as a built-in name or a path; called once for each.
         create: whether to make it if it is not there.
 
     Raises:
@@ -89,10 +89,15 @@ class Library:
         return records.models(self.catalogue)
 
     def model(self, name: str | None = None) -> Model:
-        """Find a model by its name, source or fingerprint; without one, the model that indexed last.
+        """Find a model that the library has vectors of; without a name, the one that indexed last.
+
+        Args:
+            name: its name, source or fingerprint; or of a model that has the same image tower, such as one that was
+                taught more languages since.
 
         Raises:
             ConfigError: if the library has no vectors of it, or is empty.
+            CheckpointError: if there is no such model.
         """
         known = self.models
         if not known:
@@ -101,6 +106,10 @@ class Library:
             return known[0]
         for model in known:
             if name in (model.name, model.source, model.fingerprint):
+                return model
+        fingerprint = self._encoder(name).fingerprint if self._find_encoder else None
+        for model in known:
+            if model.fingerprint == fingerprint:
                 return model
         names = [model.source for model in known]
         raise ConfigError(
@@ -112,27 +121,31 @@ class Library:
     def add_encoder(self, encoder: Encoder) -> None:
         """Have queries encoded by ``encoder``, for the model whose fingerprint it has."""
         with self._lock:
-            self._encoders[encoder.fingerprint] = encoder
+            self._encoders[encoder.fingerprint] = self._encoders[encoder.source] = encoder
 
-    def encoder(self, model: Model) -> Encoder:
-        """The encoder of a model, loaded when first asked for.
+    def encoder(self, model: Model, name: str | None = None) -> Encoder:
+        """The encoder of a model, or of that name for the model; loaded when first asked for.
 
         Raises:
             ConfigError: if the model that is found under this name has changed since.
         """
+        if name in (None, model.name, model.source) and model.fingerprint in self._encoders:
+            return self._encoders[model.fingerprint]
+        found = self._encoder(name if name not in (None, model.name, model.fingerprint) else model.source)
+        if found.fingerprint != model.fingerprint:
+            raise ConfigError(
+                f"the model {found.source!r} is not the one that indexed {shown(self.path)}: its weights have changed",
+                hint=f"`glotclip index --model {found.source}` encodes the library anew",
+            )
+        return found
+
+    def _encoder(self, source: str | None) -> Encoder:
         with self._lock:
-            found = self._encoders.get(model.fingerprint)
+            found = self._encoders.get(source or "")
             if found is None:
                 if self._find_encoder is None:
-                    raise ConfigError(f"no encoder of the model {model.source!r} is at hand", hint="give one")
-                found = self._find_encoder(model)
-                if found.fingerprint != model.fingerprint:
-                    raise ConfigError(
-                        f"the model {model.source!r} is not the one that indexed {shown(self.path)}: its weights "
-                        "have changed",
-                        hint=f"`glotclip index --model {model.source}` encodes the library anew",
-                    )
-                self._encoders[model.fingerprint] = found
+                    raise ConfigError(f"no encoder of the model {source!r} is at hand", hint="give one")
+                found = self._encoders[source or ""] = self._find_encoder(source or "")
             return found
 
     @contextlib.contextmanager
@@ -288,7 +301,8 @@ class Library:
                 ``not:"some words"`` push away.
             image: a picture, or several, that hits shall be like; beside a text, both count.
             lang: the texts' language; guessed if not given or "auto".
-            model: which of the library's models answers; by default the one that indexed last.
+            model: which of the library's models answers, or a model with the same image tower and more languages; by
+                default the one that indexed last.
             limit: hits on a page.
             offset: better hits that are left out.
             folder: only what lies below it.
@@ -312,7 +326,7 @@ class Library:
             raise ConfigError(f"{min_probability} is no probability", hint="give a number from 0 to 1")
         terms = terms_of(query, image)
         chosen = self.model(model)
-        encoder = self.encoder(chosen)
+        encoder = self.encoder(chosen, model)
         view, store = self.view(chosen)
         question = searching.ask(encoder, view, terms, lang)
         return searching.answer(
