@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
 GROUND = (
-    "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
+    "allocation", "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
     "threads",
 )  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery")

@@ -43,8 +43,10 @@ def index(
 ) -> None:
     """Bring a library up to date: what is new is encoded, what has moved is followed, what is gone is forgotten."""
     from glotclip import api
+    from glotclip.allocation import keep_memory
     from glotclip.library.library import Library
 
+    keep_memory()
     console = Console(as_json)
     with Library(library, create=True) as opened:
         known = opened.models

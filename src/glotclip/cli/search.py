@@ -58,6 +58,7 @@ def search(
     min_probability: Annotated[
         float | None, typer.Option(help="The least probability of a hit; 0 shows whatever fits best.")
     ] = None,
+    fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Of near-duplicates show only the best.")] = True,
     translator: TranslatorOption = None,
     long: LongTexts = "cut",
     base: BaseOption = None,
@@ -79,7 +80,7 @@ def search(
         search_library(
             console, library, query, image or [], model=model, lang=lang or None, limit=top, offset=offset,
             folder=folder, after=after, before=before, near=near, camera=camera, kind=kind, min_score=min_score,
-            min_probability=min_probability, base=base, device=device,
+            min_probability=min_probability, fold=fold, base=base, device=device,
         )  # fmt: skip
         return
     given = (library, image, offset, folder, after, before, near, camera, kind, min_score, min_probability)
