@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md and docs/text.md from the committed results, narrow enough to be read there.
+"""Write the tables of docs/results.md, docs/text.md and docs/library.md from the committed results, narrow enough to be read there.
 
     python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
     python benchmarks/docs_tables.py --check   # fails where the docs say something else
@@ -119,7 +119,12 @@ def weights(found: Numbers) -> tuple[str, str]:
     return f"{found['trainable weights']['mean']:,.0f}", f"{found['share of the tower']['mean']:.2f} %"
 
 
-PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text}
+def library() -> dict[str, Rows]:
+    """The table of docs/library.md: how often nothing is said to match; without the precision."""
+    return {"cutoff": [row[:6] for row in committed("cutoff.md")]}
+
+
+PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text, "library.md": library}
 
 
 if __name__ == "__main__":

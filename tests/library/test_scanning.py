@@ -1,5 +1,7 @@
 """Whatever happens to files between two runs, only what is new is encoded, and the library shows what is there."""
 
+# ruff: noqa: PTH104, PTH105, PTH118 -- names that are no UTF-8, moved as the system does it
+
 from __future__ import annotations
 
 import os
@@ -163,7 +165,8 @@ def test_what_is_left_out_is_named(library: Library, photos: Path, encoder: Coun
     assert (report.encoded, report.copied) == (40, 1)
     assert {Path(each.where).relative_to(photos).as_posix(): each.reason for each in report.skipped} == {
         "private": scanning.IN_NO_MEDIA, "raw/b.png": scanning.EXCLUDED, "c.tmp.png": scanning.EXCLUDED,
-        "out": scanning.LEADS_OUT, "out.png": scanning.LEADS_OUT, "loop": "linked folder that is listed under another name",
+        "out": scanning.LEADS_OUT, "out.png": scanning.LEADS_OUT,
+        "loop": "linked folder that is listed under another name",
         "notes.txt": "other file: .txt",
     }  # fmt: skip
     again = library.index(encoder=encoder)  # the patterns are kept
