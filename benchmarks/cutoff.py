@@ -6,8 +6,8 @@
 its photograph is there, and has *none* when it was removed (``removed``), or when it was removed together with all
 photographs whose class names mean nearly the same (``removed with kin``: cosine of the names' vectors from 0.5).
 ``nonsense`` are two random words of random letters. *Said* is that nothing matches: no hit is as probable as the
-cutoff. Constants of :mod:`glotclip.library.calibration` are chosen with ``--choose`` on the classes of even number and
-measured on those of odd number, whose random words are others, too. Half a minute on one core.
+cutoff. The constants of :mod:`glotclip.library.calibration` are chosen by ``--choose`` on the classes of even number,
+and measured on those of odd number, whose random words are others, too. A minute on one core.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def excess(query: Array, photos: Array) -> float:
 def nonsense(seed: int) -> list[str]:
     """Queries of two random words."""
     draw = random.Random(seed)
-    word = lambda: "".join(draw.choices(string.ascii_lowercase, k=draw.randint(3, 9)))  # noqa: E731
-    return [f"{word()} {word()}" for _ in range(NONSENSE)]
+    words = ["".join(draw.choices(string.ascii_lowercase, k=draw.randint(3, 9))) for _ in range(2 * NONSENSE)]
+    return [f"{one} {other}" for one, other in zip(words[::2], words[1::2], strict=True)]
 
 
 def encoded(model: str, photos: Path) -> tuple[Array, Array, Array, Array]:
@@ -74,7 +74,7 @@ def encoded(model: str, photos: Path) -> tuple[Array, Array, Array, Array]:
     return images, texts([each["name"] for each in listed]), texts(nonsense(0)), texts(nonsense(1))
 
 
-def cases(images: Array, names: Array, words: Array, chosen: Array) -> dict[str, Array]:
+def cases(images: Array, names: Array, words: Array, chosen: NDArray[np.int64]) -> dict[str, Array]:
     """The excess of the best hit in every case, for the classes ``chosen``."""
     alike = names @ names.T >= KIN
     rows = np.arange(len(names))
@@ -146,7 +146,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.choose:
         images, names, words, _ = encoded(arguments.models[0], arguments.photos)
-        found = cases(images, names, words, np.arange(0, len(names), 2))
+        found = cases(images, names, words, np.arange(0, len(names), 2, dtype=np.int64))
         slope, middle = choose(found)
         shares = probabilities(found["has a match"], slope, middle)
         cutoff = max(each for each in CUTOFFS if np.mean(shares < each) <= LOST)
@@ -155,7 +155,7 @@ def main() -> None:
     results_of: dict[str, Any] = {}
     for model in arguments.models:
         images, names, _, words = encoded(model, arguments.photos)
-        odd = np.arange(1, len(names), 2)
+        odd = np.arange(1, len(names), 2, dtype=np.int64)
         results_of[model] = {
             str(size): measured(cases(images[:size], names, words, odd)) for size in (len(images), SMALL)
         }

@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md, docs/text.md and docs/library.md from the committed results, narrow enough to be read there.
+"""Write the tables of results.md, text.md and library.md in docs/ from the committed results, narrow enough there.
 
     python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
     python benchmarks/docs_tables.py --check   # fails where the docs say something else

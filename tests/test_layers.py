@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
 GROUND = (
-    "allocation", "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
-    "threads",
+    "allocation", "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage",
+    "textforms", "threads",
 )  # fmt: skip
 SIBLINGS = ("training", "evaluation", "gallery")
 JOINING = ("api", "compare", "demo")

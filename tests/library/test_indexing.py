@@ -20,6 +20,7 @@ from glotclip.errors import StorageError
 from glotclip.library import indexing
 from glotclip.library.library import LOCK, Library
 from glotclip.library.records import models, paths_of, rows_of
+from glotclip.library.scenes import merge_scenes
 
 if TYPE_CHECKING:
     from tests.conftest import MakeBase
@@ -65,7 +66,7 @@ def test_what_only_one_side_knows_is_put_right(library: Library, photos: Path, e
     model = library.model()
     with library.changing_store(model) as store:
         store.delete(store.rows()[:3])
-        store.add(np.array([10_000], np.int64), np.ones((1, encoder.dim), np.float32) / 4)
+        store.add(np.array([10_000], np.int64), np.full((1, encoder.dim), 0.25, np.float32))
     assert (
         len(library.search("a", min_probability=0, limit=50).hits) == 37
     )  # what has no vector is no hit, nor strays
@@ -175,6 +176,11 @@ def test_files_of_a_live_photo_are_one(
     assert (report.encoded, report.renamed, report.removed, report.paired) == (0, 2, 0, 0)
     hits = library.search(image=photos / "moved" / "LIVE.JPG", limit=1, min_probability=0).hits
     assert [path.name for path in hits[0].paths] == ["LIVE.JPG", "live.mov"]
+    picture(photos / "moved" / "LIVE.JPG", 502, "JPEG")  # edited: its moving part goes with it
+    report = library.index(encoder=encoder)
+    assert (report.encoded, report.removed, report.items) == (1, 0, 43)
+    hits = library.search(image=photos / "moved" / "LIVE.JPG", limit=1, min_probability=0).hits
+    assert [path.name for path in hits[0].paths] == ["LIVE.JPG", "live.mov"]
     (photos / "moved" / "LIVE.JPG").unlink()  # then the moving part is a video of its own
     report = library.index(encoder=encoder)
     assert (report.encoded, report.items) == (1, 43)
@@ -199,7 +205,7 @@ def test_a_video_is_found_at_its_second(
     library: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # To random weights all pictures look much the same.
-    monkeypatch.setattr(indexing, "merge_scenes", partial(indexing.merge_scenes, alike=0.9999))
+    monkeypatch.setattr(indexing, "merge_scenes", partial(merge_scenes, alike=0.9999))
     clip(photos / "film.mp4", seconds=30)
     library.index([photos], encoder=encoder)
     model = library.model()
@@ -239,4 +245,4 @@ def test_thirty_thousand_files_of_one_name(library: Library, tmp_path: Path, enc
 
 def test_reports_know_their_words() -> None:
     names = {"encoded", "unchanged", "renamed", "copied", "paired", "removed", "skipped"}
-    assert names <= {each for each in indexing.Report.__dataclass_fields__}
+    assert names <= set(indexing.Report.__dataclass_fields__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from glotclip.packs.polyglot import Polyglot
 
-ALL = {"min_probability": 0.0, "fold": False}
+ALL: dict[str, Any] = {"min_probability": 0.0, "fold": False}
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_languages_are_guessed_and_fused_and_may_come_later(
         )  # fmt: skip
         polyglot.add_pack(tmp_path / code)
     library._find_encoder = lambda source: {"taught": CountingEncoder(polyglot)}[source]
-    asked = {"model": "taught", "limit": 40, **ALL}
+    asked: dict[str, Any] = {"model": "taught", "limit": 40, **ALL}
     hindi = library.search("लाल वृत्त", **asked)
     assert (hindi.lang, hindi.guess is not None, hindi.model) == ("hi", True, "tiny-0")
     given = library.search("rotes Quadrat", lang="de", **asked)

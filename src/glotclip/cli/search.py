@@ -31,7 +31,7 @@ def search(
         str | None,
         typer.Argument(
             metavar="QUERY",
-            help="What the picture shows, in any language of the model. In a library `-word` and `not:word` push away.",
+            help="What it shows, in any language of the model. In a library `-word` and `not:word` push away.",
         ),
     ] = None,
     images: Annotated[

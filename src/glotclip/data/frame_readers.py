@@ -105,7 +105,7 @@ class VideoFileReader:
         return [index for index, stamp in enumerate(self._timeline.stamps) if stamp in known]
 
     def pick_keys(self, chosen: Sequence[int]) -> Iterator[tuple[float, Image.Image]]:
-        """Yield time and frame of some key frames, ascending; nothing else is decoded, and what is broken left out."""
+        """Yield time and frame of key frames, ascending; nothing else is decoded, and what is broken left out."""
         wanted = {self._timeline.stamps[index] for index in chosen}
         with self._opened() as (container, stream):
             stream.codec_context.skip_frame = "NONKEY"
@@ -179,7 +179,7 @@ class VideoFileReader:
 class _Timeline:
     """When each frame is on display: ``stamps`` ascending, in units of ``tick`` seconds; ``end`` in seconds.
 
-    ``counted``: the file tells no times, and stamps are the frames' numbers. ``keys``: the stamps of key frames, where
+    ``counted``: the file tells no times, and stamps are the frames' numbers. ``keys``: the stamps of key frames, if
     stamps are times.
     """
 

@@ -161,7 +161,7 @@ class Catalogue:
 
 def _schema() -> list[str]:
     """The migrations in order."""
-    files = [each for each in resources.files("glotclip.library").joinpath("schema").iterdir()]
+    files = list(resources.files("glotclip.library").joinpath("schema").iterdir())
     return [each.read_text(encoding="utf-8") for each in sorted(files, key=lambda each: each.name)]
 
 

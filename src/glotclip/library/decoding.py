@@ -83,18 +83,18 @@ def decode_video(path: Path, encoder: Encoder) -> Decoded:
         MissingExtraError: if PyAV is not installed.
     """
     reader = VideoFileReader(path)
+    looks: list[int] = []
 
-    def convert(image: Image.Image) -> tuple[Floats, tuple[int, int], int | None]:
-        nonlocal first
-        look, first = (dhash(image) if first else None), False
-        return encoder.preprocess(image), image.size, look
+    def convert(image: Image.Image) -> tuple[Floats, tuple[int, int]]:
+        if not looks:
+            looks.append(dhash(image))
+        return encoder.preprocess(image), image.size
 
-    first = True
     frames = sample_scenes(reader, convert)
-    _, (_, (width, height), look) = frames[0]
+    _, (_, (width, height)) = frames[0]
     return Decoded(
-        VIDEO, [pixels for _, (pixels, _, _) in frames], [time for time, _ in frames], metadata.of_video(reader.tags),
-        width, height, round(reader.end - reader.starts[0], 3), look or 0,
+        VIDEO, [pixels for _, (pixels, _) in frames], [time for time, _ in frames], metadata.of_video(reader.tags),
+        width, height, round(reader.end - reader.starts[0], 3), looks[0],
     )  # fmt: skip
 
 

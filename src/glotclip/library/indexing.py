@@ -158,7 +158,7 @@ class Indexer:
         self.report.unchanged += len(scan.unchanged)
 
     def _todo(self, scan: Scan) -> list[Candidate]:
-        """What has to be looked at: fresh files, and known ones whose item lacks vectors of this model; stills first."""
+        """What has to be looked at: fresh files, and known ones without vectors of this model; stills first."""
         have = set(self._items.values())
         gone = {row for (row,) in self.catalogue.rows("SELECT id FROM item WHERE state = ?", (records.FORGOTTEN,))}
         lacking = [each for each in scan.unchanged if each.item not in have and each.item not in gone]
@@ -247,19 +247,21 @@ class Indexer:
             self._fail(replace(other, fault=seen.fault))
 
     def _pair(self, seen: _Seen) -> None:
-        """Enter the moving part of a live photo beside its still, or as a video if the still is not in the library."""
+        """Enter the moving part of a live photo beside its still, or as a video if that is not in the library."""
         self._commit()
         still = seen.candidate.still
-        found = still and self.catalogue.value(
-            "SELECT item FROM file JOIN folder ON folder.id = folder WHERE folder.path = ? AND name = ?",
-            (os.fsencode(still.parent), os.fsencode(still.name)),
-        )
+        found: int | None = None
+        if still is not None:
+            found = self.catalogue.value(
+                "SELECT item FROM file JOIN folder ON folder.id = folder WHERE folder.path = ? AND name = ?",
+                (os.fsencode(still.parent), os.fsencode(still.name)),
+            )
         if found is None or seen.facts is None:
             alone = seen.candidate
             self._take(self._look(Candidate(alone.path, alone.facts, alone.known, video=True)))
             return
         with self.catalogue.changing() as db:
-            self._enter(db, seen, int(found))
+            self._enter(db, seen, found)
 
     def _commit(self) -> None:
         """Encode the full batch, and enter it and the files of known contents."""

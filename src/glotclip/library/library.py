@@ -134,7 +134,8 @@ class Library:
         found = self._encoder(name if name not in (None, model.name, model.fingerprint) else model.source)
         if found.fingerprint != model.fingerprint:
             raise ConfigError(
-                f"the model {found.source!r} is not the one that indexed {shown(self.path)}: its weights have changed",
+                f"the model {found.source!r} is not the one that indexed {shown(self.path)}: its weights "
+                "have changed",
                 hint=f"`glotclip index --model {found.source}` encodes the library anew",
             )
         return found
@@ -368,8 +369,8 @@ class Library:
             with self.catalogue.changing() as db:
                 count = sum(
                     db.execute(
-                        "UPDATE item SET state = ?, taken = NULL, tz = NULL, dated_by = NULL, lat = NULL, lon = NULL, "
-                        "camera = NULL, lens = NULL, w = NULL, h = NULL, duration = NULL, dhash = NULL "
+                        "UPDATE item SET state = ?, taken = NULL, tz = NULL, dated_by = NULL, lat = NULL, "
+                        "lon = NULL, camera = NULL, lens = NULL, w = NULL, h = NULL, duration = NULL, dhash = NULL "
                         "WHERE id = ? AND state != ?",
                         (records.FORGOTTEN, item, records.FORGOTTEN),
                     ).rowcount

@@ -114,9 +114,9 @@ def of_video(tags: Mapping[str, str]) -> Metadata:
 def date_in_name(name: str) -> int | None:
     """Read a date, and a time of day if there is one, from a file's name such as ``IMG_20210704_183015.jpg``."""
     for found in _IN_NAME.finditer(name):
-        year, month, day, *clock = (int(part or 0) for part in found.groups())
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
         try:
-            moment = datetime(year, month, day, *clock)
+            moment = datetime(year, month, day, hour, minute, second)
         except ValueError:
             continue
         if moment < datetime.now() + timedelta(days=1):
@@ -127,7 +127,7 @@ def date_in_name(name: str) -> int | None:
 def _exif_date(value: Any) -> int | None:
     digits = re.match(r"(\d{4}).(\d\d).(\d\d).(\d\d).(\d\d).(\d\d)", str(value or "").strip())
     try:
-        moment = datetime(*map(int, digits.groups())) if digits else None
+        moment = datetime.strptime(" ".join(digits.groups()), "%Y %m %d %H %M %S") if digits else None
     except ValueError:
         return None
     return None if moment is None or moment < _EARLIEST else _seconds(moment)
@@ -140,10 +140,10 @@ def _offset(value: Any) -> int | None:
 
 def _degrees(value: Any, side: Any, negative: str, most: float) -> float | None:
     try:
-        parts = [float(part) for part in value]
+        parts: list[float] = [float(part) for part in value]
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    degrees = sum(part / 60**place for place, part in enumerate(parts[:3]))
+    degrees = float(sum(part / 60**place for place, part in enumerate(parts[:3])))
     if not parts or not math.isfinite(degrees) or abs(degrees) > most:
         return None
     return -degrees if _word(side) == negative else degrees

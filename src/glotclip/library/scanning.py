@@ -177,6 +177,7 @@ def _compare(
 ) -> None:
     missing = {path: each for path, each in known.items() if path not in listed and not _below(path, unreachable)}
     by_inode = {(each.dev, each.ino): each for each in missing.values()}
+    same: set[bytes] = set()
     for key, (path, video) in listed.items():
         try:
             facts = os.stat(path)  # noqa: PTH116 -- Path.stat costs twice as much, and there are many files
@@ -185,21 +186,18 @@ def _compare(
             continue
         old, still = known.get(key), stills.get(key)
         motion = still is not None
-        if old is not None and old.is_same(facts) and (motion or not old.motion):
+        # The moving part of a live photo is looked at again when its still has changed; a video of its own is not.
+        settled = (not old.motion or os.fsencode(still or b"") in same) if old is not None else False
+        if old is not None and old.is_same(facts) and settled:
             found.unchanged.append(old)
+            same.add(key)
             continue
         before = by_inode.get((facts.st_dev, facts.st_ino))
-        if (
-            before is not None
-            and before.path in missing
-            and before.settled
-            and before.was_moved(facts)
-            and not motion
-        ):
-            if not before.motion:
-                found.moved.append((before, path, facts))
-                del missing[before.path]
-                continue
+        moved = before is not None and before.path in missing and before.settled and before.was_moved(facts)
+        if before is not None and moved and not motion and not before.motion:
+            found.moved.append((before, path, facts))
+            del missing[before.path]
+            continue
         found.fresh.append(Candidate(path, facts, old, video, still))
     found.gone = list(missing.values())
 
