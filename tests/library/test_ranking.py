@@ -42,7 +42,7 @@ def test_the_order_is_that_of_all(store: VectorStore, seed: int, readings: int, 
     weights = rng.dirichlet(np.ones(readings))
     among = np.sort(rng.choice(rows, 200, replace=False)) if some else None
     sample = store.get(rows)
-    places = np.flatnonzero(np.isin(rows, among)) if some else np.arange(len(rows))
+    places = np.flatnonzero(np.isin(rows, among)) if among is not None else np.arange(len(rows))
     cosines = np.stack([store.scores(query, rows) for query in queries])
     fused = cosines[0] if readings == 1 else mixture(cosines, weights).sum(axis=0)
     expected = places[np.lexsort((rows[places], -fused[places]))]

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.conftest import make_tiny_base
 from tests.library.conftest import CountingEncoder, picture
 
+from glotclip.data import listing as listing_module
 from glotclip.errors import DataError
 from glotclip.library import scanning
 from glotclip.library.library import Library
@@ -190,17 +191,15 @@ def test_a_folder_that_is_not_there_loses_nothing(library: Library, photos: Path
 
 def test_a_part_that_cannot_be_opened_is_kept(library: Library, photos: Path, encoder: CountingEncoder) -> None:
     library.index([photos], encoder=encoder)
-    real = scanning.list_folder
+    real = listing_module.list_folder
 
     def failing(folder: Path, leave_out: object = None) -> object:
         listing = real(folder, leave_out)  # type: ignore[arg-type]
         listing.images = [path for path in listing.images if path.parent.name != "trip"]
         listing.passed_over.append(
-            scanning_listing.PassedOver(photos / "trip", scanning.UNREADABLE_FOLDER, "Permission denied")
+            listing_module.PassedOver(photos / "trip", listing_module.UNREADABLE_FOLDER, "Permission denied")
         )
         return listing
-
-    from glotclip.data import listing as scanning_listing
 
     with pytest.MonkeyPatch.context() as patch:  # root may open every folder, so the system's refusal is played
         patch.setattr(scanning, "list_folder", failing)

@@ -68,6 +68,29 @@ def test_a_picture_finds_itself_and_its_copies_are_folded(
     assert opened.hits[0].item == found.hits[0].item
 
 
+def test_like_an_item_needs_no_model(full: Library, photos: Path) -> None:
+    found = full.search(image=photos / "07.png", limit=40, **ALL)
+    with Library(full.path) as other:  # which could not find an encoder
+        like = other.search(like=found.hits[0].item, limit=40, **ALL)
+        assert [hit.item for hit in like.hits] == [hit.item for hit in found.hits[1:]]
+        with pytest.raises(ConfigError, match="no item 999"):
+            other.search(like=[999])
+        with pytest.raises(ConfigError, match="no encoder"):
+            other.search("a", like=found.hits[0].item)
+    item = full.items([found.hits[0].item, 999])[found.hits[0].item]
+    assert (item.paths, item.kind, item.width, item.dated_by) == ((photos / "07.png",), "image", 24, "file")
+
+
+def test_duplicates_are_found(full: Library, photos: Path, encoder: CountingEncoder) -> None:
+    before = full.duplicates()
+    picture(photos / "large.png", 7, size=(96, 96))
+    full.index(encoder=encoder)
+    (new,) = [group for group in full.duplicates() if group not in before]
+    assert {full.items([item])[item].paths[0].name for item in new} >= {"07.png", "large.png"}
+    full.hide([new[0]])
+    assert all(new[0] not in group for group in full.duplicates())
+
+
 def test_pushing_away_lowers_what_is_like_it(full: Library, photos: Path) -> None:
     plain = full.search(image=photos / "07.png", limit=40, **ALL)
     pushed = full.search("-blue", image=photos / "07.png", limit=40, **ALL)
@@ -184,7 +207,7 @@ def test_what_cannot_be_asked(full: Library, photos: Path) -> None:
         ({"min_probability": 1.5}, "no probability"), ({"model": "photo-clap"}, "no vectors of the model"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=message):
-            full.search("a", **wrong)  # type: ignore[arg-type]
+            full.search("a", **wrong)
     with pytest.raises(ImageError, match="does not exist"):
         full.search(image=photos / "nowhere.png")
     (photos / "broken.png").write_bytes(b"x")

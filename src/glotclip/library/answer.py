@@ -9,6 +9,7 @@ from typing import Any
 
 from glotclip.library.calibration import in_words
 from glotclip.library.encoder import LanguageGuess
+from glotclip.library.records import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,34 +17,38 @@ class Hit:
     """A picture or video that fits.
 
     Attributes:
-        item: its number in the library.
-        path: the first of its files.
-        paths: all of them.
-        kind: image or video.
+        about: what is known of it.
         score: cosine with the query, from −1 to 1, in the language that suits it.
         probability: that it is what was asked for; None where the library is too small to tell.
         second: where in a video.
-        taken: seconds since 1970 by the clock of the place.
-        width: pixels, upright.
-        height: pixels, upright.
-        camera: make and model.
-        place: degrees north and east.
         duplicates: the numbers of items that look the same and are not listed on their own.
     """
 
-    item: int
-    path: Path
-    paths: tuple[Path, ...]
-    kind: str
+    about: Item
     score: float
     probability: float | None
     second: float | None
-    taken: int | None
-    width: int | None
-    height: int | None
-    camera: str | None
-    place: tuple[float, float] | None
     duplicates: tuple[int, ...] = ()
+
+    @property
+    def item(self) -> int:
+        """Its number in the library."""
+        return self.about.id
+
+    @property
+    def path(self) -> Path:
+        """The first of its files."""
+        return self.about.paths[0]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.about.paths
+
+    @property
+    def kind(self) -> str:
+        """Image or video."""
+        return self.about.kind
 
     @property
     def words(self) -> str:
@@ -52,12 +57,14 @@ class Hit:
 
     def record(self) -> dict[str, Any]:
         """This hit as JSON."""
+        about = self.about
         return {
-            "item": self.item, "path": str(self.path), "uri": self.path.as_uri(),
+            "item": about.id, "path": str(self.path), "uri": self.path.as_uri(),
             "paths": [str(path) for path in self.paths], "kind": self.kind, "score": round(self.score, 6),
             "probability": None if self.probability is None else round(self.probability, 4), "words": self.words,
-            "second": self.second, "taken": self.taken, "width": self.width, "height": self.height,
-            "camera": self.camera, "place": self.place, "duplicates": list(self.duplicates),
+            "second": self.second, "taken": about.taken, "width": about.width, "height": about.height,
+            "camera": about.camera, "place": None if about.lat is None else [about.lat, about.lon],
+            "duplicates": list(self.duplicates),
         }  # fmt: skip
 
 

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from glotclip.errors import ConfigError, DataError, StorageError, did_you_mean
-from glotclip.library import records, scanning, searching
+from glotclip.library import records, scanning, searching, upkeep
 from glotclip.library.answer import Answer
 from glotclip.library.catalogue import FILE, Catalogue
 from glotclip.library.encoder import Encoder
@@ -19,7 +17,7 @@ from glotclip.library.filters import Filters
 from glotclip.library.indexing import BATCH, Indexer, Report
 from glotclip.library.place import library_path
 from glotclip.library.query import Asked, Picture, terms_of
-from glotclip.library.records import Model
+from glotclip.library.records import Item, Model
 from glotclip.library.stores import open_store
 from glotclip.library.stores.protocol import VectorStore
 from glotclip.ownership import Workplace
@@ -201,12 +199,12 @@ class Library:
             model = records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
             with disk_errors(self.path):
                 with self.changing_store(model, create=True) as store:
-                    self._reconcile(model, store)
+                    upkeep.reconcile(self.catalogue, model, store)
                     indexer = Indexer(
                         self.catalogue, store, model, encoder, batch=batch, threads=threads, progress=progress
                     )
                     report = indexer.run(scanning.scan(self.catalogue, places))
-                self._purge()
+                upkeep.purge(self.catalogue, self.changing_store)
             report.items = len(self)
             return report
 
@@ -228,50 +226,6 @@ class Library:
                     f"another process is changing the library {shown(self.path)}", hint="wait until it has finished"
                 ) from error
 
-    def _reconcile(self, model: Model, store: VectorStore) -> None:
-        """Undo what a kill left between catalogue and store: rows that only one of the two knows."""
-        known, there = records.rows_of(self.catalogue, model), store.rows()
-        stray = np.setdiff1d(there, known, assume_unique=True)
-        if len(stray):
-            store.delete(stray)
-            store.flush()
-        lost = np.setdiff1d(known, there, assume_unique=True)
-        if len(lost):
-            with self.catalogue.changing() as db:
-                # All rows of the item: it is encoded anew as a whole.
-                for row in lost.tolist():
-                    db.execute(
-                        "DELETE FROM vec WHERE model = ? AND item = (SELECT item FROM vec WHERE row = ?)",
-                        (model.id, row),
-                    )
-            self._reconcile(model, store)
-
-    def _purge(self) -> None:
-        """Forget items that no file has any more: their vectors, and unless they are hidden, all that is known."""
-        orphans = [
-            number
-            for (number,) in self.catalogue.rows(
-                "SELECT id FROM item WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.item = item.id AND motion = 0)"
-                " AND (state = ? OR EXISTS (SELECT 1 FROM vec WHERE vec.item = item.id))",
-                (records.SHOWN,),
-            )
-        ]
-        if orphans:
-            self._drop(orphans, records.HIDDEN)
-
-    def _drop(self, items: Sequence[int], keep: int) -> None:
-        """Remove the vectors of items for good, and the items themselves below the state ``keep``."""
-        with self.catalogue.changing() as db:
-            rows = records.drop_vectors(db, items)
-            for item in items:
-                db.execute("DELETE FROM file WHERE item = ? AND (motion = 1 OR ? > ?)", (item, keep, records.HIDDEN))
-                db.execute("DELETE FROM item WHERE id = ? AND state < ?", (item, keep))
-        for model in self.models:
-            if model.id in rows:
-                with self.changing_store(model) as store:
-                    store.delete(rows[model.id])
-                    store.compact()
-
     # --- asking -----------------------------------------------------------------------------------------------
 
     def search(
@@ -279,6 +233,7 @@ class Library:
         query: Asked | Sequence[Asked] | None = None,
         *,
         image: Picture | Sequence[Picture] | None = None,
+        like: int | Sequence[int] = (),
         lang: str | None = None,
         model: str | None = None,
         limit: int = 20,
@@ -301,6 +256,7 @@ class Library:
             query: a text in any language of the model, or several, each maybe with a weight. ``-word`` and
                 ``not:"some words"`` push away.
             image: a picture, or several, that hits shall be like; beside a text, both count.
+            like: numbers of items that hits shall be like; they are no hits themselves.
             lang: the texts' language; guessed if not given or "auto".
             model: which of the library's models answers, or a model with the same image tower and more languages; by
                 default the one that indexed last.
@@ -325,15 +281,17 @@ class Library:
         searching.check_page(limit, offset)
         if min_probability is not None and not 0 <= min_probability <= 1:
             raise ConfigError(f"{min_probability} is no probability", hint="give a number from 0 to 1")
-        terms = terms_of(query, image)
+        items = [like] if isinstance(like, int) else list(like)
+        terms = terms_of(query, image, items)
         chosen = self.model(model)
-        encoder = self.encoder(chosen, model)
+        encoder = self.encoder(chosen, model) if any(term.is_text or term.is_picture for term in terms) else None
         view, store = self.view(chosen)
-        question = searching.ask(encoder, view, terms, lang)
+        question = searching.ask(encoder, view, store, terms, lang)
         return searching.answer(
             self.catalogue, store, chosen, view, question,
             Filters(folder, after, before, near, camera, kind),
             limit=limit, offset=offset, min_score=min_score, min_probability=min_probability, fold=fold,
+            without=items,
         )  # fmt: skip
 
     def view(self, model: Model) -> tuple[searching.View, VectorStore]:
@@ -345,6 +303,15 @@ class Library:
                 store = open_store(self._address(model), model.dim)
                 found = self._views[model.id] = searching.View.of(self.catalogue, store, model), store
             return found
+
+    def items(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """What is known of items, by their numbers; those that are not shown are left out."""
+        return records.items(self.catalogue, list(numbers))
+
+    def duplicates(self, model: str | None = None) -> list[tuple[int, ...]]:
+        """Groups of items that look the same, as hits are folded; in each the oldest number first."""
+        view, store = self.view(self.model(model))
+        return searching.duplicates(self.catalogue, store, view)
 
     # --- curating ---------------------------------------------------------------------------------------------
 
@@ -376,7 +343,7 @@ class Library:
                     ).rowcount
                     for item in numbers
                 )
-            self._drop(numbers, records.FORGOTTEN)
+            upkeep.drop(self.catalogue, self.changing_store, numbers, records.FORGOTTEN)
             with self.catalogue.errors():
                 # SQLite leaves the bytes of deleted rows in the file, and older pages in the log.
                 self.catalogue.db.execute("VACUUM")

@@ -29,21 +29,29 @@ Asked = str | tuple[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A text or a picture, and its weight; a negative one pushes away."""
+    """A text, a picture, or an item of the library by its number, and its weight; a negative one pushes away."""
 
-    content: str | Picture
+    content: str | Picture | int
     weight: float
     is_text: bool
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a picture that has to be read."""
+        return not self.is_text and not isinstance(self.content, int)
+
 
 def terms_of(
-    query: Asked | Sequence[Asked] | None, image: Picture | Sequence[Picture] | None = None
+    query: Asked | Sequence[Asked] | None,
+    image: Picture | Sequence[Picture] | None = None,
+    like: Sequence[int] = (),
 ) -> tuple[Term, ...]:
     """Read a query.
 
     Args:
         query: a text, or several, each maybe with a weight (1 where none is given).
         image: a picture, or several, of weight 1.
+        like: numbers of items, of weight 1.
 
     Raises:
         ConfigError: if it is empty, too long, no UTF-8, has an impossible weight, or only pushes away.
@@ -61,6 +69,7 @@ def terms_of(
         found += _split(utf8(text), float(weight))
     pictures = [] if image is None else [image] if isinstance(image, str | Path | Image.Image) else list(image)
     found += [Term(picture, 1.0, is_text=False) for picture in pictures]
+    found += [Term(int(item), 1.0, is_text=False) for item in like]
     if len(found) > MOST_TERMS:
         raise _too_many()
     if not found:

@@ -34,6 +34,57 @@ class Model:
     store_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is known of a picture or video that the library shows.
+
+    Attributes:
+        id: its number.
+        kind: image or video.
+        paths: its files, never none; the moving part of a live photo last.
+        taken: seconds since 1970 by the clock of the place.
+        tz: minutes that this clock is ahead of UTC.
+        dated_by: where ``taken`` comes from: exif, name, file.
+        lat: degrees north.
+        lon: degrees east.
+        camera: make and model.
+        lens: as the camera names it.
+        width: pixels, upright.
+        height: pixels, upright.
+        duration: seconds, of a video.
+        dhash: see :mod:`glotclip.library.hashes`.
+    """
+
+    id: int
+    kind: str
+    paths: tuple[Path, ...]
+    taken: int | None
+    tz: int | None
+    dated_by: str | None
+    lat: float | None
+    lon: float | None
+    camera: str | None
+    lens: str | None
+    width: int | None
+    height: int | None
+    duration: float | None
+    dhash: int | None
+
+
+def items(catalogue: Catalogue, numbers: Sequence[int]) -> dict[int, Item]:
+    """Those of some items that the library shows; what is hidden, forgotten or without a file is not among them."""
+    paths = paths_of(catalogue, numbers)
+    return {
+        number: Item(number, kind, tuple(paths[number]), *rest)
+        for number, kind, state, *rest in catalogue.rows_of(
+            "SELECT id, kind, state, taken, tz, dated_by, lat, lon, camera, lens, w, h, duration, dhash FROM item "
+            "WHERE id IN ({})",
+            numbers,
+        )
+        if state == SHOWN and paths[number]
+    }
+
+
 def models(catalogue: Catalogue) -> list[Model]:
     """The models of a library, the one that indexed last first."""
     return [

@@ -76,6 +76,18 @@ class View:
             int(shown),
         )
 
+    def vector(self, store: VectorStore, item: int) -> Floats:
+        """The normalised mean of an item's vectors (E,).
+
+        Raises:
+            ConfigError: if the library shows no such item.
+        """
+        rows = self.rows[self.items == item]
+        if not len(rows):
+            raise ConfigError(f"the library shows no item {item}", hint="take the number from an answer")
+        mean = store.get(rows).mean(axis=0)
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+
     def place(self, row: int) -> int:
         """Where a row is in :attr:`rows`."""
         return int(np.searchsorted(self.rows, row))
@@ -93,8 +105,8 @@ class Question:
     shares: Mapping[str, float]
 
 
-def ask(encoder: Encoder, view: View, terms: Sequence[Term], lang: str | None) -> Question:
-    """Encode a query.
+def ask(encoder: Encoder | None, view: View, store: VectorStore, terms: Sequence[Term], lang: str | None) -> Question:
+    """Encode a query, with an encoder unless it consists of items alone.
 
     Several terms are added so that each has an equal say: a term's vector is divided by the deviation of its scores
     with the background, since cosines with pictures spread more widely for pictures than for texts.
@@ -102,21 +114,29 @@ def ask(encoder: Encoder, view: View, terms: Sequence[Term], lang: str | None) -
     Raises:
         LanguageError: if the language is not installed.
         ImageError: if a picture of the query cannot be read.
+        ConfigError: if the library shows no item of the query's number.
     """
     texts = [str(term.content) for term in terms if term.is_text]
-    guess = encoder.guess([" ".join(texts)])[0] if texts and lang in (None, "", AUTO) else None
-    if guess is not None:
-        code, shares = guess.lang, guess.plausible
-    else:
-        code = check_installed(lang, encoder.languages) if texts and lang else ""
-        shares = {code: 1.0}
-    pictures = _pictures(encoder, [term.content for term in terms if not term.is_text])
+    guess: LanguageGuess | None = None
+    code, shares = "", {"": 1.0}
+    pictures = np.zeros((0, 0), np.float32)
+    if encoder is not None:
+        if texts and lang in (None, "", AUTO):
+            guess = encoder.guess([" ".join(texts)])[0]
+            code, shares = guess.lang, guess.plausible
+        elif texts and lang:
+            code = check_installed(lang, encoder.languages)
+            shares = {code: 1.0}
+        pictures = _pictures(encoder, [term.content for term in terms if term.is_picture])
     readings = []
     for each in shares:
-        encoded = encoder.encode_texts(texts, [each] * len(texts)) if texts else pictures[:0]
+        encoded = encoder.encode_texts(texts, [each] * len(texts)) if encoder and texts else pictures[:0]
         parts, words, images = [], iter(encoded), iter(pictures)
         for term in terms:
-            vector = next(words) if term.is_text else next(images)
+            if isinstance(term.content, int):
+                vector = view.vector(store, term.content)
+            else:
+                vector = next(words) if term.is_text else next(images)
             background = Background.of(view.sample @ vector) if len(terms) > 1 else None
             parts.append(term.weight * vector / (background.spread if background else 1.0))
         readings.append(np.sum(parts, axis=0))
@@ -127,7 +147,7 @@ def ask(encoder: Encoder, view: View, terms: Sequence[Term], lang: str | None) -
     return Question(vectors, tuple(shares.values()), backgrounds, code or None, guess, told)
 
 
-def _pictures(encoder: Encoder, contents: Sequence[Picture]) -> Floats:
+def _pictures(encoder: Encoder, contents: Sequence[Picture | int]) -> Floats:
     if not contents:
         return np.zeros((0, encoder.dim), np.float32)
     from glotclip.models.image_files import check_size, opened, readable, upright
@@ -138,7 +158,7 @@ def _pictures(encoder: Encoder, contents: Sequence[Picture]) -> Floats:
             with readable("the image"):
                 check_size(content, "the image")
                 pixels.append(encoder.preprocess(upright(content)))
-        else:
+        elif not isinstance(content, int):
             with opened(Path(content)) as image:
                 pixels.append(encoder.preprocess(upright(image, encoder.decode_size)))
     return encoder.encode_images(pixels)
@@ -170,6 +190,7 @@ def answer(
     min_score: float | None,
     min_probability: float | None,
     fold: bool,
+    without: Sequence[int] = (),
 ) -> Answer:
     """Rank, cut, fold and page.
 
@@ -187,7 +208,7 @@ def answer(
     known = all(each is not None for each in question.backgrounds)
     cutoff = (calibration.CUTOFF if min_probability is None else min_probability) if known else None
     groups, complete = (
-        _folded(catalogue, store, view, question, among, cutoff, min_score, fold, offset + limit)
+        _folded(catalogue, store, view, question, among, cutoff, min_score, fold, offset + limit, without)
         if len(items)
         else ([], True)
     )
@@ -219,6 +240,7 @@ def _folded(
     min_score: float | None,
     fold: bool,
     wanted: int,
+    without: Sequence[int],
 ) -> tuple[list[_Group], bool]:
     """The hits, best first, until one is below what is asked, or more than wanted are there; whether these are all.
 
@@ -226,7 +248,7 @@ def _folded(
     """
     groups: list[_Group] = []
     hashes: list[int] = []
-    seen: set[int] = set()
+    seen: set[int] = {*without}
     probability = 1.0
     for batch in _batches(
         ranked(store, question.vectors, question.weights, view.sample, among, max(FIRST, 2 * wanted)), FIRST
@@ -287,26 +309,38 @@ def _batches(source: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _hits(catalogue: Catalogue, view: View, groups: Sequence[_Group]) -> tuple[Hit, ...]:
-    items = [group.item for group in groups]
-    facts = {
-        row[0]: row[1:]
-        for row in catalogue.rows_of(
-            "SELECT id, kind, taken, w, h, camera, lat, lon FROM item WHERE id IN ({})", items
-        )
-    }
-    paths = records.paths_of(catalogue, items)
+    about = records.items(catalogue, [group.item for group in groups])
     found = []
     for group in groups:
-        own = paths.get(group.item)
-        if group.item not in facts or not own:  # it went away while the query was answered
+        item = about.get(group.item)
+        if item is None:  # it went away while the query was answered
             continue
-        kind, taken, width, height, camera, lat, lon = facts[group.item]
         moment = float(view.moments[view.place(group.row)])
         found.append(
             Hit(
-                group.item, own[0], tuple(own), kind, group.score, group.probability,
-                None if np.isnan(moment) else round(moment, 3), taken, width, height, camera,
-                None if lat is None else (lat, lon), tuple(group.duplicates),
+                item, group.score, group.probability, None if np.isnan(moment) else round(moment, 3),
+                tuple(group.duplicates),
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def duplicates(catalogue: Catalogue, store: VectorStore, view: View) -> list[tuple[int, ...]]:
+    """All groups of near-duplicates among the items that a library shows."""
+    items, first = np.unique(view.items, return_index=True)
+    looks = dict(catalogue.rows("SELECT id, dhash FROM item"))
+    hashes = np.asarray([looks.get(item) or 0 for item in items.tolist()], np.int64)
+    group_of: dict[int, int] = {}
+    for place in range(len(items)):
+        if place in group_of:
+            continue
+        later = place + 1 + np.flatnonzero(distances(int(hashes[place]), hashes[place + 1 :]) <= NEAR)
+        later = np.asarray([each for each in later.tolist() if each not in group_of], np.int64)
+        if len(later):
+            vector = store.get(view.rows[first[place : place + 1]])[0]
+            for other in later[store.scores(vector, view.rows[first[later]]) >= SAME].tolist():
+                group_of[other] = place
+    groups: dict[int, list[int]] = {}
+    for other, place in sorted(group_of.items()):
+        groups.setdefault(place, [int(items[place])]).append(int(items[other]))
+    return [tuple(group) for _, group in sorted(groups.items())]

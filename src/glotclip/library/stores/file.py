@@ -1,9 +1,9 @@
 """The exact store of a library: one memory-mapped file, in which every vector is compared.
 
-The file is a series of records: a row and its vector in half precision. Later records replace earlier ones of the same
-row; a row r is deleted by a record −1 − r. Changes are appended as a whole, so a kill leaves at most a part of a record,
-which is ignored and overwritten. Compaction writes what is left anew and renames it into place; who reads the file
-keeps the one it has opened.
+The file is a series of records: a row and its vector in half precision. Later records replace earlier ones of the
+same row; a row r is deleted by a record −1 − r. Changes are appended, so a kill leaves at most a part of a record
+behind whole ones; the part is ignored and overwritten. Compaction writes what is left anew and renames it into place;
+who reads the file keeps the one it has opened.
 
 Shapes as in :mod:`glotclip.library.stores.protocol`; R records.
 """
@@ -49,6 +49,7 @@ class FileStore:
                 if self._count
                 else np.zeros(0, self._type)
             )
+        self._stale = False
         said = np.ascontiguousarray(self._records["row"])
         rows = np.where(said < 0, -1 - said, said)
         known, last = np.unique(rows[::-1], return_index=True)
@@ -58,7 +59,7 @@ class FileStore:
         self._places: Numbers = places[alive]
 
     def __len__(self) -> int:
-        self.flush()
+        self._refresh()
         return len(self._rows)
 
     def add(self, rows: Numbers, vectors: Floats) -> None:
@@ -69,7 +70,7 @@ class FileStore:
 
     def delete(self, rows: Numbers) -> None:
         """Append that rows are gone."""
-        self.flush()
+        self._refresh()
         gone = np.intersect1d(rows, self._rows)
         new = np.zeros(len(gone), self._type)
         new["row"] = -1 - gone
@@ -83,16 +84,23 @@ class FileStore:
         if len(new):
             with disk_errors(self.path):
                 append_whole(self.path, self._count * self._type.itemsize, new.tobytes())
+            self._count += len(new)
+            self._stale = True
+
+    def _refresh(self) -> None:
+        """Flush, and see what was written."""
+        self.flush()
+        if self._stale:
             self._open()
 
     def get(self, rows: Numbers) -> Floats:
         """Vectors by rows."""
-        self.flush()
+        self._refresh()
         return np.asarray(self._records["vector"][self._places[self._found(rows)]], np.float32)
 
     def rows(self) -> Numbers:
         """All rows, ascending."""
-        self.flush()
+        self._refresh()
         return self._rows
 
     def _found(self, rows: Numbers) -> Numbers:
@@ -103,7 +111,7 @@ class FileStore:
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
         """Compare all, block by block, and keep the best."""
-        self.flush()
+        self._refresh()
         at = np.arange(len(self._rows)) if among is None else np.flatnonzero(np.isin(self._rows, among))
         rows = np.full((len(queries), k), -1, np.int64)
         best = np.full((len(queries), k), -np.inf, np.float32)
@@ -121,7 +129,7 @@ class FileStore:
 
     def scores(self, query: Floats, rows: Numbers) -> Floats:
         """Cosines with some rows."""
-        self.flush()
+        self._refresh()
         at = self._found(rows)
         parts = [self._cosines(query[None], at[start : start + _BLOCK])[0] for start in _starts(len(at))]
         return np.concatenate([np.zeros(0, np.float32), *parts])
@@ -133,7 +141,7 @@ class FileStore:
 
     def compact(self) -> None:
         """Write anew what is left."""
-        self.flush()
+        self._refresh()
         if self.path.stat().st_size == len(self._rows) * self._type.itemsize:
             return
         with disk_errors(self.path), writing(self.path) as aside, aside.open("wb") as stream:
