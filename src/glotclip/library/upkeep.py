@@ -51,7 +51,7 @@ def purge(catalogue: Catalogue, change: ChangeStore) -> None:
 def drop(catalogue: Catalogue, change: ChangeStore, items: Sequence[int], keep: int) -> None:
     """Remove the vectors of items for good, and the items themselves below the state ``keep``.
 
-    The catalogue comes first: what a kill leaves in a store then is found by nobody, and removed by :func:`reconcile`.
+    The catalogue comes first: what a kill leaves in a store is found by nobody, and :func:`reconcile` removes it.
     """
     with catalogue.changing() as db:
         rows = records.drop_vectors(db, items)
