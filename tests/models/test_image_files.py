@@ -28,19 +28,19 @@ def write_raw(path: Path, size: int = 64) -> Path:
         (50714, "H", [0]), (50717, "I", [65535]), (50721, "i", one), (50728, "Q", [1] * 6), (50778, "H", [21]),
     ]  # fmt: skip
     types = {"B": 1, "s": 2, "H": 3, "I": 4, "Q": 5, "i": 10}
-    entries = []
+    entries: list[tuple[int, int, int, bytes]] = []
     for tag, kind, value in values:
         if isinstance(value, bytes):
-            entries.append([tag, types[kind], len(value), value])
+            entries.append((tag, types[kind], len(value), value))
         else:
             code = {"Q": "I"}.get(kind, kind)
             count = len(value) // (2 if kind in "Qi" else 1)
-            entries.append([tag, types[kind], count, struct.pack(f"<{len(value)}{code}", *value)])
+            entries.append((tag, types[kind], count, struct.pack(f"<{len(value)}{code}", *value)))
     start = 8 + 2 + 12 * len(entries) + 4
-    long = sum(len(raw) + len(raw) % 2 for *_, raw in entries if len(raw) > 4)  # type: ignore[arg-type]
+    long = sum(len(raw) + len(raw) % 2 for *_, raw in entries if len(raw) > 4)
     table, beyond = b"", b""
     for tag, kind_number, count, raw in entries:
-        data = struct.pack("<I", start + long) if tag == 273 else bytes(raw)  # type: ignore[arg-type]
+        data = struct.pack("<I", start + long) if tag == 273 else raw
         table += struct.pack("<HHI", tag, kind_number, count)
         table += data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", start + len(beyond))
         beyond += data + b"\0" * (len(data) % 2) if len(data) > 4 else b""

@@ -47,7 +47,7 @@ class Library:
         workplace = Workplace(self.path, KIND)
         if create:
             workplace.check(adopt=(self.path / FILE).is_file(), option="--library")
-            with disk_errors(self.path):
+            with disk_errors(self.path, "--library"):
                 self.path.mkdir(parents=True, exist_ok=True)
             workplace.claim()
         self.catalogue = Catalogue(self.path / FILE, create=create)
@@ -197,7 +197,7 @@ class Library:
                 raise DataError("the library has no folder yet", hint="say which: `glotclip index DIR`")
             self.add_encoder(encoder)
             model = records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
-            with disk_errors(self.path):
+            with disk_errors(self.path, "--library"):
                 with self.changing_store(model, create=True) as store:
                     upkeep.reconcile(self.catalogue, model, store)
                     indexer = Indexer(
@@ -217,7 +217,7 @@ class Library:
         """
         import filelock
 
-        with disk_errors(self.path):
+        with disk_errors(self.path, "--library"):
             try:
                 with filelock.FileLock(self.path / LOCK, timeout=0):
                     yield

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from glotclip.errors import require
+from glotclip.errors import DataError, require
 
 _QUIET = 2_000  # milliseconds without a change before it is told: files are seldom written in one go
 
@@ -19,7 +19,11 @@ def changes(folders: Sequence[Path]) -> Iterator[None]:
 
     Raises:
         MissingExtraError: if watchfiles is not installed.
+        DataError: if none of the folders is there.
     """
     watchfiles: Any = require("watchfiles", extra="library", purpose="following changes")
-    for _ in watchfiles.watch(*folders, debounce=60_000, step=_QUIET, raise_interrupt=True):
+    there = [folder for folder in folders if folder.is_dir()]
+    if not there:
+        raise DataError("none of the library's folders is there", hint="mount the drive that they are on")
+    for _ in watchfiles.watch(*there, debounce=60_000, step=_QUIET, raise_interrupt=True):
         yield

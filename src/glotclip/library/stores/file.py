@@ -35,14 +35,14 @@ class FileStore:
         if not path.exists():
             if not create:
                 raise StorageError(f"there are no vectors in {shown(path)}", hint="make them: `glotclip index`")
-            with disk_errors(path):
+            with disk_errors(path, "--library"):
                 path.touch()
         self._pending: list[np.ndarray] = []
         self._open()
 
     def _open(self) -> None:
         """Map the file, and find the last record of each row."""
-        with disk_errors(self.path):
+        with disk_errors(self.path, "--library"):
             self._count = self.path.stat().st_size // self._type.itemsize
             self._records = (
                 np.memmap(self.path, self._type, "r", shape=(self._count,))
@@ -82,7 +82,7 @@ class FileStore:
             return
         new, self._pending = np.concatenate(self._pending), []
         if len(new):
-            with disk_errors(self.path):
+            with disk_errors(self.path, "--library"):
                 append_whole(self.path, self._count * self._type.itemsize, new.tobytes())
             self._count += len(new)
             self._stale = True
@@ -144,7 +144,7 @@ class FileStore:
         self._refresh()
         if self.path.stat().st_size == len(self._rows) * self._type.itemsize:
             return
-        with disk_errors(self.path), writing(self.path) as aside, aside.open("wb") as stream:
+        with disk_errors(self.path, "--library"), writing(self.path) as aside, aside.open("wb") as stream:
             for start in _starts(len(self._rows)):
                 stream.write(self._records[self._places[start : start + _BLOCK]].tobytes())
             stream.flush()
