@@ -116,6 +116,26 @@ def test_a_file_that_becomes_unreadable_content_is_no_hit(
     )
 
 
+def test_a_decoder_that_fails_ends_no_run(
+    library: Library, photos: Path, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import PngImagePlugin
+
+    real = PngImagePlugin.PngImageFile.load_prepare
+
+    def failing(image: PngImagePlugin.PngImageFile) -> None:
+        if str(image.filename).endswith("07.png"):
+            raise RuntimeError("a fault in the decoder")
+        real(image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImagePlugin.PngImageFile, "load_prepare", failing)
+        report = library.index([photos], encoder=encoder)
+    assert report.encoded == 39
+    assert [each.reason for each in report.skipped] == ["unexpected RuntimeError: a fault in the decoder"]
+    assert library.index(encoder=encoder).encoded == 1
+
+
 def test_models_side_by_side(
     library: Library, photos: Path, encoder: CountingEncoder, make_base: MakeBase, polyglot: Polyglot
 ) -> None:

@@ -180,9 +180,11 @@ class Indexer:
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
             try:
                 for candidate in todo:
-                    ahead.append(pool.submit(self._look, candidate))
-                    if len(ahead) >= 2 * self.batch + self.threads:
+                    # Of a video up to a hundred frames wait, so few videos may.
+                    most = self.threads if candidate.video else 2 * self.batch + self.threads
+                    while len(ahead) >= most:
                         yield ahead.popleft().result()
+                    ahead.append(pool.submit(self._look, candidate))
                 while ahead:
                     yield ahead.popleft().result()
             finally:
@@ -212,6 +214,8 @@ class Indexer:
             return _Seen(candidate, fault=getattr(error, "strerror", None) or str(error))
         except MemoryError:
             return _Seen(candidate, digest=claimed, fault="too large for this machine's memory")
+        except Exception as error:  # noqa: BLE001 -- one file that a decoder fails on must not end the run
+            return _Seen(candidate, digest=claimed, fault=f"unexpected {type(error).__name__}: {error}")
 
     def _take(self, seen: _Seen) -> None:
         """Put what was seen into the batch it belongs to, and commit that when it is full."""
