@@ -150,11 +150,17 @@ def deploy() -> dict[str, Rows]:
     return {"cold start": committed("cold_start.md")}
 
 
+def library() -> dict[str, Rows]:
+    """The table of docs/library.md: how often nothing is said to match; without the precision."""
+    return {"cutoff": [row[:6] for row in committed("cutoff.md")]}
+
+
 PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {
     "results.md": results,
     "text.md": text,
     "methods.md": encoders,
     "deploy.md": deploy,
+    "library.md": library,
 }
 
 

@@ -8,8 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, export, extend, finetune, load, search
+    from glotclip.api import (
+        Extended,
+        Finetuned,
+        SearchResult,
+        evaluate,
+        export,
+        extend,
+        finetune,
+        index,
+        load,
+        open_library,
+        search,
+    )
     from glotclip.errors import GlotclipError
+    from glotclip.library.library import Library
     from glotclip.onnx.encoder import OnnxEncoder
     from glotclip.packs.pack import LanguagePack
     from glotclip.packs.polyglot import Polyglot
@@ -20,6 +33,7 @@ __all__ = [
     "Finetuned",
     "GlotclipError",
     "LanguagePack",
+    "Library",
     "OnnxEncoder",
     "Polyglot",
     "SearchResult",
@@ -27,14 +41,19 @@ __all__ = [
     "export",
     "extend",
     "finetune",
+    "index",
     "load",
+    "open_library",
     "search",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Extended", "Finetuned", "SearchResult"), "glotclip.api"),
-    **dict.fromkeys(("evaluate", "export", "extend", "finetune", "load", "search"), "glotclip.api"),
+    **dict.fromkeys(
+        ("evaluate", "export", "extend", "finetune", "index", "load", "open_library", "search"), "glotclip.api"
+    ),
     "GlotclipError": "glotclip.errors",
+    "Library": "glotclip.library.library",
     "LanguagePack": "glotclip.packs.pack",
     "OnnxEncoder": "glotclip.onnx.encoder",
     "Polyglot": "glotclip.packs.polyglot",

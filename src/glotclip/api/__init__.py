@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         resolve_settings,
         run_extension,
     )
+    from glotclip.api.library import DEFAULT_MODEL, encoder_of, index, open_library
     from glotclip.api.progress import Progress, silent
     from glotclip.api.searching import SearchResult, search
 
@@ -37,9 +38,11 @@ _HOMES = {
     **dict.fromkeys(
         ("Extended", "curriculum_of", "extend", "prepare_extension", "resolve_settings", "run_extension"), "extending"
     ),
+    **dict.fromkeys(("DEFAULT_MODEL", "encoder_of", "index", "open_library"), "library"),
     **dict.fromkeys(("SearchResult", "search"), "searching"),
 }
 __all__ = [
+    "DEFAULT_MODEL",
     "ENGLISH",
     "ExtendConfig",
     "Extended",
@@ -51,13 +54,16 @@ __all__ = [
     "accuracy_matrix",
     "config_of",
     "curriculum_of",
+    "encoder_of",
     "evaluate",
     "evaluator",
     "export",
     "extend",
     "finetune",
     "gallery_features",
+    "index",
     "load",
+    "open_library",
     "prepare_extension",
     "rebase",
     "resolve_settings",

@@ -14,11 +14,12 @@ from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, DataError, asks_for_torch
 from glotclip.gallery.rank import Hit, rank
 from glotclip.languages import check_installed
+from glotclip.library.query import utf8
 from glotclip.models.windows import Long
 from glotclip.onnx.encoder import OnnxEncoder
 from glotclip.onnx.manifest import is_export
 from glotclip.packs.guess import AUTO, Guess
-from glotclip.storage import printable, shown
+from glotclip.storage import shown
 from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def search(
         DataError: if there is no such folder, or no image that can be read.
         LanguageError: if the language is not installed.
     """
-    query = _utf8(query)
+    query = utf8(query)
     paths, unused = _images_in(images) if isinstance(images, str | Path) else ([Path(path) for path in images], [])
     polyglot = opened(model, device, base) if isinstance(model, str | Path) else model
     guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
@@ -150,16 +151,6 @@ def _images_in(folder: str | Path) -> tuple[list[Path], list[SkippedItem]]:
             hint="images are files such as .jpg, .png, .webp, .avif, .tiff, .jp2; .heic with glotclip[photos]",
         )
     return listing.images, unused
-
-
-def _utf8(query: str) -> str:
-    """Undo what an ASCII locale makes of arguments (PEP 383); what is no UTF-8 then is no text."""
-    try:
-        return query.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError as error:
-        raise ConfigError(
-            f"the query {printable(query)!r} is not UTF-8", hint="check the terminal's encoding, e.g. LC_ALL=C.UTF-8"
-        ) from error
 
 
 def _as_taught(query: str, lang: str, translator: Engine | str | None, cache: Path | None) -> str:

@@ -15,7 +15,21 @@ from typing import Any
 import typer
 
 from glotclip import threads
-from glotclip.cli import base, compare, data, demo, doctor, evaluate, export, extend, methods, pack, search, translate
+from glotclip.cli import (
+    base,
+    compare,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    extend,
+    index,
+    methods,
+    pack,
+    search,
+    translate,
+)
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
 from glotclip.errors import GlotclipError, GlotclipWarning, asks_for_torch
 
@@ -35,6 +49,7 @@ app = typer.Typer(
 app.command("extend")(extend.extend)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
