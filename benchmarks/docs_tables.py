@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md and docs/text.md from the committed results, narrow enough to be read there.
+"""Write the tables of docs/ from the committed results, narrow enough to be read there.
 
     python benchmarks/docs_tables.py           # reads benchmarks/results/, writes the docs
     python benchmarks/docs_tables.py --check   # fails where the docs say something else
@@ -61,7 +61,21 @@ def committed(name: str) -> list[list[str]]:
 
 def results() -> dict[str, Rows]:
     """The tables of docs/results.md: settings of ten languages as columns, and PECT's comparisons."""
-    return {"table": list(zip(*committed("ten_languages.md"), strict=True)), **pect("few"), **pect("full")}
+    return {
+        "table": list(zip(*committed("ten_languages.md"), strict=True)),
+        "unseen names": unseen(),
+        **pect("few"),
+        **pect("full"),
+    }
+
+
+def unseen() -> Rows:
+    """Taught and unseen names of emoji by language: the model, and the averages of its rivals."""
+    head, *body = committed("emoji_unseen.md")
+    return [
+        head[1:],
+        *(row[1:] for row in body if row[0] == "emoji-clip" and (row[2] == "taught" or row[1] == "average")),
+    ]
 
 
 def text() -> dict[str, Rows]:
@@ -119,7 +133,35 @@ def weights(found: Numbers) -> tuple[str, str]:
     return f"{found['trainable weights']['mean']:,.0f}", f"{found['share of the tower']['mean']:.2f} %"
 
 
-PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {"results.md": results, "text.md": text}
+def encoders() -> dict[str, Rows]:
+    """The table of ``docs/methods.md``."""
+    head = ["", "de labels", "fr labels", "de captions", "fr captions", "CPU-s"]
+    rows = []
+    for row in json.loads((RESULTS / "encoder.json").read_text(encoding="utf-8"))["rows"]:
+        if "de R@1" in row:
+            labels = [f"{row[f'{code} R@1']} / {row[f'{code} R@5']}" for code in ("de", "fr")]
+            captions = [str(row[f"{code} captions"]) for code in ("de", "fr")]
+            rows.append([row["model"], *labels, *captions, str(row.get("CPU-s", ""))])
+    return {"encoders": [head, *rows]}
+
+
+def deploy() -> dict[str, Rows]:
+    """The table of docs/deploy.md."""
+    return {"cold start": committed("cold_start.md")}
+
+
+def library() -> dict[str, Rows]:
+    """The table of docs/library.md: how often nothing is said to match; without the precision."""
+    return {"cutoff": [row[:6] for row in committed("cutoff.md")]}
+
+
+PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {
+    "results.md": results,
+    "text.md": text,
+    "methods.md": encoders,
+    "deploy.md": deploy,
+    "library.md": library,
+}
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ import torch
 from torch.nn import functional as F
 
 import glotclip
+from glotclip.data.dataset import open_dataset
+from glotclip.data.encodings import read_objects
 from glotclip.evaluation.metrics import recall_at, text_to_image_ranks
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
@@ -69,12 +71,14 @@ def measure(base: str, photos: Path) -> dict[str, Any]:
     loading, model = timed(lambda: glotclip.load(folder / base, device="cpu"))
     shutil.rmtree(folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    facts = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
-    names, classes = [fact["name"] for fact in facts], torch.tensor([fact["class_index"] for fact in facts])
+    asked = open_dataset(photos).benchmark(["en"])
+    class_of = {fact["file"]: fact["class_index"] for fact in read_objects(photos / "photos.json")}
+    names = [caption.text for caption in asked.captions["en"]]
+    classes = torch.tensor([class_of[path.relative_to(photos.absolute()).as_posix()] for path in asked.images])
     asking, texts = timed(lambda: model.encode_text(names, "en"))
     tower = model.base.vision
     assert isinstance(tower, ClassifierTower)
-    pixels = [torch.from_numpy(model.base.preprocess.load(photos / fact["file"])) for fact in facts]
+    pixels = [torch.from_numpy(model.base.preprocess.load(path)) for path in asked.images]
     with torch.inference_mode():
         seeing, shares = timed(
             lambda: torch.cat([tower.probabilities(torch.stack(part)) for part in batches(pixels)])
@@ -90,7 +94,7 @@ def measure(base: str, photos: Path) -> dict[str, Any]:
     row["top-1"] = 100 * float((shares.argmax(1) == classes).float().mean())
     row |= {
         "made in s": making, "loaded in s": loading, "peak MB": peak, "MB on disk": size / 2**20,
-        "ms a photograph": 1000 * seeing / len(facts), "ms a text": 1000 * asking / len(facts),
+        "ms a photograph": 1000 * seeing / len(names), "ms a text": 1000 * asking / len(names),
     }  # fmt: skip
     return {"base": base, **{title: round(value, 1) for title, value in row.items()}}
 

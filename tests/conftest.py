@@ -21,6 +21,7 @@ hypothesis_settings.load_profile("glotclip")
 if TYPE_CHECKING:
     from glotclip.methods.stack import PackState
     from glotclip.models.dual_encoder import DualEncoder
+    from glotclip.packs.polyglot import Polyglot
     from glotclip.training.captions import Captions
     from glotclip.training.curriculum import Curriculum
     from glotclip.training.trainer import FitResult
@@ -261,3 +262,61 @@ def write_film(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+EXPORTED = ("en", "de", "ar", "fr", "hi")  # the base's, rows of the table twice, an acquirer, LoRA
+
+
+@pytest.fixture(scope="session")
+def taught(base: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Polyglot:
+    """The base with packs of three kinds, their weights drawn: rows of the token table, an acquirer, LoRA."""
+    import torch
+
+    from glotclip.methods.acquirer import Acquirer
+    from glotclip.methods.lexicon import Lexicon
+    from glotclip.methods.lora import Lora
+    from glotclip.methods.stack import PackState
+    from glotclip.models.bpe import learn
+    from glotclip.models.tokenizer import ClipTokenizer
+    from glotclip.packs.language_profile import Profile
+    from glotclip.packs.pack import LanguagePack, write_pack
+    from glotclip.packs.polyglot import Polyglot
+
+    root, text = tmp_path_factory.mktemp("taught"), base.text.config
+    generator = torch.Generator().manual_seed(5)
+    words = {"de": caption_texts("de"), "ar": ["دائرة حمراء", "مربع أخضر", "شريط أزرق"], "fr": [], "hi": []}
+    packs = []
+    for code, texts in words.items():
+        tokenizer = base.tokenizer
+        assert isinstance(tokenizer, ClipTokenizer)
+        if texts:
+            tokenizer = tokenizer.extended(learn(texts, 600))
+            ids = torch.arange(tokenizer.vocab_size)[::2]
+            rows = torch.randn(len(ids), text.width, generator=generator) * 0.1
+            module: Any = Lexicon(ids, rows, tokenizer.vocab_size)
+        elif code == "fr":
+            module = Acquirer(text, Acquirer.Config(bottleneck=6))
+        else:
+            module = Lora(text, Lora.Config(targets=("q", "v", "up", "down"), rank=3))
+        if not texts:
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.normal_(std=0.1, generator=generator)
+        state = PackState((code,), tokenizer, {code: (module.requires_grad_(False),)})
+        profiles = {code: Profile.learn(texts or caption_texts(code))}
+        write_pack(
+            root / code, state, name=code, method="drawn", learnt=[code], base=base, settings={}, data={}, scores={},
+            profiles=profiles, text_forms={code: "unicode-1"},
+        )  # fmt: skip
+        packs.append(LanguagePack.load(root / code, base))
+    return Polyglot(base, packs)
+
+
+@pytest.fixture(scope="session")
+def exported(taught: Polyglot, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model :func:`taught`, exported in full precision; for slow tests."""
+    from glotclip.onnx.export import export
+
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    export(taught, folder, precision="fp32")
+    return folder

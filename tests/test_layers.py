@@ -12,12 +12,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "glotclip"
 GROUND = (
-    "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage", "textforms",
-    "threads",
+    "allocation", "errors", "languages", "config", "fingerprint", "image_formats", "ownership", "scores", "storage",
+    "textforms", "threads",
 )  # fmt: skip
-SIBLINGS = ("training", "evaluation", "gallery")
-JOINING = ("api", "compare", "demo")
-HEAVY = ("torch", "numpy", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL", "huggingface_hub")
+SIBLINGS = ("training", "evaluation", "gallery", "onnx")
+JOINING = ("api", "compare", "demo", "doctor")
+HEAVY = (
+    "torch", "numpy", "onnxruntime", "safetensors", "tokenizers", "transformers", "matplotlib", "PIL",
+    "huggingface_hub",
+)  # fmt: skip
 
 #: room → rooms it may import besides itself and the ground floor
 MAY = {
@@ -27,8 +30,9 @@ MAY = {
     "methods": ("models", "data"),
     "packs": ("methods", "models", "data"),
     **dict.fromkeys(SIBLINGS, ("packs", "methods", "models", "data")),
-    **dict.fromkeys(JOINING, (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate")),
-    "cli": (*JOINING, *SIBLINGS, "packs", "methods", "models", "data", "translate"),
+    "library": ("gallery", "packs", "methods", "models", "data"),
+    **dict.fromkeys(JOINING, (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate")),
+    "cli": (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate"),
     **dict.fromkeys(GROUND, ()),
 }
 
@@ -86,6 +90,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     [
         ("training", "from glotclip.evaluation.metrics import ranks", ["evaluation"]),
         ("gallery", "def f():\n    from glotclip.training import loop", ["training"]),
+        ("onnx", "from glotclip.gallery.rank import rank", ["gallery"]),
         ("models", "import glotclip.data.features", ["data"]),
         ("translate", "from glotclip.models.device import choose_device", ["models"]),
         ("evaluation", "from glotclip.translate import queries", ["translate"]),
@@ -126,3 +131,28 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_importing_is_instant(statement: str) -> None:
     assert not loaded_by(statement) & set(HEAVY)
+
+
+@pytest.mark.slow
+def test_searching_with_an_exported_model_needs_no_torch() -> None:
+    from glotclip.doctor.check import MODULES
+
+    checks = ", ".join(f"glotclip.doctor.{name}" for name in MODULES)
+    statement = (
+        f"import {checks}; from glotclip import OnnxEncoder, search; from glotclip.cli import main, completion"
+    )
+    assert not loaded_by(statement) & {"torch", "onnx", "onnxscript", "onnxruntime", "transformers"}
+
+
+@pytest.mark.slow
+def test_a_library_needs_no_torch() -> None:
+    """Encoders may be others: all of the library imports without torch, its torch encoder included."""
+    names = sorted(
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+        for path in (ROOT / "library").rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    loaded = loaded_by(f"import {', '.join(names)}")
+    assert not loaded & {"torch", "transformers"}
+    code = "import sys, glotclip.models.image_files, glotclip.gallery.fusion; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

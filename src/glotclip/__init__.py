@@ -8,8 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glotclip.api import Extended, Finetuned, SearchResult, evaluate, extend, finetune, load, search
+    from glotclip.api import (
+        Extended,
+        Finetuned,
+        SearchResult,
+        evaluate,
+        export,
+        extend,
+        finetune,
+        index,
+        load,
+        open_library,
+        search,
+    )
     from glotclip.errors import GlotclipError
+    from glotclip.library.library import Library
+    from glotclip.onnx.encoder import OnnxEncoder
     from glotclip.packs.pack import LanguagePack
     from glotclip.packs.polyglot import Polyglot
 
@@ -19,20 +33,29 @@ __all__ = [
     "Finetuned",
     "GlotclipError",
     "LanguagePack",
+    "Library",
+    "OnnxEncoder",
     "Polyglot",
     "SearchResult",
     "evaluate",
+    "export",
     "extend",
     "finetune",
+    "index",
     "load",
+    "open_library",
     "search",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Extended", "Finetuned", "SearchResult"), "glotclip.api"),
-    **dict.fromkeys(("evaluate", "extend", "finetune", "load", "search"), "glotclip.api"),
+    **dict.fromkeys(
+        ("evaluate", "export", "extend", "finetune", "index", "load", "open_library", "search"), "glotclip.api"
+    ),
     "GlotclipError": "glotclip.errors",
+    "Library": "glotclip.library.library",
     "LanguagePack": "glotclip.packs.pack",
+    "OnnxEncoder": "glotclip.onnx.encoder",
     "Polyglot": "glotclip.packs.polyglot",
 }
 
@@ -43,7 +66,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'glotclip' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name]), name)
+    from glotclip.errors import asks_for_torch
+
+    with asks_for_torch(f"glotclip.{name}"):
+        value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

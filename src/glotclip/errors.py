@@ -6,7 +6,12 @@ exit code. Each class is one family of causes, so that a caller can tell a wrong
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+TORCH_HINT = (
+    "pip install 'glotclip[torch]'; or run `glotclip export` where torch is, and search with the folder it writes"
+)
 
 
 class GlotclipError(Exception):
@@ -122,6 +127,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question to begin a hint with, "did you mean 'en'? ", or nothing where no known name is close."""
     close = nearest(name, known)
     return f"did you mean {close!r}? " if close else ""
+
+
+@contextmanager
+def asks_for_torch(what: str = "this") -> Iterator[None]:
+    """Turn the error of a missing torch into :class:`MissingExtraError`: an installation that only searches has none.
+
+    Args:
+        what: needs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(f"{what} needs torch, which is not installed", hint=TORCH_HINT) from error
 
 
 def require(module: str, *, extra: str, purpose: str) -> object:

@@ -1,4 +1,5 @@
-"""Which image files can be read: the formats that Pillow decodes by itself, and HEIC where pi-heif is installed.
+"""Which image files can be read: the formats that Pillow decodes by itself; HEIC, JPEG XL and cameras' raw files
+where the packages of the extra ``photos`` are installed.
 
 Files come from anywhere, so a format is on the list only if Pillow (or libheif) decodes its pixels in this process.
 Left out are those that Pillow knows by name alone and those it hands to another program: EPS goes to Ghostscript.
@@ -6,10 +7,20 @@ Left out are those that Pillow knows by name alone and those it hands to another
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from functools import lru_cache
+from typing import Any
+
+from glotclip.errors import require
 
 HEIF_SUFFIXES = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
+#: Raw files of cameras, which LibRaw reads.
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
+    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)
+JXL_SUFFIX = ".jxl"
 HEIF_HINT = "pip install 'glotclip[photos]' to read HEIC images, or convert them to JPEG"
 
 # EPS runs Ghostscript; WMF, BUFR, GRIB and HDF5 are stubs for handlers that an application would bring; of MPEG only
@@ -35,6 +46,23 @@ def has_heif() -> bool:
 
 
 @lru_cache(maxsize=1)
+def has_raw() -> bool:
+    """Whether rawpy is installed; nothing is imported."""
+    return importlib.util.find_spec("rawpy") is not None
+
+
+def raw_module() -> Any:
+    """LibRaw's Python module."""
+    return require("rawpy", extra="photos", purpose="reading raw files of cameras")
+
+
+@lru_cache(maxsize=1)
+def has_jxl() -> bool:
+    """Whether pillow-jxl-plugin is installed; nothing is imported."""
+    return importlib.util.find_spec("pillow_jxl") is not None
+
+
+@lru_cache(maxsize=1)
 def decodable() -> tuple[str, ...]:
     """Return Pillow's names of the formats that may be opened, those met most often first."""
     from PIL import Image
@@ -45,6 +73,8 @@ def decodable() -> tuple[str, ...]:
         import pi_heif
 
         pi_heif.register_heif_opener()
+    if has_jxl():
+        importlib.import_module("pillow_jxl")  # which registers itself
     return tuple(name for name in Image.ID if name in Image.OPEN and name not in _NOT_DECODED)
 
 
@@ -54,7 +84,8 @@ def suffixes() -> frozenset[str]:
     from PIL import Image
 
     names = {*decodable(), "MPO"}  # Pillow opens MPO files (two JPEG images in one) as JPEG
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in names)
+    found = {suffix for suffix, name in Image.registered_extensions().items() if name in names}
+    return frozenset(found | RAW_SUFFIXES if has_raw() else found)
 
 
 def looks_like_an_image(head: bytes) -> bool:

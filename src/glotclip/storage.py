@@ -25,15 +25,20 @@ from glotclip.errors import CacheWarning, DataError, StorageError
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into :class:`StorageError` with a next step."""
+def disk_errors(path: Path, option: str = "--out") -> Iterator[None]:
+    """Turn the operating system's refusals into :class:`StorageError` with a next step.
+
+    Args:
+        path: what is written.
+        option: with which the user says where.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(
                 f"the disk is full while writing {path}",
-                hint="free some space or choose another --out; what was there before is unchanged",
+                hint=f"free some space or choose another {option}; what was there before is unchanged",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(
@@ -42,7 +47,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY):
             raise StorageError(
                 f"cannot write {path}: {error.strerror} ({error.filename})",
-                hint="a file is in a folder's place or the other way round; choose another --out",
+                hint=f"a file is in a folder's place or the other way round; choose another {option}",
             ) from error
         raise
 

@@ -94,5 +94,7 @@ def test_while_learning_nothing_is_scored_without_rows_to_score_on(
     scorer = api.evaluator(extension, drawn)
     assert scorer is not None
     assert scorer.benchmark.captions.keys() == {"en", "de"}
+    masks = scorer.benchmark.text_subsets  # of what is taught; the captions are put together of few words
+    assert masks.keys() == {"de"} and masks["de"]["known"].all()
     with pytest.raises(DataError, match="no images in a split validation"):
         validator(extension)

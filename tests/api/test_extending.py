@@ -252,7 +252,7 @@ def test_later_layers_win(make_base: MakeBase, tmp_path: Path) -> None:
     [
         ({"stpes": 5}, "did you mean 'steps'"),
         ({"isolaton": "shared"}, "did you mean 'isolation'"),
-        ({"steps": 0}, "steps"),
+        ({"steps": -1}, "steps"),
         ({"isolation": "both"}, "isolation"),
         ({"teir": "perhaps"}, "teir_init"),
         ({"cross_modal": 0, "cross_lingual": 0}, "nothing would be learnt"),

@@ -78,3 +78,26 @@ def test_parallel_text(here: Here, tmp_path: Path) -> None:
 def test_what_is_not_fetched_says_where_it_is(here: Here) -> None:
     assert "get it from" in here.error("data", "get", "multi30k")
     assert "did you mean 'emoji-google'" in here.error("data", "get", "emoji-gogle")
+
+
+def test_dictionaries_are_fetched_by_language(here: Here) -> None:
+    assert "is fetched by language" in here.error("data", "get", "freedict", code=2)
+    assert "--lang has no meaning for emoji-google" in here.error(
+        "data", "get", "emoji-google", "--lang", "de", code=2
+    )
+    assert "`glotclip data get freedict --lang CODE`" in here("data", "list")[0]
+
+
+def test_a_word_list_is_checked_as_any_file(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "deu-eng.tsv"
+    path.write_text("Hund\tdog\nKatze\tcat <n>\nHaus\t<b>house</b>\n", encoding="utf-8")
+    found = here.json("data", "check", path)
+    assert found["languages"] == {"de": {"train": 3}}
+    assert "HTML tags 2" in found["notes"][0] and "3 pairs are too few" in found["notes"][1]
+
+
+def test_parallel_text_is_checked_by_its_name(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "tatoeba.deu-eng.deu").write_text("Ein Hund.\n", encoding="utf-8")
+    (tmp_path / "tatoeba.deu-eng.eng").write_text("A dog.\n", encoding="utf-8")
+    assert here.json("data", "check", "tatoeba", tmp_path)["found"] == {"pairs de": 1}
+    assert "holds no files of ntrex" in here.error("data", "check", "ntrex", tmp_path)

@@ -95,6 +95,23 @@ def test_videos_and_what_is_wrong_with_some(here: Here, extended: Path, film: Fi
     assert "left out or damaged: 4 rows, images or videos" in out
 
 
+def test_rivals_and_known_texts(world: World, here: Here, extended: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words.csv"
+    words.write_text("text,english\nrot,red\nKreis,circle\n", encoding="utf-8")
+    what = ("evaluate", extended, "--data", world.captions, "--lang", "de", "--intervals", "0")
+    asked = (*what, "--rivals", f"base,dictionary:{words}", "--training-data", world.captions)
+    out, _ = here(*asked)
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[:2] for line in lines if line[:1] in (["en"], ["de"])] == [
+        ["en", "English"], ["de", "model"], ["de", "base"], ["de", f"dictionary:{words}"],
+    ]  # fmt: skip
+    assert "known texts" in out and "as dictionary (de 2)" in " ".join(out.split())
+    value = here.json(*asked)
+    assert list(value["rivals"]) == ["English", "base", f"dictionary:{words}"]
+    complaint = here.error(*asked, "--rivals", "dictionery", code=2)
+    assert "did you mean 'dictionary'" in complaint
+
+
 def test_a_language_the_benchmark_lacks(world: World, here: Here, extended: Path) -> None:
     assert "'sw'" in here.error("evaluate", extended, "--benchmark", world.captions, "--langs", "en,sw", code=2)
 

@@ -106,3 +106,34 @@ def test_options_for_data_that_has_no_use_for_them(world: World, here: Here, tmp
         "extend", world.base, "--lang", "de", "--images", world.pictures, "--out", tmp_path / "out", code=2
     )
     assert "--images has no meaning for emoji" in complaint
+
+
+def test_several_sources_are_taught_from_by_their_weights(world: World, here: Here, tmp_path: Path) -> None:
+    words = tmp_path / "deu-eng.tsv"
+    words.write_text("rot\tred\ngrün\tgreen\nblau\tblue\nschwarz\tblack\nKreis\tcircle\n", encoding="utf-8")
+    command: list[str | Path] = [
+        "extend",
+        world.base,
+        "--lang",
+        "de",
+        "--data",
+        words,
+        "--data",
+        f"{world.captions}=3",
+    ]
+    said, _ = here(*command, "--out", tmp_path / "out", *world.quick, "--set", "steps=2")
+    assert "of every batch 25% deu-eng.tsv, 75% captions.csv" in said and "R@1 de" in said
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert results["data"] == "deu-eng.tsv=1 + captions.csv=3"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"data: {{'{words}': 1, '{world.captions}': 3}}\nsteps: 2\n", encoding="utf-8")
+    again = glotclip.extend(
+        world.base, "de", recipe=recipe, out=tmp_path / "again",
+        settings={"batch_size": 8, "vocabulary": 300, "checkpoint_seconds": 0, "lr": 0.003},
+    )  # fmt: skip
+    packs = [
+        next((folder / "packs").glob("*/pack.safetensors")).read_bytes()
+        for folder in (tmp_path / "out", again.folder)
+    ]
+    assert packs[0] == packs[1]
+    assert "the weight of" in here.error(*command[:4], "--data", f"{words}=0", "--out", tmp_path / "no", code=2)

@@ -36,6 +36,16 @@ class Desk:
         content = ("\n".join(lines) + "\n").encode()
         return self.bytes(name, gzip.compress(content) if name.endswith(".gz") else content)
 
+    def dictd(self, name: str, entries: Sequence[tuple[str, str]], about: str = "", *, packed: bool = True) -> Path:
+        """Write a dictionary of dictd; an entry is its word in the index, and its text. Returns the index."""
+        body, index = b"", []
+        for word, text in (("00databaseinfo", f"\n00-database-info\n{about}\n"), *entries):
+            content = text.encode()
+            index.append(f"{word}\t{_base64(len(body))}\t{_base64(len(content))}")
+            body += content
+        self.bytes(f"{name}.dict.dz" if packed else f"{name}.dict", gzip.compress(body) if packed else body)
+        return self.lines(f"{name}.index", index)
+
     def json(self, name: str, value: object) -> Path:
         return self.bytes(name, json.dumps(value, ensure_ascii=False).encode())
 
@@ -45,6 +55,15 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
+
+
+def _base64(number: int) -> str:
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    found = ""
+    while number or not found:
+        number, digit = divmod(number, 64)
+        found = digits[digit] + found
+    return found
 
 
 @pytest.fixture

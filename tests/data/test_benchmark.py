@@ -58,6 +58,8 @@ def test_an_inconsistent_benchmark_is_refused() -> None:
         Benchmark("b", (Path("/1.jpg"),), {"en": [Caption("a", 1)]})
     with pytest.raises(DataError, match="not a mask"):
         Benchmark("b", (Path("/1.jpg"),), {}, {"seen": np.ones(2, bool)})
+    with pytest.raises(DataError, match="subset 'known' is not a mask over its en captions"):
+        Benchmark("b", (Path("/1.jpg"),), {"en": [Caption("a", 0)]}, text_subsets={"en": {"known": np.ones(2, bool)}})
 
 
 def test_without_images_videos_are_the_gallery() -> None:

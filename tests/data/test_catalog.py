@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 FOLDERS = sorted(
     kind.name for kind in registered() if issubclass(kind, CorpusFolder | VideoCorpus) and hasattr(kind, "name")
 )
+#: Names of texts to learn from.
+TEXTS = ("freedict", "tatoeba", "ntrex", "flores", "wiktextract", "panlex")
 
 
 def test_known_names() -> None:
-    assert {"emoji", "emoji-google", *FOLDERS} == set(catalog.datasets())
+    assert {"emoji", "emoji-google", *FOLDERS, *TEXTS} == set(catalog.datasets())
     with pytest.raises(DataError, match="no dataset 'emojy'") as caught:
         catalog.dataset("emojy")
     assert "did you mean 'emoji'?" in caught.value.hint

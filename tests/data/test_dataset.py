@@ -159,3 +159,14 @@ def test_a_new_kind_of_data_needs_its_decorator_alone(tmp_path: Path) -> None:
     assert dataset.sources == (tmp_path / "three.number",) and dataset.held_out(["de"]) is None
     with pytest.raises(ConfigError, match=r"--encoding has no meaning for .*three.number, which holds numbers"):
         open_dataset(tmp_path / "three.number", encoding="utf-16")
+
+
+def test_every_source_knows_its_licence(desk: Desk) -> None:
+    own = open_dataset(desk.lines("captions.csv", ["text,lang", "Hund,de"]))
+    assert [each.licence for each in own.licences(["de"])] == ["unknown (yours)"]
+    assert open_dataset("emoji-cldr").licences(["de"])[0].licence == "Unicode-3.0"
+    assert {each.licence for each in open_dataset("emoji").licences(["de"])} >= {"CC-BY-4.0", "CC-BY-SA-4.0"}
+    for split in ("train", "val", "test_2016_flickr"):
+        for code in ("en", "de"):
+            desk.lines(f"multi30k/{split}.{code}", desk.captions(code))
+    assert [each.licence for each in open_dataset(desk.root / "multi30k").licences(["de"])] == ["research"]

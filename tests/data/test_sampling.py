@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from glotclip.data.sampling import EpochSampler
+from glotclip.data.sampling import EpochSampler, MixtureSampler
 from glotclip.errors import ConfigError
 
 sizes = st.integers(1, 40)
@@ -60,3 +60,52 @@ def test_impossible_settings_are_refused(n: int, batch: int, rank: int, world: i
 def test_there_is_no_negative_step() -> None:
     with pytest.raises(ConfigError):
         EpochSampler(4, 2, 0).indices(-1)
+
+
+parts = st.lists(st.integers(0, 2), min_size=1, max_size=40)
+weights = st.lists(st.floats(0.1, 10), min_size=3, max_size=3)
+
+
+@given(parts, weights, sizes, st.integers(-5, 2**40), st.integers(0, 60))
+def test_a_mixed_batch_is_a_function_of_seed_and_step_alone(
+    owners: list[int], shares: list[float], batch: int, seed: int, step: int
+) -> None:
+    made = [MixtureSampler(np.array(owners), shares, batch, seed) for _ in range(2)]
+    for other in (step + 70, 0, 3 * step):
+        made[0].indices(other)
+    assert made[0].indices(step).tolist() == made[1].indices(step).tolist()
+
+
+@given(parts, weights, sizes, st.integers(0, 9))
+def test_every_source_keeps_its_share_over_the_steps(
+    owners: list[int], shares: list[float], batch: int, seed: int
+) -> None:
+    sampler, there = MixtureSampler(np.array(owners), shares, batch, seed), sorted(set(owners))
+    whole = sum(shares[each] for each in there)
+    batches = [sampler.indices(step) for step in range(50)]
+    assert {len(each) for each in batches} == {min(batch, len(owners))}
+    seen = np.bincount(np.array(owners)[np.concatenate(batches)], minlength=3)
+    for each in there:
+        assert abs(seen[each] / seen.sum() - shares[each] / whole) < 4 / seen.sum()
+
+
+@given(parts, sizes, st.integers(0, 9), st.integers(0, 30), st.integers(1, 8))
+def test_shards_of_a_mixture_together_are_the_global_batch(
+    owners: list[int], batch: int, seed: int, step: int, world: int
+) -> None:
+    assume(world <= min(len(owners), batch))
+    made = [MixtureSampler(np.array(owners), [1, 2, 3], batch, seed, rank=rank, world=world) for rank in range(world)]
+    shards = [each.indices(step).tolist() for each in made]
+    assert [row for shard in shards for row in shard] == made[0].global_indices(step).tolist()
+
+
+def test_a_source_is_gone_through_before_it_begins_again() -> None:
+    sampler = MixtureSampler(np.array([0] * 100 + [1] * 10), [1, 1], 10, 0)
+    seen = np.concatenate([sampler.indices(step) for step in range(20)])
+    assert sorted(seen[seen < 100].tolist()) == list(range(100))
+    assert np.bincount(seen[seen >= 100] - 100).tolist() == [10] * 10
+
+
+def test_weights_are_above_zero() -> None:
+    with pytest.raises(ConfigError, match="weights are above 0"):
+        MixtureSampler(np.array([0, 1]), [1, 0], 2, 0)

@@ -140,3 +140,36 @@ def test_scores_that_were_not_measured_leave_gaps() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "| run | 19.0 | – | – | – | – | 30.0 |" in lines
     assert "| en | – | 30.0 | – |" in lines
+
+
+def test_rivals_stand_beside_the_model_also_where_they_win() -> None:
+    def of(known: float, whole: float, **more: Any) -> dict[str, Any]:
+        part = {"r@1": whole, "r@5": whole, "r@10": whole}
+        subset = {"text_to_image": {"r@1": known, "n_queries": 7}, "image_to_text": {"r@1": known}}
+        scores = {"text_to_image": part, "image_to_text": part, "mean_recall": whole, "subsets": {"known": subset}}
+        return {**scores, **more}
+
+    english = {"model": "base in English", "languages": {"en": of(0.0, 90.0, subsets={})}}
+    rival = {"model": "words.tsv as dictionary", "languages": {"de": of(60.0, 50.0), "fr": of(40.0, 30.0)}}
+    result = {
+        "languages": {"de": of(70.0, 40.0), "fr": of(50.0, 20.0)},
+        "average": of(60.0, 30.0),
+        "disparity": {"reference": "en"},
+        "text_subsets": ["known"],
+        "rivals": {"English": english, "dictionary": rival},
+    }
+    (section,) = report.from_run(results={"photos": result}).sections
+    table = section.tables[0]
+    assert [row[:3] for row in table.rows] == [
+        ("en", "English", 90.0),
+        ("de", "model", 40.0),
+        ("de", "dictionary", 50.0),
+        ("fr", "model", 20.0),
+        ("fr", "dictionary", 30.0),
+        ("average", "model", 30.0),
+        ("average", "dictionary", 40.0),
+    ]
+    known = [row[table.columns.index("known T→I R@1")] for row in table.rows]
+    assert known == [None, 70.0, 60.0, 50.0, 40.0, 60.0, 50.0]
+    assert [row[table.columns.index("known texts")] for row in table.rows] == [None, 7, 7, 7, 7, None, None]
+    assert "dictionary: words.tsv as dictionary." in table.note

@@ -111,6 +111,21 @@ def test_unreadable_images_leave_gallery_and_queries_and_are_listed() -> None:
     assert english["subsets"]["animals"]["image_to_text"]["n_queries"] == 1
 
 
+def test_a_subset_of_texts_counts_images_with_no_text_outside_it() -> None:
+    masks = {"known": np.array([True, False, True, True]), "none": np.zeros(4, dtype=np.bool_)}
+    divided = replace(benchmark(), text_subsets={"en": masks})
+    result = evaluate(Lookup(ENCODER), divided, image_features=IMAGES)
+    known = result["languages"]["en"]["subsets"]["known"]
+    assert known["text_to_image"]["n_queries"] == 3  # all but the hound come first
+    assert known["text_to_image"]["r@1"] == 100.0
+    assert known["image_to_text"]["n_queries"] == 2  # the dog is a hound too
+    assert "none" not in result["languages"]["en"]["subsets"]
+    assert list(result["languages"]["de"]["subsets"]) == ["animals"]
+    assert result["text_subsets"] == ["known", "none"]
+    part = evaluate(Lookup(ENCODER), divided, image_features=IMAGES[[2, 0]], image_rows=[1, -1, 0])
+    assert part["languages"]["en"]["subsets"]["known"]["text_to_image"]["n_queries"] == 2  # the cat cannot be read
+
+
 def captioned() -> tuple[Benchmark, Lookup]:
     """Six pictures; picture 0 has five captions, which the others' pictures are all closer to than to their own."""
     many = {("en", f"zero {i}"): [1.0, 0.2, 0, 0, 0, 0] for i in range(5)}

@@ -22,6 +22,7 @@ MODULES = {
     "coda-prompt": ["lexicon", "coda-prompt"],
     "compacter": ["lexicon", "norms", "compacter"],
     "dual-prompt": ["lexicon", "dual-prompt"],
+    "encoder": ["encoder"],
     "full": ["lexicon", "full"],
     "hard-prompt": ["lexicon", "hard-prompt"],
     "lexicon": ["lexicon"],
@@ -40,7 +41,7 @@ def test_the_methods_are_these_with_these_modules_by_default() -> None:
     assert {name for name, each in REGISTRY.items() if not each.summary} == {"multilingual", "table"}
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - {"lexicon"}))
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"lexicon", "encoder"}))
 def test_any_module_goes_with_any_embedding(name: str) -> None:
     method = method_named(name)
     for embedding in ("lexicon", "multilingual", "base"):
@@ -65,7 +66,14 @@ def test_defaults_are_settings_and_no_setting_has_two_meanings(name: str) -> Non
     assert all(field.description for field in method.settings.model_fields.values())
 
 
-@pytest.mark.parametrize("name", EVERY)
+def test_a_method_without_a_lexicon_has_none_of_its_settings() -> None:
+    encoder = method_named("encoder")
+    assert not {"embedding", "vocabulary", *SHORTHANDS} & encoder.setting_names()
+    with pytest.raises(ConfigError, match="teir"):
+        encoder.config({"teir": False})
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"encoder"}))
 def test_a_shorthand_stands_for_its_settings(name: str) -> None:
     method = method_named(name)
     assert set(SHORTHANDS) <= method.setting_names()

@@ -61,7 +61,7 @@ class Everything(TextHooks):
     def __init__(self, tower: TextTower, places: str) -> None:
         super().__init__()
         self.places = places.split()
-        self.tower = [tower]  # in a list, so that its weights are not this module's
+        self.own = [tower]  # in a list, so that its weights are not this module's
         generator = torch.Generator().manual_seed(1)
 
         def draw(*shape: int) -> nn.Parameter:
@@ -89,14 +89,14 @@ class Everything(TextHooks):
     def parameter_overrides(self) -> Mapping[str, torch.Tensor]:
         if "parameter_overrides" not in self.places:
             return {}
-        own = self.tower[0].state_dict()
+        own = self.own[0].state_dict()
         return {key.replace("!", "."): own[key.replace("!", ".")] + change for key, change in self.others.items()}
 
     def prompt(self, table: torch.Tensor) -> torch.Tensor | None:
         return self.vectors if "prompt" in self.places else None
 
     def block_hooks(self, k: int) -> BlockHooks | None:
-        own = block_weights(self.tower[0], k)
+        own = block_weights(self.own[0], k)
         maps, changes = self.maps[k], self.changes[k]
         assert isinstance(maps, nn.ParameterDict) and isinstance(changes, nn.ParameterDict)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -21,8 +20,7 @@ from glotclip import api
 from glotclip.errors import CheckpointError, ConfigError, MissingExtraError
 from glotclip.models import photo_bases
 from glotclip.models.checkpoints import load_base, save_base
-from glotclip.models.photo_bases import MINILM, RECIPES, Source, bert_tensors, folder_of, located
-from glotclip.models.text_tower import TextConfig, TextTower
+from glotclip.models.photo_bases import MINILM, RECIPES, Source, folder_of, located
 from glotclip.models.tokenizer import HfTokenizer
 from glotclip.packs.polyglot import Polyglot
 
@@ -102,7 +100,7 @@ def test_a_package_with_other_weights_makes_no_base(
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
-# --- BERT as a post-norm tower --------------------------------------------------------------------------------------
+# --- the real ones --------------------------------------------------------------------------------------------------
 
 
 def means_of_bert(model: Any, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
@@ -112,40 +110,6 @@ def means_of_bert(model: Any, ids: np.ndarray, lengths: np.ndarray) -> torch.Ten
         hidden = model(torch.from_numpy(ids), attention_mask=mask.long()).last_hidden_state
     means: torch.Tensor = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     return means
-
-
-def test_a_small_bert_is_computed_as_transformers_does() -> None:
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    theirs: Any = BertModel(
-        BertConfig(
-            vocab_size=60, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-            max_position_embeddings=20,
-        )
-    )  # fmt: skip
-    theirs.eval()
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
-    config = TextConfig(
-        width=32, layers=2, heads=4, mlp_width=64, vocab_size=60, context_length=20, embed_dim=32, activation="gelu",
-        causal=False, pooling="mean", norm_eps=1e-12, norms="post",
-    )  # fmt: skip
-    tower = TextTower(config).eval()
-    tower.load_state_dict(bert_tensors(theirs.state_dict(), config, "a BERT"))
-    ids = np.random.default_rng(0).integers(0, 60, (3, 12))
-    lengths = np.array([12, 5, 1])
-    with torch.no_grad():
-        ours = tower(torch.from_numpy(ids), torch.from_numpy(lengths))
-    torch.testing.assert_close(ours, means_of_bert(theirs, ids, lengths), atol=1e-5, rtol=0)
-    with pytest.raises(CheckpointError, match=r"missing: transformer\.encoder\.layer\.1"):
-        state = {name: tensor for name, tensor in theirs.state_dict().items() if "layer.1" not in name}
-        bert_tensors(state, config, "half a BERT")
-    assert dataclasses.replace(config, centred=True).record()["centred"] is True
-
-
-# --- the real ones --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

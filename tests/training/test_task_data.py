@@ -89,3 +89,29 @@ def test_a_batch_is_a_function_of_its_step(school: School, step: int) -> None:
     (one,), (two,) = first(step), again(step)
     assert one.samples == two.samples
     assert torch.equal(one.texts[0].ids, two.texts[0].ids)
+
+
+def test_of_several_sources_each_has_its_share_of_every_batch(school: School) -> None:
+    whole = school.captions["de"]
+    few = 2
+    parts = np.array([0] * (len(whole) - few) + [1] * few)
+    captions = {"de": replace(whole, parts=parts, weights={"sentences": 1.0, "words": 3.0})}
+    curriculum = school.curriculum(("de",), batch_size=8)
+    task = curriculum.prepare(school.base, None, ("de",), captions)
+    loaders = [
+        TaskDataLoader(task, captions, curriculum.train, 9, device=school.base.device, world=World())
+        for _ in range(2)
+    ]
+    small = set(whole.texts[-few:])
+    for step in range(9):
+        (batch,) = loaders[0](step)
+        assert sum(text in small for _, text in batch.samples) == 6
+    (again,), (first,) = loaders[1](4), loaders[0](4)
+    assert again.samples == first.samples
+
+
+def test_the_identity_of_captions_knows_their_weights(school: School) -> None:
+    whole = school.captions["de"]
+    mixed = replace(whole, parts=np.arange(len(whole)) % 2, weights={"a": 1.0, "b": 1.0})
+    others = [replace(mixed, weights={"a": 1.0, "b": 2.0}), replace(mixed, parts=mixed.parts * 0)]
+    assert len({each.identity() for each in (whole, mixed, *others)}) == 4

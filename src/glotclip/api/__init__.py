@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glotclip.errors import asks_for_torch
+
 if TYPE_CHECKING:
     from glotclip.api.bases import Finetuned, finetune, load, rebase
-    from glotclip.api.common import ENGLISH, PolyglotEncoder, Progress, gallery_features, silent
+    from glotclip.api.common import ENGLISH, PolyglotEncoder, gallery_features
     from glotclip.api.config import ExtendConfig, FinetuneConfig, config_of
     from glotclip.api.evaluating import accuracy_matrix, evaluate, evaluator
+    from glotclip.api.exporting import export
     from glotclip.api.extending import (
         Extended,
         curriculum_of,
@@ -21,19 +24,25 @@ if TYPE_CHECKING:
         resolve_settings,
         run_extension,
     )
+    from glotclip.api.library import DEFAULT_MODEL, encoder_of, index, open_library
+    from glotclip.api.progress import Progress, silent
     from glotclip.api.searching import SearchResult, search
 
 _HOMES = {
     **dict.fromkeys(("Finetuned", "finetune", "load", "rebase"), "bases"),
-    **dict.fromkeys(("ENGLISH", "PolyglotEncoder", "Progress", "gallery_features", "silent"), "common"),
+    **dict.fromkeys(("ENGLISH", "PolyglotEncoder", "gallery_features"), "common"),
+    "export": "exporting",
+    **dict.fromkeys(("Progress", "silent"), "progress"),
     **dict.fromkeys(("ExtendConfig", "FinetuneConfig", "config_of"), "config"),
     **dict.fromkeys(("accuracy_matrix", "evaluate", "evaluator"), "evaluating"),
     **dict.fromkeys(
         ("Extended", "curriculum_of", "extend", "prepare_extension", "resolve_settings", "run_extension"), "extending"
     ),
+    **dict.fromkeys(("DEFAULT_MODEL", "encoder_of", "index", "open_library"), "library"),
     **dict.fromkeys(("SearchResult", "search"), "searching"),
 }
 __all__ = [
+    "DEFAULT_MODEL",
     "ENGLISH",
     "ExtendConfig",
     "Extended",
@@ -45,12 +54,16 @@ __all__ = [
     "accuracy_matrix",
     "config_of",
     "curriculum_of",
+    "encoder_of",
     "evaluate",
     "evaluator",
+    "export",
     "extend",
     "finetune",
     "gallery_features",
+    "index",
     "load",
+    "open_library",
     "prepare_extension",
     "rebase",
     "resolve_settings",
@@ -66,6 +79,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'glotclip.api' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"glotclip.api.{_HOMES[name]}"), name)
+    with asks_for_torch():
+        value = getattr(import_module(f"glotclip.api.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -11,7 +11,7 @@ from typing import Any
 from glotclip.api.common import ENGLISH, SKIPPED, opened, skipped_text
 from glotclip.api.config import FinetuneConfig, config_of, documented, recipe_settings
 from glotclip.config import settings_from
-from glotclip.data.dataset import Dataset
+from glotclip.data.mixture import names_of
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import ConfigError, StorageError
 from glotclip.models.checkpoints import load_base, save_base
@@ -96,8 +96,8 @@ def finetune(
 
     config = config_of(FinetuneConfig, {"model": model, **options})
     target, data = Path(config.out).absolute(), config.data
-    sources = data.sources if isinstance(data, Dataset) else (data,)
-    checkpoint = training_checkpoint(target, (model if isinstance(model, str | Path) else None, *sources))
+    inputs = (model if isinstance(model, str | Path) else None, *names_of(data))
+    checkpoint = training_checkpoint(target, inputs)
     values = {**recipe_settings(FinetuneConfig, config.recipe), **config.settings}
     chosen = settings_from(tuning.FinetuneSettings, values, where="the settings")
     start = load(model, device=config.device, base=config.base).base if isinstance(model, str | Path) else model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,27 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.api.progress import Progress, silent
+from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache, Features
+from glotclip.data.mixture import Sources, open_data
 from glotclip.data.reading import Reading
 from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.view import Translate
-from glotclip.errors import ConfigError, TruncationWarning
+from glotclip.errors import TruncationWarning
+from glotclip.models.windows import Long
 from glotclip.ownership import Workplace
-from glotclip.packs.polyglot import Long, Polyglot
-from glotclip.translate.translator import Translator, open_translator
+from glotclip.packs.polyglot import Polyglot
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
     from glotclip.evaluation.retrieval import TextEncoder
     from glotclip.translate.engine import Engine
 
-Progress = Callable[[str, int, int], None]
 ENGLISH, SKIPPED = "en", "skipped.txt"
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,10 @@ class PolyglotEncoder:
         """Say once how many of all texts encoded so far were cut."""
         total, cut = (sum(each) for each in zip(*self.seen.values(), strict=True)) if self.seen else (0, 0)
         if cut:
-            codes = ", ".join(code for code, (_, some) in self.seen.items() if some)
-            limit, hint = self.polyglot.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
-            warnings.warn(TruncationWarning(cut, total, limit, what=f"texts ({codes})", hint=hint), stacklevel=3)
+            codes = [code for code, (_, some) in self.seen.items() if some]
+            limit, hint = self.polyglot.context_length(codes), "long='mean' (--long mean) reads them whole"
+            what = f"texts ({', '.join(codes)})"
+            warnings.warn(TruncationWarning(cut, total, limit, what=what, hint=hint), stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -105,30 +104,18 @@ def gallery_features(
     return store.images(benchmark.images, load_pixels, encode, progress=say)
 
 
-def translator_of(engine: str | Engine, cache: Path | None) -> Translator:
-    """An engine, or what :func:`glotclip.translate.translator.open_translator` opens, behind the disk cache."""
-    return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
-
-
 def translate_with(engine: str | Engine | None, cache: Path | None) -> Translate | None:
     """What fills in a dataset's missing machine translations, if an engine was named."""
     return None if engine is None else translator_of(engine, cache).translate
 
 
-def opened(data: str | Path | Dataset, reading: Reading) -> Dataset:
-    """Open a dataset by its name or path; one that is open already is taken as it is.
+def opened(data: Sources, reading: Reading) -> Dataset:
+    """Open a dataset by its name or path, or several as a mixture; one that is open already is taken as it is.
 
     Raises:
         ConfigError: if it is open already and it is said how to read it.
     """
-    if not isinstance(data, Dataset):
-        return open_dataset(data, **reading)
-    if reading:
-        raise ConfigError(
-            f"{', '.join(reading)} cannot be set for a dataset that is open already",
-            hint="give them to glotclip.data.dataset.open_dataset",
-        )
-    return data
+    return open_data(data, **reading)
 
 
 def list_skipped(workplace: Workplace, skipped: Sequence[SkippedItem], notes: Sequence[str] = ()) -> None:

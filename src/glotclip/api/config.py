@@ -17,14 +17,14 @@ from glotclip.languages import normalise_all
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
-    from glotclip.data.dataset import Dataset
+    from glotclip.data.mixture import Sources
     from glotclip.data.reading import Reading
     from glotclip.models.dual_encoder import DualEncoder
     from glotclip.packs.folder import Base
     from glotclip.packs.polyglot import Polyglot
     from glotclip.translate.engine import Engine
 else:  # the command line reads this file before anything heavy is loaded
-    Benchmark = Dataset = DualEncoder = Base = Polyglot = Engine = Any
+    Benchmark = Sources = DualEncoder = Base = Polyglot = Engine = Any
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,6 +57,11 @@ def _codes(value: Any) -> Any:
         texts = ("no" if code is False else str(code) for code in value)
         return tuple(normalise_all([code for text in texts for code in text.replace(",", " ").split()]))
     return value
+
+
+def _one_or_all(names: Sequence[str]) -> Any:
+    """A single source is just its name."""
+    return names[0] if len(names) == 1 else tuple(names)
 
 
 Languages = Annotated[tuple[str, ...], BeforeValidator(_codes)]
@@ -95,8 +100,10 @@ class TeachingConfig(ReadingConfig):
     model: Annotated[str | Path | Polyglot, Flag(argument=True)] = Field(
         description="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`."
     )
-    data: Annotated[str | Path | Dataset, Flag()] = Field(
-        "emoji", description="emoji, or a caption file or folder: columns text, lang, image and/or english."
+    data: Annotated[Sources, Flag(kind=list[str], metavar="SOURCE", read=_one_or_all)] = Field(
+        "emoji",
+        description="emoji (the default), freedict, a dictionary, parallel text, a caption file or folder; several, "
+        "also as NAME=WEIGHT, have each its share of every batch.",
     )
     benchmark: Annotated[bool | str | Path | Benchmark, Flag(("--evaluate/--no-evaluate",), kind=bool)] = Field(
         True, description="Score every language after every task, on the data's held-out rows or on other data."
@@ -151,7 +158,7 @@ class FinetuneConfig(RunConfig):
     model: Annotated[str | Path | DualEncoder, Flag(argument=True)] = Field(
         description="emoji-clip, a hub id or a checkpoint."
     )
-    data: Annotated[str | Path | Dataset, Flag()] = Field(
+    data: Annotated[Sources, Flag(kind=list[str], metavar="SOURCE", read=_one_or_all)] = Field(
         description="emoji, or a caption file or folder with English captions."
     )
 

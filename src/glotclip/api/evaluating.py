@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from glotclip.api.bases import load
 from glotclip.api.common import (
+    ENGLISH,
     PolyglotEncoder,
-    Progress,
     TranslatingEncoder,
     gallery_features,
     opened,
-    silent,
     translate_with,
-    translator_of,
 )
+from glotclip.api.progress import Progress, silent
+from glotclip.api.rivals import Contest, Data, rivals_of, taught_words, training_rows
 from glotclip.data.dataset import Dataset, open_dataset
 from glotclip.data.reading import Reading
 from glotclip.data.schema import describe
@@ -28,11 +28,14 @@ from glotclip.errors import ConfigError, DataError
 from glotclip.evaluation import retrieval
 from glotclip.evaluation.continual import AccuracyMatrix
 from glotclip.evaluation.scorer import Scorer
+from glotclip.evaluation.taught import TaughtWords, divided
 from glotclip.languages import check_installed, normalise_all, resolve
 from glotclip.models.device import choose_precision
+from glotclip.models.windows import Long, check_long
 from glotclip.packs.folder import Base
-from glotclip.packs.polyglot import Long, Polyglot, check_long
+from glotclip.packs.polyglot import Polyglot
 from glotclip.scores import DEFAULT_PROTOCOL, check_protocol, headline
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
     from glotclip.data.benchmark import Benchmark
@@ -55,6 +58,8 @@ def evaluate(
     translate: Engine | str | None = None,
     translator: Engine | str | None = None,
     cache: Path | None = None,
+    rivals: str | Sequence[str] = (),
+    training_data: Data | Sequence[Data] = (),
     progress: Progress = silent,
     intervals: int = 1000,
     protocol: str = DEFAULT_PROTOCOL,
@@ -73,6 +78,10 @@ def evaluate(
         translate: an engine or its name, which translates texts into English before they are encoded as English.
         translator: translates texts in languages learnt with ``text=to-english``, where the data does not bring it.
         cache: root of the caches of features and translations.
+        rivals: what else is scored on the same queries, as :mod:`glotclip.api.rivals` writes it: ``base``,
+            ``base:photo-e5``, ``dictionary:DATA``, ``translate:ENGINE``.
+        training_data: what the languages were taught with: data, or several. Texts are then divided into known and
+            unknown ones (:mod:`glotclip.evaluation.taught`).
         progress: called with (what, done, total).
         intervals: bootstrap draws; 0 leaves the intervals out.
         protocol: how image → text is ranked (:data:`glotclip.scores.PROTOCOLS`).
@@ -80,25 +89,41 @@ def evaluate(
 
     Returns:
         The result of :func:`glotclip.evaluation.retrieval.evaluate`, and ``truncated`` (by language, how many texts
-        were cut), ``skipped`` (what was left out of the benchmark, and why) and ``notes`` on the data.
+        were cut), ``skipped`` (what was left out of the benchmark, and why) and ``notes`` on the data; where rivals
+        are asked for, ``rivals``: what each one is and its scores by language.
+
+    Raises:
+        ConfigError: for an unknown rival or protocol.
+        DataError: for a dictionary without texts in a language.
     """
     check_protocol(protocol)  # before a model is loaded
+    named = rivals_of(rivals)
     polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
     own = PolyglotEncoder(polyglot, choose_precision(precision, polyglot.base.device), check_long(long))
     rival = None if translate is None else TranslatingEncoder(translator_of(translate, cache), own)
     translate_learned = partial(translate_with, translator, cache)  # opened only if there is such a language
-    chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading)
+    chosen, codes, notes = _questions(benchmark, langs, polyglot, rival, translate_learned, reading, bool(named))
+    wanted_data = [training_data] if isinstance(training_data, str | Path | Dataset) else list(training_data)
+    told = list(notes)
+    training = training_rows(wanted_data, codes, told.append)
+    chosen = divided(chosen, taught_words(training))
     features = gallery_features(polyglot, chosen, cache, progress)
     name = f"{polyglot.source} after translation by {rival.engine.name}" if rival else polyglot.source
     result = retrieval.evaluate(
         rival or own, chosen, codes, image_features=features.array, image_rows=features.rows, model=name,
         draws=intervals, protocol=protocol,
     )  # fmt: skip
+    if named:
+        contest = Contest(
+            polyglot, chosen, features, codes, own, training, own.precision, intervals, protocol, cache, progress
+        )
+        result["rivals"] = contest.scores(named)
+        told += contest.notes
     own.warn_of_cut()
     result["protocol"] = _joined(result["protocol"], WINDOWS if long == "mean" else "")
     truncated = {code: cut for code, (_, cut) in own.seen.items() if cut}
     skipped = [describe(each) for each in (*chosen.skipped, *features.skipped, *features.warnings)]
-    return {**result, "truncated": truncated, "skipped": skipped, "notes": list(notes)}
+    return {**result, "truncated": truncated, "skipped": skipped, "notes": told}
 
 
 def _questions(
@@ -108,16 +133,18 @@ def _questions(
     rival: TranslatingEncoder | None,
     open_translator: Callable[[], Translate | None],
     reading: Reading,
+    with_english: bool,
 ) -> tuple[Benchmark, list[str], tuple[str, ...]]:
     """The benchmark, its languages that are scored, and notes on the data."""
     wanted, spoken = None if langs is None else normalise_all(langs), None if rival else polyglot.languages
     notes: tuple[str, ...] = ()
+    codes: list[str] | None = None
     if isinstance(benchmark, str | Path | Dataset):
         dataset = opened(benchmark, reading)
         have = dataset.languages()
         codes = wanted or (have if spoken is None else list(servers(spoken, have)))
         notes = dataset.notes(codes)
-        benchmark = dataset.benchmark(codes)
+        benchmark = dataset.benchmark([*codes, *([ENGLISH] if with_english and ENGLISH not in codes else [])])
         translated = [code for code in codes if polyglot.reads_translations(code) and not rival]
         if translated:  # each language is asked with the kind of text that it was taught with
             viewed = ViewedDataset(dataset, View(text="to-english"), open_translator()).benchmark(translated)
@@ -130,7 +157,7 @@ def _questions(
         )
     if rival:
         benchmark = replace(benchmark, protocol=_joined(benchmark.protocol, rival.note))
-    return benchmark, _scored(wanted, list(benchmark.captions), spoken), notes
+    return benchmark, _scored(wanted or codes, list(benchmark.captions), spoken), notes
 
 
 def _scored(langs: Sequence[str] | None, there: Sequence[str], spoken: Sequence[str] | None) -> list[str]:
@@ -211,6 +238,8 @@ def evaluator(
         chosen = benchmark
     if chosen is None:
         return None
+    words = {code: TaughtWords.of(each.written or each.texts) for code, each in extension.captions.items()}
+    chosen = divided(chosen, {code: some for code, some in words.items() if code in chosen.captions})
     features = gallery_features(extension.start, chosen, extension.cache, progress)
     encoder = partial(PolyglotEncoder, precision=extension.curriculum.precision)
     return Scorer(chosen, features, encoder, draws=intervals, final=learnt)

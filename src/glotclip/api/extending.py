@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from glotclip.api.bases import load
-from glotclip.api.common import ENGLISH, Progress, list_skipped, opened, silent, translate_with
+from glotclip.api.common import ENGLISH, list_skipped, opened, translate_with
 from glotclip.api.config import ExtendConfig, config_of, documented
 from glotclip.api.evaluating import accuracy_matrix, evaluator, validator
+from glotclip.api.progress import Progress, silent
 from glotclip.config import check_names, read_recipe, settings_from
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset
 from glotclip.data.features import FeatureCache
+from glotclip.data.mixture import names_of
 from glotclip.data.schema import Corpus, SkippedItem
 from glotclip.data.view import View, ViewedDataset
 from glotclip.errors import ConfigError
@@ -107,6 +109,8 @@ def curriculum_of(base: DualEncoder, config: ExtendConfig) -> Curriculum:
     """
     method = method_named(config.method)
     own, train = resolve_settings(method, base, config.recipe, config.settings)
+    for module in method.modules(own):
+        module.check_base(own, base)
     tasks = (config.langs,) if config.joint else tuple((code,) for code in config.langs)
     precision = choose_precision(train.precision, base.device)
     return Curriculum(method, own, train, tasks, precision, config.continue_learning)
@@ -127,9 +131,10 @@ def prepare_extension(config: ExtendConfig, progress: Progress = silent) -> Exte
     polyglot = model if isinstance(model, Polyglot) else load(model, device=config.device, base=config.base)
     curriculum = curriculum_of(polyglot.base, config)
     dataset = _viewed(opened(config.data, config.reading), curriculum, config)
-    corpus = dataset.corpus(config.langs)
+    corpus = dataset.corpus(_read_from(dataset, curriculum))
     captions = _captions(corpus, curriculum, polyglot.base, config.cache, progress)
     unread = dict.fromkeys(item for each in captions.values() for item in each.skipped)
+    told = dataset.notes(_read_from(dataset, curriculum))
     return Extension(
         folder,
         polyglot,
@@ -137,10 +142,18 @@ def prepare_extension(config: ExtendConfig, progress: Progress = silent) -> Exte
         curriculum,
         dataset,
         skipped=(*corpus.skipped, *corpus.unused, *unread),
-        notes=dataset.notes(config.langs) or corpus.notes,
+        notes=told or corpus.notes,
         cache=config.cache,
         world=join_world(),
     )
+
+
+def _read_from(dataset: Dataset, curriculum: Curriculum) -> tuple[str, ...]:
+    """The languages whose rows are read: those that are learnt, or English where it is all there is."""
+    if curriculum.method_settings.learnt_texts != "english":
+        return curriculum.languages
+    have = dataset.languages()
+    return tuple(code for code in curriculum.languages if code in have) or (ENGLISH,)
 
 
 def _check_out(folder: PolyglotFolder, config: ExtendConfig) -> None:
@@ -149,7 +162,7 @@ def _check_out(folder: PolyglotFolder, config: ExtendConfig) -> None:
     It may be the model's own, which then gains the languages.
     """
     model, data = config.model, config.data
-    inputs: list[str | Path | None] = [*data.sources] if isinstance(data, Dataset) else [data]
+    inputs: list[str | Path | None] = [*names_of(data)]
     if not isinstance(model, Polyglot):
         own = PolyglotFolder.is_one(model) and folder.path.exists() and folder.path.samefile(model)
         inputs += [] if own else [model]
@@ -189,6 +202,7 @@ def _captions(
             with_target_texts=any(loss.encodes_targets for loss in losses),
             form=partial(curriculum.text_form(code, base), lang=code),
             target_form=partial(target_form, code=code),
+            learns=wanted.learnt_texts,
             progress=progress,
         )
         for code in curriculum.languages

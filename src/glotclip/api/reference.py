@@ -63,7 +63,7 @@ def method_costs() -> list[dict[str, str]]:
     rows = []
     for name, method in methods().items():
         config = method.config()
-        embeds = any(module.replaces_embedding for module in method.modules(config))
+        embeds = any(each.replaces_embedding and not each.replaces_tower for each in method.modules(config))
         weights = method.stored_weights(VIT_B_32)
         said = [f"{weights:,}"] * bool(weights) + [f"{VIT_B_32.width} a token row"] * embeds
         rows.append({"method": name, "adds": method.summary, "weights a language": " and ".join(said) or "0"})

@@ -8,20 +8,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glotclip.api.bases import load
-from glotclip.api.common import ENGLISH, Progress, silent, translator_of
+from glotclip.api.progress import Progress, silent
 from glotclip.data.listing import OTHER, list_folder, summary
 from glotclip.data.schema import SkippedItem
-from glotclip.errors import ConfigError, DataError
+from glotclip.errors import ConfigError, DataError, asks_for_torch
 from glotclip.gallery.rank import Hit, rank
 from glotclip.languages import check_installed
-from glotclip.packs.folder import Base
-from glotclip.packs.guess import Guess
-from glotclip.packs.polyglot import AUTO, Long, Polyglot
-from glotclip.storage import printable, shown
+from glotclip.library.query import utf8
+from glotclip.models.windows import Long
+from glotclip.onnx.encoder import OnnxEncoder
+from glotclip.onnx.manifest import is_export
+from glotclip.packs.guess import AUTO, Guess
+from glotclip.storage import shown
+from glotclip.translate.translator import translator_of
 
 if TYPE_CHECKING:
+    from glotclip.packs.folder import Base
+    from glotclip.packs.polyglot import Polyglot
     from glotclip.translate.engine import Engine
+
 
 VIDEO = "video: only images are searched"
 
@@ -61,7 +66,7 @@ class SearchResult:
 
 
 def search(
-    model: Polyglot | str | Path,
+    model: Polyglot | OnnxEncoder | str | Path,
     images: str | Path | Sequence[str | Path],
     query: str,
     lang: str | None = None,
@@ -79,7 +84,8 @@ def search(
     Images are encoded once and remembered by their content; a second query costs one matrix product.
 
     Args:
-        model: a loaded model, or what :func:`glotclip.load` takes.
+        model: a loaded model, what :func:`glotclip.load` takes, or a folder made by ``glotclip export``, which needs
+            no torch.
         images: a folder, which is searched with all folders in it; or paths of images.
         query: what the image shows, in any language of the model.
         lang: the query's language; guessed if not given or "auto". Where the guess is not sure, the query is read
@@ -98,9 +104,9 @@ def search(
         DataError: if there is no such folder, or no image that can be read.
         LanguageError: if the language is not installed.
     """
-    query = _utf8(query)
+    query = utf8(query)
     paths, unused = _images_in(images) if isinstance(images, str | Path) else ([Path(path) for path in images], [])
-    polyglot = model if isinstance(model, Polyglot) else load(model, device=device, base=base)
+    polyglot = opened(model, device, base) if isinstance(model, str | Path) else model
     guess = polyglot.guess([query])[0] if lang in (None, "", AUTO) else None
     code = guess.lang if guess else check_installed(lang or "", polyglot.languages)
     weights = guess.plausible if guess else {code: 1.0}
@@ -114,6 +120,20 @@ def search(
     return SearchResult(
         query, code, told, among, weights, found.hits[0], found.searched, found.skipped, tuple(unused)
     )
+
+
+def opened(model: str | Path, device: str = "auto", base: Base | None = None) -> Polyglot | OnnxEncoder:
+    """Open what can be searched with: a folder made by ``glotclip export``, or what :func:`glotclip.load` takes.
+
+    Raises:
+        MissingExtraError: if it needs torch, which is not installed.
+    """
+    if is_export(model):
+        return OnnxEncoder(model)
+    with asks_for_torch(f"the model {model}"):
+        from glotclip.api.bases import load
+
+    return load(model, device=device, base=base)
 
 
 def _images_in(folder: str | Path) -> tuple[list[Path], list[SkippedItem]]:
@@ -133,16 +153,6 @@ def _images_in(folder: str | Path) -> tuple[list[Path], list[SkippedItem]]:
     return listing.images, unused
 
 
-def _utf8(query: str) -> str:
-    """Undo what an ASCII locale makes of arguments (PEP 383); what is no UTF-8 then is no text."""
-    try:
-        return query.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError as error:
-        raise ConfigError(
-            f"the query {printable(query)!r} is not UTF-8", hint="check the terminal's encoding, e.g. LC_ALL=C.UTF-8"
-        ) from error
-
-
 def _as_taught(query: str, lang: str, translator: Engine | str | None, cache: Path | None) -> str:
     """Translate a query in a language that was taught on translations into English."""
     if translator is None:
@@ -150,4 +160,4 @@ def _as_taught(query: str, lang: str, translator: Engine | str | None, cache: Pa
             f"{lang!r} was taught on texts machine-translated into English",
             hint="name an engine that translates the query, e.g. --translator apertium",
         )
-    return translator_of(translator, cache).translate([query], lang, ENGLISH)[0]
+    return translator_of(translator, cache).translate([query], lang, "en")[0]

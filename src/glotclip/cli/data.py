@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import Console
 from glotclip.cli.options import MAX_SKIPPED, DefaultLang, Encoding, Images, MaxSkipped, say_notes
 
@@ -36,7 +37,7 @@ def list_datasets(as_json: Json = False) -> None:
         console.say(f"  size       {dataset.size}")
         console.say(f"  licence    {dataset.licence}")
         console.say(f"  files      {dataset.files}")
-        how = f"`glotclip data get {dataset.name}`" if dataset.packages else "by hand"
+        how = f"`{dataset.command}`" if dataset.command else "by hand"
         console.say(f"  source     {dataset.source} ({how})")
     console.result(
         [
@@ -48,7 +49,7 @@ def list_datasets(as_json: Json = False) -> None:
                 "licence": dataset.licence,
                 "files": dataset.files,
                 "source": dataset.source,
-                "can_be_fetched": bool(dataset.packages),
+                "can_be_fetched": bool(dataset.command),
             }
             for dataset in datasets().values()
         ]
@@ -58,7 +59,12 @@ def list_datasets(as_json: Json = False) -> None:
 @app.command()
 def check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME_OR_PATH", help="A dataset's name, or a caption file or folder.")
+        str,
+        typer.Argument(
+            metavar="NAME_OR_PATH",
+            help="A dataset's name, or a caption file or folder.",
+            autocompletion=completion.datasets,
+        ),
     ],
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where a named dataset lies.")] = None,
     bad_rows: Annotated[Path | None, typer.Option(help="Write the rows that cannot be used here, as TSV.")] = None,
@@ -134,17 +140,64 @@ def parallel(
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")],
+    name: Annotated[str, typer.Argument(help="A dataset's name.", autocompletion=completion.fetched)],
     folder: Annotated[Path | None, typer.Option(help="Where to put it; by default where glotclip looks.")] = None,
+    langs: Annotated[
+        list[str] | None,
+        typer.Option("--lang", "--langs", metavar="CODES", help="For freedict: the languages; commas or repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a dataset with the npm client; what is there already is not fetched again."""
+    """Fetch a dataset with the npm client, or dictionaries with apt; what is there already is not fetched again."""
+    from glotclip.data.catalog import dataset
     from glotclip.data.fetch import get as fetch
+    from glotclip.errors import ConfigError
 
     console = Console(as_json)
+    if dataset(name).by_language:
+        _get_dictionaries(name, langs, folder, console)
+        return
+    if langs:
+        raise ConfigError(f"--lang has no meaning for {name}, which is fetched whole", hint="leave --lang out")
     place = fetch(name, folder)
     console.say(f"{name} lies in {place}")
     console.result({"name": name, "folder": str(place)})
+
+
+def _get_dictionaries(name: str, langs: list[str] | None, folder: Path | None, console: Console) -> None:
+    """Fetch the dictionaries of some languages."""
+    from dataclasses import asdict
+
+    from glotclip.data.fetch_freedict import get as fetch
+    from glotclip.errors import ConfigError
+
+    if not langs:
+        raise ConfigError(
+            f"{name} is fetched by language", hint=f"name one or more: glotclip data get {name} --lang de,fr"
+        )
+    found = fetch(",".join(langs), folder)
+    counts = _pairs(",".join(langs)) if folder is None else {}
+    for each in found:
+        source = f" ({each.source}, SHA-256 {each.sha256[:16]}…)" if each.source else ", as before"
+        console.say(f"{each.name} lies in {each.folder}{source}")
+    for lang, count in counts.items():
+        console.say(f"{lang}: {count:,} pairs of a text and its English (--data {name})")
+    console.result(
+        {
+            "name": name,
+            "pairs": counts,
+            "dictionaries": [{**asdict(each), "folder": str(each.folder)} for each in found],
+        }
+    )
+
+
+def _pairs(langs: str) -> dict[str, int]:
+    """Read the dictionaries of some languages once, so that learning from them begins at once."""
+    from glotclip.data.dataset import open_dataset
+    from glotclip.languages import normalise_all
+
+    dataset = open_dataset("freedict")
+    return {lang: len(dataset.corpus([lang]).select(lang=lang)) for lang in normalise_all(langs)}
 
 
 def _check_file(

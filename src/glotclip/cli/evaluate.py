@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import BaseOption, Console, Progress, split_codes
 from glotclip.cli.options import (
     HOLD_OUT,
@@ -28,13 +29,21 @@ from glotclip.scores import DEFAULT_PROTOCOL
 Benchmark = Annotated[
     str,
     typer.Option(
-        help="emoji, emoji-video (either with :VENDOR), or a caption file or folder with rows of split test."
+        "--benchmark",
+        "--data",
+        help="emoji, emoji-video (either with :VENDOR), a folder of labelled photographs, or a caption file or "
+        "folder with rows of split test.",
+        autocompletion=completion.datasets,
     ),
 ]
 Langs = Annotated[
     list[str] | None,
     typer.Option(
-        "--langs", "--lang", metavar="CODES", help="Languages, with commas or repeated; all of both by default."
+        "--langs",
+        "--lang",
+        metavar="CODES",
+        help="Languages, with commas or repeated; all of both by default.",
+        autocompletion=completion.languages,
     ),
 ]
 Translate = Annotated[
@@ -42,6 +51,24 @@ Translate = Annotated[
     typer.Option(
         metavar="ENGINE",
         help="The rival: translate texts into English first (apertium, ctranslate2:DIR, …) and encode those.",
+    ),
+]
+Rivals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rivals",
+        "--rival",
+        metavar="KIND[:WHAT],…",
+        help="Score others beside the model, on the same texts: base (untrained), base:MODEL, dictionary:DATA "
+        "(looked up, then asked in English; without :DATA in the training data), translate:ENGINE.",
+    ),
+]
+TrainingData = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DATA",
+        help="What the languages were taught with, repeated for several: tells known texts, all of whose words were "
+        "taught, from unknown ones.",
     ),
 ]
 Protocol = Annotated[
@@ -55,6 +82,8 @@ def evaluate(
     langs: Langs = None,
     translate: Translate = None,
     translator: TranslatorOption = None,
+    rivals: Rivals = None,
+    training_data: TrainingData = None,
     protocol: Protocol = DEFAULT_PROTOCOL,
     images: Images = None,
     default_lang: DefaultLang = None,
@@ -72,8 +101,8 @@ def evaluate(
     """Measure how well texts find images and images find texts, in every language."""
     from glotclip import api
     from glotclip.evaluation import report
+    from glotclip.models.windows import check_long
     from glotclip.ownership import check_file, write_file
-    from glotclip.packs.polyglot import check_long
     from glotclip.storage import shown, to_json
 
     console, inputs = Console(as_json), (benchmark, images)
@@ -84,7 +113,7 @@ def evaluate(
             model, benchmark, split_codes(langs) or None, translate=translate, translator=translator,
             protocol=protocol, base=base, device=device, precision=precision, long=check_long(long),
             intervals=intervals, progress=progress, images=images, default_lang=default_lang, encoding=encoding,
-            max_skipped=max_skipped, hold_out=hold_out,
+            max_skipped=max_skipped, hold_out=hold_out, rivals=rivals or (), training_data=training_data or (),
         )  # fmt: skip
     say_notes(console, result["notes"])
     (section,) = report.from_run(results={str(result["benchmark"]): result}).sections

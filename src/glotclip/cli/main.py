@@ -15,12 +15,27 @@ from typing import Any
 import typer
 
 from glotclip import threads
-from glotclip.cli import base, compare, data, demo, evaluate, extend, methods, pack, search, translate
+from glotclip.cli import (
+    base,
+    compare,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    extend,
+    index,
+    methods,
+    pack,
+    search,
+    translate,
+)
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
-from glotclip.errors import GlotclipError, GlotclipWarning
+from glotclip.errors import GlotclipError, GlotclipWarning, asks_for_torch
 
 INTERRUPTED = 130  # what shells give for a command that Ctrl-C ended
 DEBUG = "GLOTCLIP_DEBUG"
+COMPLETING = "_GLOTCLIP_COMPLETE"  # set by the shell
 # Errors in the arguments themselves. The name of their base class depends on Typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -28,14 +43,16 @@ app = typer.Typer(
     name="glotclip",
     help="Teach any CLIP new languages, without touching those it knows; search your images in all of them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("extend")(extend.extend)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
 app.command("methods")(methods.methods)
 app.command("translate")(translate.translate)
 app.add_typer(pack.app, name="pack")
@@ -59,7 +76,8 @@ def root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    threads.choose()  # no command has loaded torch yet
+    if COMPLETING not in os.environ:  # whoever presses Tab waits, and nothing is computed
+        threads.choose()  # no command has loaded torch yet
     code = run(sys.argv[1:])
     if parallel := sys.modules.get("glotclip.training.parallel"):
         parallel.leave_world()
@@ -70,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends as one plain message on standard error."""
     make_streams_lenient()
     try:
-        with _warnings_as_notes():
+        with _warnings_as_notes(), asks_for_torch("this command"):
             code = _command().main(list(arguments), prog_name="glotclip", standalone_mode=False)
         sys.stdout.flush()
     except GlotclipError as error:
@@ -82,7 +100,9 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # Typer itself turns the former into the latter, and nothing else
+    except SystemExit as left:  # Typer's own end of --install-completion, and what it makes of a broken pipe
+        return 0 if left.code in (0, None) else _reader_left()
+    except BrokenPipeError:
         return _reader_left()
     except Exception as error:  # noqa: BLE001 -- the last resort: people get a sentence, not a traceback
         _show_traceback()

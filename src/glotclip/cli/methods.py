@@ -6,11 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import Console
 
 
 def methods(
-    name: Annotated[str, typer.Argument(help="A method, to see all its settings.", show_default=False)] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A method, to see all its settings.", show_default=False, autocompletion=completion.methods
+        ),
+    ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/settings.md.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

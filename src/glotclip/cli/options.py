@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glotclip.api.config import Flag, ReadingConfig, RunConfig, config_of, flags
+from glotclip.cli import completion
 from glotclip.data.reading import HOLD_OUT as HOLD_OUT
 from glotclip.data.reading import MAX_SKIPPED as MAX_SKIPPED
 
@@ -23,10 +24,15 @@ def _option(kind: type[ReadingConfig], name: str) -> Any:
     """What Typer is told of a field's option."""
     field, flag = flags(kind)[name]
     if flag.argument:
-        return typer.Argument(help=field.description, show_default=not field.is_required())
+        return typer.Argument(
+            help=field.description, show_default=not field.is_required(), autocompletion=completion.BY_FIELD.get(name)
+        )
     least, most = (next((getattr(m, at) for m in field.metadata if hasattr(m, at)), None) for at in ("ge", "le"))
     names = flag.names or (f"--{name.replace('_', '-')}",)
-    return typer.Option(*names, help=field.description, metavar=flag.metavar, min=least, max=most)
+    return typer.Option(
+        *names, help=field.description, metavar=flag.metavar, min=least, max=most,
+        autocompletion=completion.BY_FIELD.get(name),
+    )  # fmt: skip
 
 
 # --- for commands that only read data --------------------------------
@@ -75,7 +81,12 @@ def _parameter(kind: type[RunConfig], name: str, field: FieldInfo, flag: Flag) -
     )
 
 
-Model = Annotated[str, typer.Argument(help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="emoji-clip, a hub id, a checkpoint, or a folder made by `extend`.", autocompletion=completion.models
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 LongTexts = Annotated[
     str,
@@ -84,6 +95,14 @@ LongTexts = Annotated[
 TranslatorOption = Annotated[
     str | None,
     typer.Option("--translator", metavar="ENGINE", help="Translates texts of languages learnt with text=to-english."),
+]
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--library",
+        metavar="PATH",
+        help="The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

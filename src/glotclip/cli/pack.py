@@ -150,7 +150,7 @@ def verify(
 
     Leaves with exit code 1 if anything is wrong; each pack that is wrong is named with its fault.
     """
-    from glotclip.errors import PackError
+    from glotclip.errors import GlotclipError
     from glotclip.models.checkpoints import load_base
     from glotclip.packs.folder import PolyglotFolder
     from glotclip.packs.pack import LanguagePack, read_manifest, read_weights
@@ -170,7 +170,7 @@ def verify(
             else:
                 manifest = read_manifest(folder)
                 read_weights(folder, manifest)
-        except PackError as error:
+        except GlotclipError as error:  # what a pack refers to may be missing as well
             checked.append({"folder": str(folder), "ok": False, "error": error.message, "hint": error.hint})
             console.say(f"BAD  {folder}: {error.message}\n     → {error.hint}")
         else:

@@ -1,4 +1,4 @@
-"""``glotclip search``: the images of a folder that fit a text best."""
+"""``glotclip search``: what fits a text best, in a library or among the images of a folder."""
 
 from __future__ import annotations
 
@@ -7,56 +7,112 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glotclip.cli import completion
 from glotclip.cli.console import BaseOption, Console, Progress
-from glotclip.cli.options import AsJson, Device, LongTexts, TranslatorOption
+from glotclip.cli.library_search import guessed, search_library
+from glotclip.cli.options import AsJson, Device, LibraryOption, LongTexts, TranslatorOption
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from glotclip.api import SearchResult
-    from glotclip.packs.guess import Guess
 
 DEFAULT_MODEL = "photo-clip"
 _SKIPPED_SHOWN = 5
-_CANDIDATES_SHOWN = 6
 
 
 def search(
-    images: Annotated[Path, typer.Option(help="The folder of images.")],
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="[MODEL]",
             help="A built-in name (photo-clip, which is the default, emoji-clip, …), a hub id, a checkpoint, or a "
-            "folder made by `extend`.",
+            "folder made by `extend` or `export`; of a library, one of those that indexed it.",
+            autocompletion=completion.models,
         ),
-    ],
+    ] = None,
     query: Annotated[
         str | None,
-        typer.Argument(metavar="QUERY", help="What the image shows, in any language of the model."),
+        typer.Argument(
+            metavar="QUERY",
+            help="What it shows, in any language of the model. In a library `-word` and `not:word` push away.",
+        ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="The query's language; guessed if it is not given, or auto.")] = "",
+    images: Annotated[
+        Path | None, typer.Option(help="A folder of images to search instead of a library.", show_default=False)
+    ] = None,
+    library: LibraryOption = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture that hits shall be like, with or without a QUERY.")
+    ] = None,
+    lang: Annotated[
+        str,
+        typer.Option(
+            help="The query's language; guessed if it is not given, or auto.", autocompletion=completion.languages
+        ),
+    ] = "",
+    top: Annotated[int, typer.Option(help="How many hits to show.")] = 5,
+    offset: Annotated[int, typer.Option(min=0, help="Better hits to leave out.")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="Only what lies below this folder.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only what was taken then or later: 2021-07.")
+    ] = None,
+    before: Annotated[str | None, typer.Option(metavar="DATE", help="Only what was taken then or earlier.")] = None,
+    near: Annotated[
+        str | None, typer.Option(metavar="LAT,LON,KM", help="Only what was taken so near to a place: 48.2,16.4,5.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="Only what a camera took whose name holds this.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="image|video", help="Only pictures, or only videos.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="The least cosine of a hit.")] = None,
+    min_probability: Annotated[
+        float | None, typer.Option(help="The least probability of a hit; 0 shows whatever fits best.")
+    ] = None,
+    fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Of near-duplicates show only the best.")] = True,
     translator: TranslatorOption = None,
     long: LongTexts = "cut",
-    top: Annotated[int, typer.Option(help="How many images to show.")] = 5,
     base: BaseOption = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Find the images that fit a text best.
+    """Find what fits a text best: in a library that `glotclip index` made, or with --images in a folder.
 
-    Every image of the folder is compared, so the result is exact. Images are encoded once and remembered.
+    Everything is compared, so the result is exact. Of a folder, images are encoded once and remembered.
     """
+    from glotclip.errors import ConfigError
+
+    console = Console(as_json)
+    if images is None:
+        if query is None and not image:
+            model, query = None, model  # the one argument is the query
+        elif query is None and model is not None and not Path(model).exists():
+            model, query = None, model
+        search_library(
+            console, library, query, image or [], model=model, lang=lang or None, limit=top, offset=offset,
+            folder=folder, after=after, before=before, near=near, camera=camera, kind=kind, min_score=min_score,
+            min_probability=min_probability, fold=fold, base=base, device=device,
+        )  # fmt: skip
+        return
+    given = (library, image, offset, folder, after, before, near, camera, kind, min_score, min_probability)
+    if any(value not in (None, 0, []) for value in given):
+        raise ConfigError("a folder of images has no filters: they are a library's", hint="leave out --images")
+    _search_folder(
+        console, images, model, query, lang=lang, translator=translator, long=long, top=top, base=base, device=device
+    )
+
+
+def _search_folder(
+    console: Console, images: Path, model: str | None, query: str | None, *, lang: str, translator: str | None,
+    long: str, top: int, base: str | None, device: str,
+) -> None:  # fmt: skip
     from glotclip import api
     from glotclip.errors import ConfigError
     from glotclip.models.hub import BUILT_IN
-    from glotclip.packs.polyglot import check_long
+    from glotclip.models.windows import check_long
 
     if query is None:  # the one argument is the query, unless it can only be a model
-        if model in BUILT_IN or Path(model).exists():
-            raise ConfigError(f"what to look for in {images} is not said", hint=f'glotclip search {model} "a dog" …')
+        if model is None or model in BUILT_IN or Path(model).exists():
+            said = f"glotclip search {model or DEFAULT_MODEL}"
+            raise ConfigError(f"what to look for in {images} is not said", hint=f'{said} "a dog" …')
         model, query = DEFAULT_MODEL, model
-    console = Console(as_json)
+    model = model or DEFAULT_MODEL
     with Progress() as progress:
         found = api.search(
             model, images, query, lang or None, top=top, long=check_long(long), translator=translator, device=device,
@@ -88,7 +144,7 @@ def _show(found: SearchResult, images: Path, console: Console) -> None:
     from glotclip.storage import shown
 
     if found.guess:
-        console.say(_guessed(found.guess, found.weights))
+        console.say(guessed(found.guess, found.weights))
     rows = tuple((place, f"{hit.score:.3f}", shown(hit.path)) for place, hit in enumerate(found.hits, start=1))
     title = f"“{found.query}” ({', '.join(found.weights)}) among {found.searched} images"
     console.table(Table(("#", "score", "image"), rows, title=title))
@@ -100,17 +156,6 @@ def _show(found: SearchResult, images: Path, console: Console) -> None:
             console.say(f"  and {count - _SKIPPED_SHOWN} more; --json lists all")
     for line in summary(found.unused, images):
         console.say(f"not searched: {line}")
-
-
-def _guessed(guess: Guess, under: Mapping[str, float]) -> str:
-    """What was guessed, how sure that is, and among which languages."""
-    among = list(guess.probabilities)
-    few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
-    if guess.sure or len(under) == 1:
-        sure = "" if guess.sure else f", not surely ({guess.probabilities[guess.lang]:.0%})"
-        return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang)"
-    shares = ", ".join(f"{code} {share:.0%}" for code, share in under.items())
-    return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang)"
 
 
 def _place(path: str | Path) -> dict[str, str]:

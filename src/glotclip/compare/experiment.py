@@ -14,7 +14,8 @@ from glotclip.compare.recipe import Recipe
 from glotclip.compare.run import WORK, is_result, run_trial
 from glotclip.compare.trial import Trial
 from glotclip.config import digest
-from glotclip.data.dataset import Dataset, open_dataset
+from glotclip.data.dataset import Dataset
+from glotclip.data.mixture import names_of, open_data
 from glotclip.errors import GlotclipError, StorageError
 from glotclip.evaluation import comparison, report
 from glotclip.ownership import Workplace
@@ -78,12 +79,12 @@ class Experiment:
             ConfigError: for a run that there is none of, or settings that a run's method does not know.
             StorageError: if the folder holds anything that no comparison made.
         """
-        trials, model, data = recipe.trials(only=only, seeds=seeds), str(recipe.model), str(recipe.data)
+        trials, model = recipe.trials(only=only, seeds=seeds), str(recipe.model)
         benchmark = recipe.benchmark if isinstance(recipe.benchmark, str | Path) else None
         Workplace(folder, KIND).check(
-            (RECIPE, "results.json", *report.PAGES), (model, data, recipe.images, benchmark)
+            (RECIPE, "results.json", *report.PAGES), (model, *names_of(recipe.data), recipe.images, benchmark)
         )
-        polyglot, dataset = api.load(model, device=device, base=base), open_dataset(data, **recipe.reading)
+        polyglot, dataset = api.load(model, device=device, base=base), open_data(recipe.data, **recipe.reading)
         experiment = cls(recipe, trials, folder, polyglot, dataset, **more)
         for trial in trials:
             experiment.inputs(trial)  # a recipe's mistakes are told before anything is done

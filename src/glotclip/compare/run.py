@@ -20,6 +20,7 @@ import torch
 from glotclip import api
 from glotclip.compare.trial import Trial
 from glotclip.config import digest
+from glotclip.data.mixture import described
 from glotclip.errors import DataError
 from glotclip.evaluation.retrieval import environment
 from glotclip.methods.task import TrainingTask
@@ -60,7 +61,7 @@ def run_trial(experiment: Experiment, trial: Trial) -> None:
     with held_at(threads):
         value = _taught(experiment, trial)
     head = {"format": FORMAT, "name": trial.run.name, "group": trial.run.group, "seed": trial.seed}
-    head |= {"model": str(trial.recipe.model), "data": str(trial.recipe.data)}
+    head |= {"model": str(trial.recipe.model), "data": described(trial.recipe.data)}
     write_text(experiment.result_file(trial), _lines({**head, "identity": identity, "inputs": inputs, **value}))
     (work / MARK).unlink()  # if the model stays, nothing goes on here
     if not experiment.keep and next(strangers(work, _OWN), None) is None:
@@ -73,7 +74,7 @@ def _taught(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     scorer = api.evaluator(extension, recipe.benchmark, experiment.progress, intervals=recipe.intervals)
     if scorer is None:
         raise DataError(
-            f"{recipe.data} has no held-out images to compare runs on",
+            f"{described(recipe.data)} has no held-out images to compare runs on",
             hint="give rows a split test or validation, or name a benchmark in the recipe",
         )
     log = TrialLog(experiment.work(trial) / TASKS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glotclip.api.config import ExtendConfig
 from glotclip.compare.order import ordered
 from glotclip.data.digests import DigestIndex
+from glotclip.data.mixture import Sources, parts_of
 from glotclip.data.view import View
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Trial:
         return {
             **({"translator": recipe.translator} if recipe.translator else {}),
             **({"reading": {**recipe.reading}} if recipe.reading else {}),
-            "data": _content(str(recipe.data)),
-            "benchmark": _content(str(other)),
+            "data": _contents(recipe.data),
+            "benchmark": _contents(other),
             "languages": list(self.languages),
             "evaluate": recipe.evaluate,
             "intervals": recipe.intervals,
@@ -78,6 +79,14 @@ class Trial:
 def slug(name: str) -> str:
     """A name as a file may be called: ``MLA + TEIR`` → ``mla-teir``."""
     return re.sub(r"[^\w]+", "-", name.lower()).strip("-") or "run"
+
+
+def _contents(data: Sources) -> str:
+    """What data stands for, with the weights of several sources."""
+    parts = parts_of(data)
+    if len(parts) == 1:
+        return _content(str(parts[0][0]))
+    return " + ".join(f"{_content(str(name))}={weight:g}" for name, weight in parts)
 
 
 def _content(name: str) -> str:

@@ -28,6 +28,8 @@ class Benchmark:
         licence: terms of use of images and texts.
         sampling: which frames stand for a video; ``None``: the gallery is one of images.
         split: which rows of the data these are, where it has splits.
+        text_subsets: by language, masks over its captions, bool (M,): subsets of the queries, such as those whose
+            words were all taught. Asked with an image, those count that have no caption outside the subset.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Benchmark:
     licence: str = "unknown"
     sampling: Sampling | None = None
     split: str = ""
+    text_subsets: Mapping[str, Mapping[str, npt.NDArray[np.bool_]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for lang, captions in self.captions.items():
@@ -53,6 +56,14 @@ class Benchmark:
                     f"benchmark {self.name}: subset {name!r} is not a mask over its images",
                     hint=f"give bool ({len(self.images)},)",
                 )
+        for lang, masks in self.text_subsets.items():
+            size = len(self.captions.get(lang, ()))
+            for name, mask in masks.items():
+                if mask.shape != (size,) or mask.dtype != np.bool_:
+                    raise DataError(
+                        f"benchmark {self.name}: subset {name!r} is not a mask over its {lang} captions",
+                        hint=f"give bool ({size},)",
+                    )
 
     @property
     def languages(self) -> list[str]:

@@ -36,6 +36,9 @@ class Entry:
             (``aligned``), or independent; empty: it has one language.
         opened_as: the name that opens it, where it is found without a folder.
         packages: the npm packages that :func:`glotclip.data.fetch.get` fetches.
+        spdx: the licence of its texts as an SPDX expression or a short name, for cards; empty: as ``licence`` says.
+        url: where it is published.
+        by_language: whether it is fetched language by language, with :mod:`glotclip.data.fetch_freedict`.
     """
 
     name: str
@@ -49,6 +52,16 @@ class Entry:
     parallel: Literal["", "aligned", "independent"] = ""
     opened_as: str = ""
     packages: tuple[str, ...] = ()
+    spdx: str = ""
+    url: str = ""
+    by_language: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it; empty where that is done by hand."""
+        if self.by_language:
+            return f"glotclip data get {self.name} --lang CODE"
+        return f"glotclip data get {self.name}" if self.packages else ""
 
 
 @dataclass(frozen=True, slots=True)

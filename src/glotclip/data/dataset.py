@@ -17,6 +17,7 @@ from typing import ClassVar, Self, TypeVar, Unpack
 from glotclip.data import benchmark as benchmarks
 from glotclip.data import catalog
 from glotclip.data.benchmark import Benchmark
+from glotclip.data.licences import OWN, Licence
 from glotclip.data.likely_mistakes import likely_mistakes
 from glotclip.data.parallel import Text
 from glotclip.data.reading import Reading, ReadingOptions
@@ -74,6 +75,14 @@ class Dataset(ABC):
         """What a reader should be told once of the captions in ``langs``, warnings included."""
         del langs
         return ()
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """The terms of the texts in ``langs``, source by source: as the catalogue says, else a user's own."""
+        del langs
+        entry = catalog.datasets().get(self.name)
+        if entry is None:
+            return (Licence(self.name, OWN, str(next(iter(self.sources), self.name))),)
+        return (Licence(self.name, entry.spdx or entry.licence, entry.source, entry.url),)
 
     def benchmark(self, langs: Sequence[str]) -> Benchmark:
         """The benchmark of held-out rows; that there is none is an error, and so is a language without captions."""
@@ -181,7 +190,7 @@ def recognised(data: str | Path) -> type[Dataset] | None:
 
 
 def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
-    """Open ``emoji`` or ``emoji-video`` (either with ``:VENDOR``), a caption file, or a folder.
+    """Open ``emoji``, ``emoji-video`` (either with ``:VENDOR``) or ``freedict``, or a file or folder of any kind.
 
     Args:
         name: the name, or the path.
@@ -194,10 +203,10 @@ def open_dataset(name: str | Path, **reading: Unpack[Reading]) -> Dataset:
     options = ReadingOptions(**reading)
     kind = recognised(name)
     if kind is None:
-        guess = did_you_mean(str(name), ["emoji", "emoji-cldr", "emoji-video"])
+        guess = did_you_mean(str(name), ["emoji", "emoji-cldr", "emoji-video", "freedict"])
         raise DataError(
             f"there is no dataset and no file {str(name)!r}",
-            hint=f"{guess}give 'emoji', 'emoji-video', or a CSV, TSV, JSONL file or a folder",
+            hint=f"{guess}give 'emoji', 'emoji-video', 'freedict', or a CSV, TSV, JSONL file or a folder",
         )
     return kind.open(str(name), options)
 
@@ -217,7 +226,9 @@ def open_catalogued(name: str, folder: Path | None) -> Dataset:
     if folder is None:
         hint = f"name it: `glotclip data check {name} DIR`; get it from: {entry.source}"
         raise DataError(f"{name} lies in no place known by itself", hint=hint)
-    kind = next(kind for kind in registered() if getattr(kind, "name", None) == name)
+    kind = next(kind for kind in registered() if name in (getattr(kind, "name", ""), getattr(kind, "prefix", "")))
+    if getattr(kind, "prefix", "") and not kind.recognises(str(folder)):
+        raise DataError(f"{folder} holds no files of {name}", hint=f"expected {entry.files}")
     return kind.open(str(folder), ReadingOptions())
 
 

@@ -13,7 +13,7 @@ from glotclip.errors import ConfigError, DataError
 from glotclip.storage import read_json
 
 #: Byte-order marks, the longer first, since UTF-16's begins UTF-32's.
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
@@ -36,8 +36,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         ConfigError: if there is no such encoding.
     """
     content = _bytes(path)
-    mark, marked = next(((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", None))
-    name = _known(encoding) if encoding else marked or "utf-8"
+    mark, marked = next(((mark, name) for mark, name in MARKS if content.startswith(mark)), (b"", None))
+    name = known_encoding(encoding) if encoding else marked or "utf-8"
     if marked and codecs.lookup(name).name.startswith(marked[:6]):  # said in any of its spellings, it is no text
         content, name = content[len(mark) :], marked
     try:
@@ -106,7 +106,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read ({error.strerror or error})", hint="check its permissions") from error
 
 
-def _known(encoding: str) -> str:
+def known_encoding(encoding: str) -> str:
+    """Return Python's name of an encoding of text, or raise :class:`ConfigError`."""
     try:
         found = codecs.lookup(encoding)
         "".encode(found.name)  # refuses codecs that are no encodings of text, such as hex

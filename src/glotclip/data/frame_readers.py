@@ -89,12 +89,29 @@ class VideoFileReader:
         self._av: Any = require("av", extra="video", purpose="reading videos")
         with self._opened() as (container, stream):
             self._timeline = _timeline(self._av, container, stream)
+            #: What container and stream say of themselves, such as where and when they were recorded.
+            self.tags: dict[str, str] = {**dict(stream.metadata), **dict(container.metadata)}
         if not self._timeline.stamps:
             raise VideoError(f"{path} holds no video frames", hint="leave it out, or fetch it again")
         self.starts = self._timeline.starts
         self.end = self._timeline.end
         self.notes = self._timeline.notes
         self.damaged = False
+
+    @property
+    def keys(self) -> list[int]:
+        """The indices of the key frames, which can be decoded without any other."""
+        known = set(self._timeline.keys)
+        return [index for index, stamp in enumerate(self._timeline.stamps) if stamp in known]
+
+    def pick_keys(self, chosen: Sequence[int]) -> Iterator[tuple[float, Image.Image]]:
+        """Yield time and frame of key frames, ascending; nothing else is decoded, and what is broken left out."""
+        wanted = {self._timeline.stamps[index] for index in chosen}
+        with self._opened() as (container, stream):
+            stream.codec_context.skip_frame = "NONKEY"
+            for stamp, frame in self._decoded(container, stream):
+                if stamp in wanted:
+                    yield float(stamp * self._timeline.tick), _upright(frame)
 
     def pick(self, chosen: Sequence[int]) -> Iterator[tuple[float, Image.Image]]:
         """Yield time and frame of each index; decoding stops behind the last.
@@ -162,7 +179,8 @@ class VideoFileReader:
 class _Timeline:
     """When each frame is on display: ``stamps`` ascending, in units of ``tick`` seconds; ``end`` in seconds.
 
-    ``counted``: the file tells no times, and stamps are the frames' numbers.
+    ``counted``: the file tells no times, and stamps are the frames' numbers. ``keys``: the stamps of key frames, if
+    stamps are times.
     """
 
     stamps: Sequence[int]
@@ -170,6 +188,7 @@ class _Timeline:
     end: float
     counted: bool
     notes: tuple[str, ...]
+    keys: Sequence[int] = ()
 
     @property
     def starts(self) -> list[float]:
@@ -180,6 +199,7 @@ def _timeline(av: Any, container: Any, stream: Any) -> _Timeline:
     """Read the timestamps of all frames from their packets; nothing is decoded."""
     lasting: dict[int, int] = {}  # stamp → duration, 0 where unknown
     packets, notes = 0, []
+    keys: list[int] = []
     try:
         for packet in container.demux(stream):
             if packet.size == 0 or packet.is_discard:  # the end of the stream; what an edit list cuts off
@@ -187,6 +207,8 @@ def _timeline(av: Any, container: Any, stream: Any) -> _Timeline:
             packets += 1
             if packet.pts is not None:
                 lasting[packet.pts] = packet.duration or 0
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
     except av.FFmpegError as error:
         notes.append(f"it breaks off ({error.strerror or error})")
     stamps, tick = sorted(lasting), Fraction(stream.time_base or Fraction(1, 1000))
@@ -202,7 +224,7 @@ def _timeline(av: Any, container: Any, stream: Any) -> _Timeline:
     claimed = _claimed_duration(container, stream)
     if claimed is not None and abs(claimed - length) > max(_TOLERANCE, _TOLERANCE_SHARE * length):
         notes.append(f"its header says {claimed:.1f} s, its frames last {length:.1f} s")
-    return _Timeline(stamps, tick, end, counted, tuple(notes))
+    return _Timeline(stamps, tick, end, counted, tuple(notes), () if counted else sorted(keys))
 
 
 def _claimed_duration(container: Any, stream: Any) -> float | None:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,8 @@ MADE = "folder that glotclip made"
 LINKED_ABOVE = "linked folder that holds this one"
 LINKED_TWICE = "linked folder that is listed under another name"
 NO_HEIF = "HEIC image without pi-heif"
+NO_PLUGIN = "JPEG XL or raw picture without its reader"
+PLUGIN_HINT = "pip install 'glotclip[photos]'"
 OTHER = "other file: "
 TEXT_SUFFIX = ".txt"
 _MARKS = (f"{PRIVATE}/{LEDGER}", "glotclip.json", "polyglot.json")  # of models and results that lie among the data
@@ -115,11 +117,19 @@ def summary(unused: Iterable[SkippedItem], folder: Path) -> list[str]:
     return lines
 
 
-def list_folder(folder: Path) -> Listing:
+LeaveOut = Callable[["os.DirEntry[str]"], str]
+"""Says of an entry why it is to be left out; "" if it is not."""
+
+
+def list_folder(folder: Path, leave_out: LeaveOut | None = None) -> Listing:
     """List all that lies below ``folder``, each list sorted by path.
 
     Linked folders are followed, each real folder once: after all that lies in ``folder`` itself, and not to a folder
     that holds it. Hidden folders count as one entry.
+
+    Args:
+        folder: where to begin.
+        leave_out: what else is to be passed over, by the caller's reasons.
 
     Raises:
         DataError: if there is no such folder, or it cannot be opened.
@@ -138,7 +148,7 @@ def list_folder(folder: Path) -> Listing:
     found = Listing(folder)
     above = {_identity(place) for place in folder.resolve().parents}
     visited = {(root.st_dev, root.st_ino)}
-    links = _walk(folder, found, visited)
+    links = _walk(folder, found, visited, leave_out)
     while links:
         link = links.pop(0)
         try:
@@ -151,7 +161,7 @@ def list_folder(folder: Path) -> Listing:
             found.passed_over.append(PassedOver(link, reason))
         else:
             visited.add(identity)
-            links += _walk(link, found, visited)
+            links += _walk(link, found, visited, leave_out)
     for files in (found.images, found.videos, found.texts, found.others):
         files.sort()
     found.passed_over.sort(key=lambda each: each.path)
@@ -163,7 +173,9 @@ def _identity(path: Path) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def _walk(folder: Path, found: Listing, visited: set[tuple[int, int]]) -> list[Path]:
+def _walk(
+    folder: Path, found: Listing, visited: set[tuple[int, int]], leave_out: LeaveOut | None = None
+) -> list[Path]:
     """Sort the entries below a folder into the lists, and return the linked folders met."""
     links: list[Path] = []
     waiting = [folder]
@@ -179,6 +191,9 @@ def _walk(folder: Path, found: Listing, visited: set[tuple[int, int]]) -> list[P
             path = place / entry.name
             if entry.name.startswith("."):
                 found.passed_over.append(PassedOver(path, HIDDEN))
+                continue
+            if leave_out is not None and (why := leave_out(entry)):
+                found.passed_over.append(PassedOver(path, why))
                 continue
             try:
                 facts = os.stat(path)  # noqa: PTH116 -- Path.stat costs twice as much, and there are many files
@@ -218,6 +233,8 @@ def _sort(path: Path, facts: os.stat_result, found: Listing) -> None:
         found.images.append(path)
     elif suffix in image_formats.HEIF_SUFFIXES:  # among the others where pi-heif is installed
         found.passed_over.append(PassedOver(path, NO_HEIF, image_formats.HEIF_HINT))
+    elif suffix in image_formats.RAW_SUFFIXES or suffix == image_formats.JXL_SUFFIX:
+        found.passed_over.append(PassedOver(path, NO_PLUGIN, PLUGIN_HINT))
     elif suffix in VIDEO_SUFFIXES:
         found.videos.append(path)
     elif suffix == TEXT_SUFFIX:

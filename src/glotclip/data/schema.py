@@ -37,6 +37,7 @@ class Row:
         group: names the image or concept; rows of one group are positives of each other.
         to_english: ``text``, machine-translated into English; ``None`` where there is none and for English rows.
         from_english: the English counterpart, machine-translated into ``lang``; likewise.
+        part: which part of a mixture it comes from; empty where all rows are of one source.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Row:
     group: str | None = None
     to_english: str | None = None
     from_english: str | None = None
+    part: str = ""
 
     @property
     def key(self) -> str | None:
@@ -77,7 +79,8 @@ class Corpus:
     ``provenance`` says where machine text came from, by field or language: engine and version, or the release.
     ``sampling`` says which frames stand for its videos. ``notes`` are what a reader should be told once, in
     sentences: columns not used, cells taken as empty, rows held out. ``divided`` is whether the data itself says
-    which rows are for training and which for testing.
+    which rows are for training and which for testing. ``weights`` says how much of a batch the rows of each part of a
+    mixture get; it is empty where there is one source.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Corpus:
     notes: tuple[str, ...] = ()
     divided: bool = True
     unused: tuple[SkippedItem, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -196,6 +200,7 @@ def check_row(row: Row, *, root: Path | None = None) -> Row:
         group=row.group,
         to_english=None if lang == "en" else _clean_or_none(row.to_english),
         from_english=None if lang == "en" else _clean_or_none(row.from_english),
+        part=row.part,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from glotclip.data.frame_readers import VIDEO_SUFFIXES, open_frames
+from glotclip.data.frame_readers import VIDEO_SUFFIXES, VideoFileReader, open_frames
 from glotclip.errors import ConfigError, VideoError
 
 Mode = Literal["uniform", "fps"]
@@ -103,6 +103,46 @@ def sample(path: str | Path, sampling: Sampling, convert: Callable[[Image.Image]
     first = reader.starts[0]
     times = tuple(time - first for time, _ in picked)
     return SampledFrames(tuple(frame for _, frame in picked), times, reader.end - first, notes)
+
+
+def sample_scenes(
+    reader: VideoFileReader,
+    convert: Callable[[Image.Image], Frame],
+    *,
+    most: int = 96,
+    gap: float = 10.0,
+    every: float = 4.0,
+) -> list[tuple[float, Frame]]:
+    """Take frames from all over a video, cheaply: key frames, which encoders put at changes of scene.
+
+    Where key frames are more than ``gap`` seconds apart, or cannot be decoded, frames at equal distances are decoded.
+
+    Args:
+        reader: the opened file.
+        convert: as in :func:`sample`.
+        most: how many frames at most; of more key frames every n-th is taken.
+        gap: seconds.
+        every: seconds between frames where key frames do not do.
+
+    Returns:
+        Seconds after the first frame, and the frame; at least one.
+
+    Raises:
+        VideoError: if no frame can be decoded.
+    """
+    first, keys = reader.starts[0], reader.keys
+    times = [reader.starts[index] for index in keys]
+    picked: list[tuple[float, Frame]] = []
+    if keys and max(b - a for a, b in zip([first, *times], [*times, reader.end], strict=True)) <= gap:
+        chosen = [keys[place] for place in np.unique(np.linspace(0, len(keys) - 1, min(len(keys), most)).astype(int))]
+        picked = [(time - first, convert(image)) for time, image in reader.pick_keys(chosen)]
+    if not picked:
+        frames = max(1, min(most, math.ceil((reader.end - first) / every)))
+        indices = choose(reader.starts, reader.end, Sampling(frames))
+        picked = [(time - first, convert(image)) for time, image in reader.pick(indices)]
+    if not picked:
+        raise VideoError("no frame of the video can be decoded", hint="fetch or convert it again")
+    return picked
 
 
 def choose(starts: Sequence[float], end: float, sampling: Sampling) -> list[int]:

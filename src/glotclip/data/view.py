@@ -15,6 +15,7 @@ import numpy as np
 from glotclip.data import benchmark as benchmarks
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset, held_out_of
+from glotclip.data.licences import Licence
 from glotclip.data.schema import Caption, Corpus, Row
 from glotclip.data.serving import servers
 from glotclip.errors import DataError
@@ -63,6 +64,10 @@ class ViewedDataset(Dataset):
     def notes(self, langs: Sequence[str]) -> tuple[str, ...]:
         """Those of the dataset."""
         return self.dataset.notes(langs)
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """Those of the dataset."""
+        return self.dataset.licences(langs)
 
     def corpus(self, langs: Sequence[str]) -> Corpus:
         """The captions in ``langs``, as the view has them.

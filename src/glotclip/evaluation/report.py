@@ -20,7 +20,7 @@ from glotclip.evaluation.plots import Curves, HeatMap
 from glotclip.evaluation.tables import Cell, Table, escape_markdown
 from glotclip.evaluation.tables import markdown as markdown_table
 from glotclip.ownership import Workplace, check_file, write_file
-from glotclip.scores import DEFAULT_PROTOCOL, DIRECTIONS, PROTOCOLS
+from glotclip.scores import DEFAULT_PROTOCOL, DIRECTIONS, PROTOCOLS, REFERENCE
 from glotclip.storage import utf8
 
 PAGES = ("report.md", "report.html")
@@ -175,14 +175,15 @@ def _languages(matrices: Mapping[str, AccuracyMatrix], gallery: str) -> Table:
 
 def _result(name: str, result: Mapping[str, Any]) -> Section:
     """One evaluation: scores of each language and how far they lie apart."""
-    records = [_scores(code, scores) for code, scores in result["languages"].items()]
-    if len(records) > 1:
-        records.append(_scores("average", result["average"]))
+    divided = result.get("text_subsets", ())
+    rivals = result.get("rivals", {})
+    records = _beside_rivals(result, divided) if rivals else _of_model(result, divided)
     ranking = str(result.get("ranking", DEFAULT_PROTOCOL))  # older results do not say it
     note = (
         "T→I: text to image, I→T: image to text. 95 %: bootstrap interval over images. "
         f"Protocol {ranking}, {PROTOCOLS.get(ranking, 'unknown here')}."
     )
+    note += "".join(f" {rival}: {found['model']}." for rival, found in rivals.items())
     gallery = str(result.get("gallery", ""))
     tables = [Table.of(records, title=on_gallery("Retrieval", gallery) if gallery else "", note=note)]
     if len(result["languages"]) > 1:
@@ -194,6 +195,44 @@ def _result(name: str, result: Mapping[str, Any]) -> Section:
         title = f"Disparity between languages, gaps to {result['disparity']['reference']}"
         tables.append(Table.of(disparity, title=on_gallery(f"{title},", gallery) if gallery else title))
     return Section(name, tuple(tables), f"{result.get('protocol', '')}{_duplicates(result)}".strip())
+
+
+def _of_model(result: Mapping[str, Any], divided: Sequence[str]) -> list[dict[str, Cell]]:
+    """A row a language, and the average of several."""
+    records = [_scores(code, scores, divided) for code, scores in result["languages"].items()]
+    return [*records, _scores("average", result["average"])] if len(records) > 1 else records
+
+
+def _beside_rivals(result: Mapping[str, Any], divided: Sequence[str]) -> list[dict[str, Cell]]:
+    """For each language a row of the model and one of each rival, English first; then their averages without English.
+
+    A system's average is given where it was scored in all languages that the model was.
+    """
+    systems = {"model": result["languages"]} | {name: of["languages"] for name, of in result["rivals"].items()}
+    codes = list(dict.fromkeys(code for scored in systems.values() for code in scored))
+    records = [
+        {"language": code, "by": name, **_scores(code, scored[code], divided)}
+        for code in sorted(codes, key=lambda code: code.split("-")[0] != REFERENCE)
+        for name, scored in systems.items()
+        if code in scored
+    ]
+    foreign = [code for code in result["languages"] if code.split("-")[0] != REFERENCE]
+    for name, scored in systems.items() if len(foreign) > 1 else ():
+        if all(code in scored for code in foreign):
+            records.append(
+                {"language": "average", "by": name, **_means([_scores(c, scored[c], divided) for c in foreign])}
+            )
+    return records
+
+
+def _means(records: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
+    """The mean of every column of scores that all records have."""
+    numbers = {name: [record.get(name) for record in records] for name in records[0]}
+    return {
+        name: sum(found) / len(found)
+        for name, values in numbers.items()
+        if len(found := [value for value in values if isinstance(value, float)]) == len(records)
+    }
 
 
 def _duplicates(result: Mapping[str, Any]) -> str:
@@ -211,7 +250,8 @@ def _duplicates(result: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
+def _scores(name: str, scores: Mapping[str, Any], divided: Sequence[str] = ()) -> dict[str, Cell]:
+    """One row; subsets that divide texts say how many there are."""
     row: dict[str, Cell] = {"language": name}
     for direction, short in zip(DIRECTIONS, ("T→I", "I→T"), strict=True):
         entry = scores[direction]
@@ -224,6 +264,8 @@ def _scores(name: str, scores: Mapping[str, Any]) -> dict[str, Cell]:
     row["mean recall"] = scores["mean_recall"]
     for subset, part in scores.get("subsets", {}).items():
         row[f"{subset} T→I R@1"] = part["text_to_image"]["r@1"]
+        if subset in divided:
+            row[f"{subset} texts"] = part["text_to_image"].get("n_queries")
     return row
 
 

@@ -2,10 +2,11 @@
 
 ``languages.<code>.text_to_image."r@1"`` of a result is a score. R@K, MRR and mean recall are in percent,
 ``median_rank`` counts from 1, all are rounded to four decimals. ``subsets`` of a language holds the same keys for
-each subset (one without queries is left out). ``ranking`` names the protocol; ``protocol`` says what is measured, and
-how ranks are counted where it is not the default. ``duplicates`` counts the images that have exactly the feature of
-another: in the scores they count against each other, as is usual in the field. Where there are any, a warning says
-so, and ``duplicates.merged.<code>`` holds R@1 in both directions with identical images taken as one.
+each subset (one without queries is left out); ``text_subsets`` names those that divide texts instead of images.
+``ranking`` names the protocol; ``protocol`` says what is measured, and how ranks are counted where it is not the
+default. ``duplicates`` counts the images that have exactly the feature of another: in the scores they count against
+each other, as is usual in the field. Where there are any, a warning says so, and ``duplicates.merged.<code>`` holds
+R@1 in both directions with identical images taken as one.
 
 Shapes: N images of the benchmark, n images that were read, M captions of a language, E embedding.
 """
@@ -64,9 +65,13 @@ class _Queries:
     ranks: Ints
     image: Ints
 
-    def within(self, mask: NDArray[np.bool_]) -> _Queries:
-        chosen = mask[self.image]
-        return _Queries(self.ranks[chosen], self.image[chosen])
+    def within(self, images: NDArray[np.bool_]) -> _Queries:
+        """Those about some of the benchmark's images, given as a mask (N,)."""
+        return self.chosen(images[self.image])
+
+    def chosen(self, queries: NDArray[np.bool_]) -> _Queries:
+        """Some of the queries, given as a mask over them."""
+        return _Queries(self.ranks[queries], self.image[queries])
 
 
 def evaluate(
@@ -108,9 +113,11 @@ def evaluate(
     duplicates = _duplicates(benchmark.name, same_as)
     languages: dict[str, dict[str, Any]] = {}
     for code in _languages(benchmark, langs):
-        texts, owner = _texts(encoder, benchmark, code, gallery.readable)
+        texts, owner, asked = _texts(encoder, benchmark, code, gallery.readable)
         queries = _ranks(texts, owner, gallery, protocol)
-        languages[code] = {**_scores(queries, draws), "subsets": _subset_scores(queries, benchmark, draws)}
+        masks = benchmark.text_subsets.get(code, {})
+        subsets = _subset_scores(queries, benchmark, draws) | _text_subset_scores(queries, owner, masks, asked, draws)
+        languages[code] = {**_scores(queries, draws), "subsets": subsets}
         if duplicates["images"]:
             duplicates["merged"][code] = _merged(texts, distinct, same_as[owner])
     return {
@@ -126,6 +133,9 @@ def evaluate(
         "languages": languages,
         "average": _average(languages),
         "disparity": _disparity(languages),
+        "text_subsets": list(
+            dict.fromkeys(name for code in languages for name in benchmark.text_subsets.get(code, {}))
+        ),
         "interval": {"draws": draws, "seed": SEED, "level": 95, "unit": "image"},
         "environment": environment(),
     }
@@ -194,11 +204,16 @@ def _gallery(benchmark: Benchmark, features: NDArray[Any], image_rows: ArrayLike
     return _Gallery(readable, np.flatnonzero(rows < 0), images)
 
 
-def _texts(encoder: TextEncoder, benchmark: Benchmark, code: str, readable: Ints) -> tuple[Floats, Ints]:
-    """Encode the captions of one language whose image is readable: (M, E), and the place of each one's image (M,)."""
+def _texts(encoder: TextEncoder, benchmark: Benchmark, code: str, readable: Ints) -> tuple[Floats, Ints, Ints]:
+    """Encode the captions of one language whose image is readable.
+
+    Returns:
+        (M, E), the place of each one's image (M,), and which of the language's captions they are (M,).
+    """
     place = np.full(len(benchmark.images), -1)
     place[readable] = np.arange(len(readable))
-    captions = [caption for caption in benchmark.captions[code] if place[caption.image] >= 0]
+    asked = [n for n, caption in enumerate(benchmark.captions[code]) if place[caption.image] >= 0]
+    captions = [benchmark.captions[code][n] for n in asked]
     if not captions:
         raise DataError(
             f"no image with a caption in {code!r} could be read", hint=f"check the images of {benchmark.name!r}"
@@ -210,7 +225,7 @@ def _texts(encoder: TextEncoder, benchmark: Benchmark, code: str, readable: Ints
             f"the encoder gave {len(texts)} features for {len(captions)} texts in {code!r}",
             hint="encode_text must return one row for each text",
         )
-    return texts, place[[caption.image for caption in captions]]
+    return texts, place[[caption.image for caption in captions]], np.array(asked)
 
 
 # --- scores --------------------------------------------------------------------------------------------------------
@@ -247,6 +262,30 @@ def _subset_scores(directions: Sequence[_Queries], benchmark: Benchmark, draws: 
         for name, mask in benchmark.subsets.items()
     }
     return {name: _scores(both, draws) for name, both in subsets.items() if all(each.ranks.size for each in both)}
+
+
+def _text_subset_scores(
+    directions: Sequence[_Queries], owner: Ints, masks: Mapping[str, NDArray[np.bool_]], asked: Ints, draws: int
+) -> dict[str, Any]:
+    """Scores of the texts of each subset, and of the images that no text outside it describes.
+
+    Args:
+        directions: all queries, text → image and image → text.
+        owner: (M,) the image of each text that was asked.
+        masks: the subsets, over all captions of the language.
+        asked: (M,) which of those were asked.
+        draws: of the bootstrap.
+    """
+    forwards, backwards = directions
+    _, described = np.unique(owner, return_inverse=True)
+    scores = {}
+    for name, mask in masks.items():
+        chosen = mask[asked]
+        outside = np.bincount(described, weights=~chosen)
+        both = [forwards.chosen(chosen), backwards.chosen(outside == 0)]
+        if all(each.ranks.size for each in both):
+            scores[name] = _scores(both, draws)
+    return scores
 
 
 def _duplicates(name: str, same_as: Ints) -> dict[str, Any]:

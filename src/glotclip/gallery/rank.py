@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,31 @@ from glotclip.data.schema import SkippedItem, describe
 from glotclip.data.similarity import score_blocks, unit_rows
 from glotclip.errors import ConfigError, DataError
 from glotclip.gallery.fusion import mixture
+from glotclip.models.windows import Long
 from glotclip.textforms import visible
 
-if TYPE_CHECKING:
-    from glotclip.packs.polyglot import Long, Polyglot
-
 Floats = npt.NDArray[np.floating]
+
+
+class Encoder(Protocol):
+    """What searching needs of a model: a polyglot has it, and so has an exported model."""
+
+    @property
+    def features_key(self) -> str:
+        """What features of images are cached under."""
+        ...
+
+    def preprocess(self, image: Path) -> npt.NDArray[np.float32]:
+        """Read one image as the image tower wants it, float32 (3, H, W)."""
+        ...
+
+    def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Raw features (N, E) of preprocessed pixels (N, 3, H, W)."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str], langs: Sequence[str], *, long: Long = "cut") -> Floats:
+        """Normalised features (M, E) of texts, each in its language."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,7 @@ class Found:
 
 
 def rank(
-    model: Polyglot,
+    model: Encoder,
     images: Sequence[Path],
     queries: Sequence[str],
     langs: Sequence[str | Mapping[str, float]],
@@ -86,9 +105,9 @@ def rank(
     readings = [{lang: 1.0} if isinstance(lang, str) else dict(lang) for lang in langs]
     texts = [query for query, weights in zip(queries, readings, strict=True) for _ in weights]
     codes = [code for weights in readings for code in weights]
-    encoded = model.encode_text(texts, codes, long=long).cpu().numpy()  # (L, E); first, since it fails fast
-    store = FeatureCache(model.base.fingerprint, cache)
-    features = store.images(images, model.base.preprocess.load, model.image_features, progress=progress)
+    encoded = model.encode_texts(texts, codes, long=long)  # (L, E); first, since it fails fast
+    store = FeatureCache(model.features_key, cache)
+    features = store.images(images, model.preprocess, model.image_features, progress=progress)
     readable = np.flatnonzero(features.rows >= 0)
     if not len(readable):
         first = f": {describe(features.skipped[0])}" if features.skipped else ""

@@ -75,7 +75,7 @@ class DualPrompt(Pool):
             k: (prompts[nearest[:, place], place, 0], prompts[nearest[:, place], place, 1])
             for place, k in enumerate(self.expert_blocks)
         }
-        size = len(features)
+        size = features.shape[0]
         return ChosenPrompts(
             _both({k: (a.expand(size, -1, -1), b.expand(size, -1, -1)) for k, (a, b) in prefixes.items()}, own)
         )

@@ -64,7 +64,8 @@ class Method:
 
     def setting_names(self) -> set[str]:
         """Every name that may appear in a recipe for this method."""
-        return {*self.settings.model_fields, *SHORTHANDS}
+        own = set(self.settings.model_fields)
+        return own | {short for short, names in SHORTHANDS.items() if own.issuperset(names)}
 
     def expanded(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Write shorthands out; a setting that is named itself wins over a shorthand beside it."""

@@ -99,6 +99,17 @@ class TextModule(TextHooks):
         """Raise ValueError where the settings of the module's method do not go together."""
 
     @classmethod
+    def check_base(cls, config: Any, base: DualEncoder) -> None:
+        """Raise a :class:`~glotclip.errors.GlotclipError` where the settings ask for what this base, or what they
+        name, cannot give. It is called before anything is computed or written.
+        """
+
+    @classmethod
+    def sources(cls, config: Any) -> Mapping[str, str]:
+        """Fingerprints of what settings name and a task reads, by name: a run is another where they differ."""
+        return {}
+
+    @classmethod
     def method_modules(cls, config: Any) -> list[type[TextModule]]:
         """Every module of this module's method, in the order in which they act."""
         return [*dict.fromkeys([*(REGISTRY[kind].module for kind in config.beside), cls])]
@@ -177,6 +188,11 @@ class TextModule(TextHooks):
         return copy.deepcopy(self).requires_grad_(False)
 
     # --- serving and storing ----------------------------------------
+
+    @property
+    def own_tokenizer(self) -> Tokenizer | None:
+        """The tokenizer of a tower that the module brings from elsewhere; a pack does not store it again."""
+        return None
 
     @property
     def merges(self) -> bool:

@@ -82,6 +82,7 @@ class ObjectiveSettings(Settings):
 
 
 Isolation = Literal["shared", "per-language"]
+Learns = Literal["captions", "english", "both"]
 
 
 class MethodSettings(ObjectiveSettings):
@@ -107,6 +108,11 @@ class MethodSettings(ObjectiveSettings):
     def covers_base(self) -> bool:
         """Whether the base's own languages use a shared pack's modules as well."""
         return False
+
+    @property
+    def learnt_texts(self) -> Learns:
+        """Which texts are read while a language is learnt: its captions, their English counterparts, or both."""
+        return "captions"
 
     @property
     def beside(self) -> tuple[str, ...]:

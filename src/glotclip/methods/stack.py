@@ -38,6 +38,7 @@ class ModuleStack(TextHooks):
         self._conditional = overriding(modules, "condition_on")
         self._rest = [module for module in modules if module not in self._conditional]
         self._probe = ModuleStack([module for module in self._rest if module.in_probe]) if self._conditional else None
+        self._tower = next((module for module in modules if module.replaces_tower), None)
         self._embedding = next((module for module in modules if module.replaces_embedding), None)
         self._overrides = overriding(modules, "parameter_overrides")
         self._prompts = overriding(modules, "prompt")
@@ -53,6 +54,10 @@ class ModuleStack(TextHooks):
     def text_modules(self) -> list[TextModule]:
         """The text modules among the hooks."""
         return [module for module in self.layers if isinstance(module, TextModule)]
+
+    def tower(self, own: TextTower) -> TextTower:
+        """The tower of the module that replaces the base's, or that itself."""
+        return own if self._tower is None else self._tower.tower(own)
 
     def probe(self) -> ModuleStack | None:
         """The stack without the modules that depend on the text; None where there are none."""
@@ -101,7 +106,7 @@ class ModuleStack(TextHooks):
         if not merging:
             return self
         rest = ModuleStack([module for module in self._rest if module not in merging])
-        return ModuleStack([*rest._rest, MergedWeights(rest, merging, text)])
+        return ModuleStack([*rest._rest, MergedWeights(rest, merging, self.tower(text))])
 
 
 class MergedWeights(TextHooks):

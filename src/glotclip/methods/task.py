@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from glotclip.data.features import Features
+from glotclip.errors import ConfigError
 from glotclip.methods.module import ALL, ParameterGroup, TextModule
 from glotclip.methods.objective import MethodSettings
 from glotclip.methods.stack import ModuleStack, PackState
@@ -34,6 +36,7 @@ class TrainingTask:
         replay_texts: texts of earlier tasks that are seen again while this one is learnt.
         anchored_rows: rows of a table that a penalty holds though no text may look them up: ids by the module's kind.
         seed: with the task's name it fixes every draw.
+        target_features: frozen features that the texts of a language are aligned with, one row a text (−1: none).
         covers_base: whether the base's own languages use the pack's modules of scope "all" from now on.
         tokenizer: the task's, additions included; the other tokens are under it.
         tokens, target_tokens, replay_tokens: of the texts.
@@ -52,6 +55,7 @@ class TrainingTask:
     anchored_rows: Mapping[str, torch.Tensor] = field(default_factory=dict)
     seed: int = 0
     covers_base: bool = False
+    target_features: Mapping[str, Features] = field(default_factory=dict)
     tokenizer: Tokenizer = field(init=False)
     tokens: Mapping[str, Tokens] = field(init=False)
     target_tokens: Mapping[str, Tokens] = field(init=False)
@@ -67,7 +71,12 @@ class TrainingTask:
         Args:
             modules: what the method adds to the tower, in the order in which it acts.
             config: settings of the method, and of every module.
+
+        Raises:
+            ConfigError: if the modules act in another tower than those of the pack being extended, or their settings
+                do not fit base, texts or pack.
         """
+        self._check_tower(modules)
         frozen = {module: part for module in modules if (part := self._frozen(module, config)) is not None}
         wanted = (self.previous_tokenizer if m in frozen else m.tokenizer_for(config, self) for m in modules)
         self.tokenizer = next((choice for choice in wanted if choice is not None), self.previous_tokenizer)
@@ -91,6 +100,19 @@ class TrainingTask:
     def _stack(self, language: str) -> ModuleStack:
         kept = self.previous.modules if self.previous and language not in self.texts else self.modules
         return ModuleStack((*self.shared_modules, *kept.get(language, ())))
+
+    def _check_tower(self, modules: Sequence[type[TextModule]]) -> None:
+        """Raise ConfigError unless what trains acts in the same tower, the base's or another, as what is there."""
+        there = [
+            module for several in (self.previous.modules if self.previous else {}).values() for module in several
+        ]
+        before, now = (sorted({m.kind for m in each if m.replaces_tower}) for each in (there, modules))
+        if there and before != now:
+            acting = f"in that of {' and '.join(before)}" if before else "in the base's own text tower"
+            raise ConfigError(
+                f"the pack's modules act {acting}, and those of this method in another",
+                hint="learn the language with the method of the pack, or into a new folder (--out)",
+            )
 
     def _frozen(self, module: type[TextModule], config: MethodSettings) -> TextModule | None:
         """The pack's embedding, where it trains in the first task only.

@@ -65,9 +65,9 @@ class FullTower(TextModule):
             for block in shapes.blocks
         )
         # A parameter's name must have no dots.
-        self._names = {name: name.replace(".", "_") for name in _around(shapes)}
+        self._names = {name: name.replace(".", "_") for name in around(shapes)}
         self.around = nn.ParameterDict(
-            {self._names[name]: torch.empty(tensor.shape) for name, tensor in _around(shapes).items()}
+            {self._names[name]: torch.empty(tensor.shape) for name, tensor in around(shapes).items()}
         )
 
     @classmethod
@@ -78,7 +78,7 @@ class FullTower(TextModule):
     def init_weights(self, task: TrainingTask) -> None:
         """Copy the base's."""
         _copy_blocks(self.blocks, task.base.text)
-        theirs = _around(task.base.text)
+        theirs = around(task.base.text)
         for name, tensor in self.parameter_overrides().items():
             tensor.copy_(theirs[name])
 
@@ -130,7 +130,7 @@ def own_weights(block: nn.Module) -> dict[str, torch.Tensor]:
     return own
 
 
-def _around(text: TextTower) -> dict[str, torch.Tensor]:
+def around(text: TextTower) -> dict[str, torch.Tensor]:
     """The tower's parameters outside its blocks, by name, without the token table."""
     return {
         name: tensor for name, tensor in text.named_parameters() if name != "table" and not name.startswith("blocks.")

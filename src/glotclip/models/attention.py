@@ -71,7 +71,7 @@ def attend(
         out: torch.Tensor = WrittenOut.apply(qkv, groups, heads, causal, own)  # type: ignore[no-untyped-call]
         return out
     sizes = [size * length for size, length in groups]
-    filler = len(qkv) - sum(sizes)
+    filler = qkv.shape[0] - sum(sizes)
     pieces = torch.split(qkv, [*sizes, filler] if filler else sizes) if len(sizes) > 1 or filler else (qkv,)
     owns = (None,) * len(sizes) if own is None else torch.split(own[: sum(sizes)], sizes)
     outs = []

@@ -222,8 +222,9 @@ class Block(nn.Module):
         weight: torch.Tensor,
         bias: torch.Tensor,
     ) -> torch.Tensor:
-        """Add a sub-layer's output to the residual stream, in place where no gradient needs the old one."""
-        hidden = hidden + update if hidden.requires_grad or update.requires_grad else hidden.add_(update)
+        """Add a sub-layer's output to the residual stream, in place where no gradient or graph needs the old one."""
+        kept = hidden.requires_grad or update.requires_grad or torch.compiler.is_exporting()
+        hidden = hidden + update if kept else hidden.add_(update)
         return F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps) if self.post else hidden
 
 
@@ -300,4 +301,6 @@ def _scaled_linear(
     """Return alpha · x Wᵀ + beta · bias; the factors cost nothing inside the matrix product."""
     if alpha == beta == 1.0:
         return F.linear(x, weight, bias)
+    if torch.compiler.is_exporting():  # a graph's runtime folds products of weights, and quantises plain maps alone
+        return F.linear(x, weight * alpha, bias * beta)
     return torch.addmm(bias, x, weight.t(), alpha=alpha, beta=beta)

@@ -30,7 +30,7 @@ from glotclip.models.layouts import OPEN_CLIP_CONFIG, OWN_CONFIG
 from glotclip.models.naflex_tower import NaflexConfig, NaflexTower
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
-from glotclip.models.tokenizer import SETTINGS_FILE, ClipTokenizer, HfTokenizer, Tokenizer
+from glotclip.models.tokenizer import ClipTokenizer, Tokenizer, load_tokenizer
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
 from glotclip.textforms import DEFAULT
 
@@ -187,13 +187,12 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in _mapping(config.get("preprocess"), where).items()
     }
-    tokenizer = read_table(folder / SETTINGS_FILE).get("kind")
     _fill({"text": text, "vision": vision}, weights.read_file(folder / OWN_WEIGHTS), None, str(folder))
     encoder = DualEncoder(
         name=str(config.get("name")),
         text=text,
         vision=vision,
-        tokenizer=HfTokenizer.load(folder) if tokenizer == "hf" else ClipTokenizer.load(folder),
+        tokenizer=load_tokenizer(folder),
         preprocess=_build(Preprocess, preprocess, where),
         logit_scale=float(config.get("logit_scale", 1.0)),
         logit_bias=float(config.get("logit_bias", 0.0)),

@@ -88,7 +88,7 @@ def _hugging_face_side(config: Mapping[str, Any], side: str, where: str) -> dict
 def _hugging_face_tower(side: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{ours: side[theirs] for ours, theirs in _HUGGING_FACE.items()},
-        "activation": _activation(side["hidden_act"]),
+        "activation": activation(side["hidden_act"]),
     }
 
 
@@ -217,7 +217,7 @@ def multilingual(facts: Mapping[str, Any], source: Mapping[str, torch.Tensor], w
         vocab_size=facts.get("vocab_size", vocabulary),
         context_length=facts.get("max_position_embeddings", places) - unused_positions(facts),
         embed_dim=facts.get("numDims", embed),
-        activation=_activation(facts.get("hidden_act", "gelu")),
+        activation=activation(facts.get("hidden_act", "gelu")),
         causal=False,
         pooling="mean",
         norm_eps=facts.get("layer_norm_eps", 1e-5),
@@ -271,7 +271,8 @@ def _openai_tower(source: Mapping[str, torch.Tensor], prefix: str, width: int) -
     }
 
 
-def _activation(name: str) -> Activation:
+def activation(name: str) -> Activation:
+    """Our name of an activation of transformers; an unknown one is a :class:`CheckpointError`."""
     if name not in ACTIVATIONS:
         raise CheckpointError(f"the activation {name!r} is not known", hint=f"known: {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]

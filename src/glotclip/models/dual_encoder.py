@@ -22,7 +22,7 @@ from glotclip.models.hooks import TextHooks
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
-from glotclip.models.tokens import Tokens
+from glotclip.models.tokens import Tokens, batch_end
 from glotclip.models.vision_tower import ImageTower
 from glotclip.textforms import DEFAULT, form_named
 
@@ -165,10 +165,11 @@ class DualEncoder:
         Returns:
             Unnormalised features float32 (M, E) on the base's device, in the order of the texts.
         """
+        text = self.text if hooks is None else hooks.tower(self.text)
         dtype = precision_dtype(precision)
         budget = batch_tokens or (BATCH_TOKENS_CPU if self.device.type == "cpu" else BATCH_TOKENS_ELSEWHERE)
-        features = torch.empty(len(tokens), self.embed_dim, device=self.device)
-        full = None if self.text.trims else self.text.config.context_length
+        features = torch.empty(len(tokens), text.config.embed_dim, device=self.device)
+        full = None if text.trims else text.config.context_length
         order = np.argsort(tokens.lengths, kind="stable")
         # Where texts are trimmed padding is never seen, and a language's tokenizer may lack the base's padding id.
         pad_id = self.tokenizer.pad_id if full or not len(tokens.flat) else int(tokens.flat[0])
@@ -176,10 +177,10 @@ class DualEncoder:
         start = 0
         with torch.inference_mode():
             while start < len(order):
-                stop = _batch_end(lengths, start, budget)
+                stop = batch_end(lengths, start, budget)
                 rows = order[start:stop]
                 ids, sizes = tokens.padded(rows, pad_id, to=full)
-                encoded = self.text(
+                encoded = text(
                     torch.from_numpy(ids).to(self.device),
                     torch.from_numpy(sizes).to(self.device),
                     hooks,
@@ -202,15 +203,3 @@ class DualEncoder:
                 part = source[start : start + batch].to(self.device)
                 features[start : start + batch] = self.vision(part, precision=dtype).float()
         return features
-
-
-def _batch_end(lengths: NDArray[np.int64], start: int, budget: int) -> int:
-    """Return the end of the batch from ``start``: as many of the ascending lengths as fit into the budget."""
-    count = max(1, budget // max(1, int(lengths[start])))
-    while count > 1:
-        longest = int(lengths[min(start + count, len(lengths)) - 1])
-        fitting = max(1, budget // max(1, longest))
-        if fitting >= count:
-            break
-        count = fitting
-    return min(start + count, len(lengths))

@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glotclip.models.text_prefix import prefix_template
+
 BLOCK = np.dtype([("scale", "<f2"), ("weights", "u1", 16)])
 PREFIX = "query:"  # before every text: E5 was trained so, and symmetric tasks use it on both sides
 CONTEXT = 512
@@ -145,16 +147,5 @@ def tokenizer_json(pieces: list[str], scores: list[float], replaced: dict[str, s
         },
     }  # fmt: skip
     prefix = Tokenizer.from_str(json.dumps(table)).encode(PREFIX).tokens
-    wrapped = {"<s>": ["<s>"], PREFIX: prefix, "</s>": ["</s>"]}
-    order = [{"SpecialToken": {"id": token, "type_id": 0}} for token in wrapped]
-    single = [*order[:2], {"Sequence": {"id": "A", "type_id": 0}}, order[2]]
-    table["post_processor"] = {
-        "type": "TemplateProcessing",
-        "single": single,
-        "pair": [*single, {"Sequence": {"id": "B", "type_id": 0}}, order[2]],
-        "special_tokens": {
-            token: {"id": token, "ids": [ids[piece] for piece in tokens], "tokens": tokens}
-            for token, tokens in wrapped.items()
-        },
-    }
+    table["post_processor"] = prefix_template(PREFIX, prefix, ids, ["<s>"], ["</s>"])
     return json.dumps(table, ensure_ascii=False)

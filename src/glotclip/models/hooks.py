@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from glotclip.models.text_tower import TextTower
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
@@ -54,7 +57,12 @@ class TextHooks(nn.Module):
     """
 
     replaces_embedding: ClassVar[bool] = False  # true where :meth:`embed` takes the place of the token table
+    replaces_tower: ClassVar[bool] = False  # true where :meth:`tower` gives another than the base's
     in_probe: ClassVar[bool] = True  # false where it does not act on the features that :meth:`condition_on` is given
+
+    def tower(self, own: TextTower) -> TextTower:
+        """The tower that these hooks act in, given the base's: whoever encodes with hooks asks for it first."""
+        return own
 
     def probe(self) -> TextHooks | None:
         """Hooks whose features decide what these do, or None where nothing depends on the text.

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from glotclip.errors import CheckpointError, did_you_mean, nearest
-from glotclip.models import photo_bases
-from glotclip.models.photo_bases import ASSETS
 
-BUILT_IN = {name: ASSETS / name for name in ("emoji-clip", *photo_bases.RECIPES)}
+ASSETS = Path(__file__).parent.parent / "assets"
+PHOTO_BASES = ("photo-clip", "photo-clip-lite2", "photo-e5")  # put together on the user's machine
+BUILT_IN = {name: ASSETS / name for name in ("emoji-clip", *PHOTO_BASES)}
 
 _ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 # Weights in either form, configurations and tokenizers; no ONNX, Flax or TensorFlow copies of the same weights.
@@ -33,7 +33,11 @@ def locate(name_or_path: str | Path) -> Path:
         return path
     if name in BUILT_IN:
         if (BUILT_IN[name] / "glotclip.json").exists():
-            return photo_bases.folder_of(name) if name in photo_bases.RECIPES else BUILT_IN[name]
+            if name not in PHOTO_BASES:
+                return BUILT_IN[name]
+            from glotclip.models.photo_bases import folder_of
+
+            return folder_of(name)
         raise CheckpointError(
             f"the built-in base {name!r} is not part of this installation ({BUILT_IN[name]} is missing)",
             hint="install glotclip again, or make it with its recipe (see docs/)",

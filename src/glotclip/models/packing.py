@@ -50,6 +50,10 @@ class Layout(NamedTuple):
         """The text of each sequence, filler too: int64 (sum of the groups' sizes,), numbers within the batch."""
         return self.source.index_select(0, self.queries) // self.width
 
+    def firsts(self) -> torch.Tensor:
+        """Packed index of the first token of each sequence, filler too: int64 (sum of the groups' sizes,)."""
+        return self.queries - self.position.index_select(0, self.queries)
+
 
 def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool = False) -> Layout:
     """Plan the packing of texts of ``lengths`` (B,) that are padded to ``width`` columns.
@@ -93,6 +97,20 @@ def pack(lengths: torch.Tensor, width: int, *, coarse: bool = False, marks: bool
     )
 
 
+def rectangle(lengths: torch.Tensor, width: int, *, marks: bool = False) -> Layout:
+    """The plan that packs nothing: texts of ``lengths`` (B,) stay as ``width`` columns each, in their order.
+
+    It follows from the shapes alone, so that a graph which is exported may have any number of texts.
+    """
+    size, device = lengths.shape[0], lengths.device
+    row = torch.arange(size, device=device)
+    column = torch.arange(width, device=device)
+    source = (row[:, None] * width + column).reshape(-1)
+    position = column.expand(size, -1).reshape(-1)
+    own = (column < lengths[:, None]).reshape(-1) if marks else None
+    return Layout([Group(size, width)], source, position, row * width + lengths - 1, row, own, width)
+
+
 def means(hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
     """Average each sequence's own tokens among the packed ones (S, W): float32, in the order of the groups."""
     assert layout.own is not None
@@ -127,11 +145,13 @@ def insert(lengths: torch.Tensor, width: int, count: int, context: int) -> Promp
     A text that would grow beyond ``context`` tokens loses those before its last one.
     """
     longer = (lengths + count).clamp(max=context)
-    column = torch.arange(min(width + count, context), device=lengths.device)
+    columns: int = torch.sym_min(width + count, context)  # type: ignore[no-untyped-call]  # a graph's width varies
+    column = torch.arange(columns, device=lengths.device)
     token = torch.where(column == longer[:, None] - 1, lengths[:, None] - 1, (column - count).clamp(min=0))
-    source = torch.arange(len(lengths), device=lengths.device)[:, None] * width + token
+    texts = lengths.shape[0]
+    source = torch.arange(texts, device=lengths.device)[:, None] * width + token
     vector = (column > 0) & (column <= count)
-    return Prompted(longer, len(column), torch.where(vector, len(lengths) * width + column - 1, source))
+    return Prompted(longer, columns, torch.where(vector, texts * width + column - 1, source))
 
 
 def _up(number: int, grid: int) -> int:

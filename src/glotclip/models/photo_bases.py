@@ -10,7 +10,6 @@ whoever loads it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,16 +18,17 @@ import torch
 
 from glotclip import storage
 from glotclip.errors import CheckpointError, MissingExtraError, StorageError
-from glotclip.models import keymaps, weights
+from glotclip.models import weights
+from glotclip.models.bert import bert_tensors
 from glotclip.models.classifier_tower import ClassifierConfig, ClassifierTower
 from glotclip.models.e5_file import CONTEXT, read_e5
 from glotclip.models.efficientnet import renamed
+from glotclip.models.hub import ASSETS as ASSETS
 from glotclip.models.known_keys import read_table
 from glotclip.models.layouts import OWN_CONFIG
-from glotclip.models.text_tower import TextConfig, TextTower
+from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import HfTokenizer
 
-ASSETS = Path(__file__).parent.parent / "assets"
 TABLE, WEIGHTS, CARD, LICENCE = "classes.safetensors", "model.safetensors", "README.md", "WORDNET-LICENSE.txt"
 
 
@@ -174,21 +174,6 @@ def read_text(name: str, config: TextConfig) -> tuple[dict[str, torch.Tensor], H
         vocabulary = located(recipe.tokenizer, recipe.extra, name)
         tokenizer = HfTokenizer(vocabulary, context_length=MINILM_CONTEXT, pad_id=0)
     return bert_tensors(source, config, name), tokenizer
-
-
-def bert_tensors(source: Mapping[str, torch.Tensor], config: TextConfig, where: str) -> dict[str, torch.Tensor]:
-    """A BERT's tensors as a post-norm tower's, whose projection is the identity.
-
-    Every token is of the first type, whose row is added to all positions.
-    """
-    with torch.device("meta"):
-        shapes = {f"text.{key}": tensor.shape for key, tensor in TextTower(config).state_dict().items()}
-    named = {f"transformer.{key}": tensor for key, tensor in source.items()}
-    kinds = "transformer.embeddings.token_type_embeddings.weight"
-    named |= {kinds: named[kinds][:1], "LinearTransformation.weight": torch.eye(config.width)}
-    rules = [rule for rule in keymaps.rules("multilingual", {"text": config.layers}) if rule.ours in shapes]
-    tensors = keymaps.convert(named, rules, shapes, where=where, also=keymaps.MULTILINGUAL_POOLER)
-    return {key.removeprefix("text."): tensor for key, tensor in tensors.items()}
 
 
 def read_image(config: ClassifierConfig, file: Path) -> dict[str, torch.Tensor]:

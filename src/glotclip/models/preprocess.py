@@ -1,38 +1,27 @@
 """Images to pixels, with Pillow and numpy alone. Shapes: H = W = size of the tower's input.
 
 Any image file may come: rotated by EXIF, transparent, with a palette, in CMYK or with 16 bits, animated (the
-first frame counts), truncated, far too large, or not an image at all. The last three raise :class:`ImageError`,
-before time or memory is spent on them. Only the formats of :mod:`glotclip.image_formats` are opened, whatever a file
-is called.
+first frame counts). What cannot be used raises :class:`ImageError`; see :mod:`glotclip.models.image_files`.
 """
 
 from __future__ import annotations
 
 import math
-import stat
-import struct
-import sys
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from glotclip import image_formats
-from glotclip.errors import ConfigError, ImageError
+from glotclip.errors import ConfigError
 from glotclip.fingerprint import record_of
+from glotclip.models.image_files import WHITE, check_size, opened, readable, upright
 
-MAX_PIXELS = 150_000_000
 LONGEST_STRIP = 8  # sides up to this ratio are scaled as a whole
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-WHITE = (255, 255, 255)
 
 Resize = Literal["shortest", "squash", "pad", "none", "patches"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
@@ -97,28 +86,23 @@ class Preprocess:
             ImageError: missing, broken, truncated, too large, or not an image.
         """
         name = "the image" if isinstance(image, Image.Image) else str(image)
-        with _readable(name):
+        with readable(name):
             if isinstance(image, Image.Image):
-                _check_size(image, name)
-                decoded = on_white(ImageOps.exif_transpose(image))
+                check_size(image, name)
+                decoded = upright(image)
             else:
-                decoded = self._decode(Path(image))
+                with opened(Path(image)) as file:
+                    decoded = upright(file, self.enough)
             pixels = np.asarray(self._resized(decoded), dtype=np.float32)  # (H, W, 3)
         scaled = (pixels / np.float32(255) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         if self.patches is not None:
             return _in_patches(scaled.astype(np.float32, copy=False), self.size, self.patches)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
-    def _decode(self, path: Path) -> Image.Image:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end for ever
-            raise ImageError(f"{path} cannot be read: it is not a regular file", hint="give the file of an image")
-        with Image.open(path, formats=image_formats.decodable()) as image:
-            _check_size(image, str(path))
-            if image.format == "JPEG" and self.resize not in ("none", "patches"):
-                # JPEG can be decoded at 1/2, 1/4 or 1/8. Twice the needed size stays as good as all of it.
-                needed = 2 * max((self.size, *(self.scaled or ())))
-                image.draft(None, (needed, needed))
-            return on_white(ImageOps.exif_transpose(image))
+    @property
+    def enough(self) -> int:
+        """The shorter side in pixels beyond which a larger picture gives nothing more; 0 if all of it counts."""
+        return 0 if self.resize in ("none", "patches") else 2 * max((self.size, *(self.scaled or ())))
 
     def _resized(self, image: Image.Image) -> Image.Image:
         size, resample = self.size, Image.Resampling[self.interpolation.upper()]
@@ -159,44 +143,6 @@ def _middle(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-class _Bombs:
-    """Pillow's warning of large images, from 89 megapixels on: our limit is MAX_PIXELS, and an error.
-
-    The warnings' filters belong to the process. Were every thread to set them and set them back, the last to leave
-    could leave behind what another had set. So the first sets them, and the last sets them back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-
-    @contextmanager
-    def ignored(self) -> Iterator[None]:
-        """Ignore the warning in any thread that is inside."""
-        if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 can keep filters apart by thread
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                yield
-            return
-        with self._lock:
-            if not self._inside:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    self._filters.__exit__(None, None, None)
-
-
-_BOMBS = _Bombs()
-
-
 def _fitted(width: int, height: int, patch: int, most: int) -> tuple[int, int]:
     """The largest size in whole patches, at most so many, that keeps the aspect ratio: transformers' own search."""
 
@@ -221,70 +167,3 @@ def _in_patches(pixels: NDArray[np.float32], patch: int, most: int) -> NDArray[n
     grid = pixels.reshape(down, patch, across, patch, 3).transpose(0, 2, 1, 3, 4)
     rows[1 : 1 + down * across] = grid.reshape(down * across, -1)
     return rows
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises for an unreadable image into :class:`ImageError`."""
-    try:
-        with _BOMBS.ignored():
-            yield
-    except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist", hint="check the path") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror}", hint="check path and permissions") from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, "more than 179 million") from error
-    except UnidentifiedImageError as error:
-        if _is_heif(name) and not image_formats.has_heif():
-            raise ImageError(f"{name} is a HEIC image, which needs pi-heif", hint=image_formats.HEIF_HINT) from error
-        raise ImageError(f"{name} is not an image", hint="leave it out, or convert it to JPEG or PNG") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
-        # What Pillow's decoders raise for damaged files depends on the format.
-        raise ImageError(f"{name} is damaged: {error}", hint="fetch or export the file again") from error
-
-
-def _is_heif(name: str) -> bool:
-    try:
-        with Path(name).open("rb") as stream:
-            return image_formats.is_heif(stream.read(image_formats.HEAD))
-    except (OSError, ValueError):
-        return False
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError(f"{name} has no pixels", hint="leave it out")
-    if width * height > MAX_PIXELS:
-        raise _too_large(name, f"{width} × {height}")
-
-
-def _too_large(name: str, size: str) -> ImageError:
-    return ImageError(
-        f"{name} has {size} pixels, more than the limit of {MAX_PIXELS // 1_000_000} megapixels",
-        hint="make a smaller copy of it",
-    )
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """Bring an image of any mode to 8-bit RGB; what is transparent becomes white."""
-    if image.mode.startswith(("I", "F")):
-        image = _to_8_bit(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        canvas = Image.new("RGBA", layered.size, (*WHITE, 255))
-        canvas.alpha_composite(layered)
-        return canvas.convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Bring 16-bit and floating-point grey to 8 bits; Pillow's own conversion would clip at 255."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    top = values.max(initial=0)
-    if image.mode.startswith("F") and top <= 1:
-        values = values * 255
-    elif top > 255 or image.mode.startswith("I;16"):
-        values = values / 257
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

@@ -25,7 +25,7 @@ from glotclip.errors import ConfigError
 from glotclip.fingerprint import record_of
 from glotclip.models.blocks import NO_HOOKS, Activation, Block, Norms, check_shapes
 from glotclip.models.hooks import TextHooks
-from glotclip.models.packing import Layout, Prompted, insert, means, pack
+from glotclip.models.packing import Layout, Prompted, insert, means, pack, rectangle
 
 BASE = TextHooks()  # adds nothing
 
@@ -34,11 +34,12 @@ BASE = TextHooks()  # adds nothing
 class TextConfig:
     """Geometry of a text tower; the defaults are those of CLIP ViT-B/32.
 
-    ``pooling`` is at the end token (CLIP), at the last place of the padded text (SigLIP), or the mean over a text's
-    tokens, which then see no padding (Multilingual-CLIP). ``norms="post"`` normalises the sum of token and position,
-    and the residual stream after each addition, with no norm before the projection. With ``centred`` a feature is
-    brought to length 1, the mean μ of many texts is subtracted, and the rest is scaled by √E, so that the mean square
-    error of two features is of order 1, as elsewhere; whoever compares features normalises them again.
+    ``pooling`` is at the end token (CLIP), at the last place of the padded text (SigLIP), the mean over a text's
+    tokens (Multilingual-CLIP) or at the first of them (BERT's class token); under the latter two none sees padding.
+    ``norms="post"`` normalises the sum of token and position, and the residual stream after each addition, with no
+    norm before the projection. With ``centred`` a feature is brought to length 1, the mean μ of many texts is
+    subtracted, and the rest is scaled by √E, so that the mean square error of two features is of order 1, as
+    elsewhere; whoever compares features normalises them again.
     """
 
     width: int = 512
@@ -50,7 +51,7 @@ class TextConfig:
     embed_dim: int = 512
     activation: Activation = "quick_gelu"
     causal: bool = True
-    pooling: Literal["eot", "last", "mean"] = "eot"
+    pooling: Literal["eot", "last", "mean", "first"] = "eot"
     norm_eps: float = 1e-5
     projection_bias: bool = False
     norms: Norms = "pre"
@@ -63,10 +64,19 @@ class TextConfig:
             )
         if self.pooling == "eot" and not self.causal:
             raise ConfigError("pooling at the end token needs causal attention", hint="use pooling='last'")
-        if self.pooling == "mean" and self.causal:
-            raise ConfigError("the mean over tokens is of a tower that attends both ways", hint="set causal=False")
-        if self.norms == "post" and self.pooling != "mean":
-            raise ConfigError("a post-norm tower is read by the mean over its tokens", hint="use pooling='mean'")
+        if self.reads_all and self.causal:
+            raise ConfigError(
+                "the mean over tokens, or the first, is of a tower that attends both ways", hint="set causal=False"
+            )
+        if self.norms == "post" and not self.reads_all:
+            raise ConfigError(
+                "a post-norm tower is read by the mean over its tokens, or off the first", hint="use pooling='mean'"
+            )
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the last block computes all tokens, none of which sees padding."""
+        return self.pooling in ("mean", "first")
 
     def record(self) -> dict[str, Any]:
         """This geometry as JSON, from which it can be built again."""
@@ -136,7 +146,7 @@ class TextTower(nn.Module):
             ids: int64 (B, T), padded; T must be the context length where :attr:`trims` is false.
             lengths: int64 (B,), tokens of each text including the end token.
             hooks: what a language adds; None: nothing. They are handed packed tokens: one row (1, S) of all the
-                batch's tokens, and (1, B, W) after the last block unless all tokens are read (the mean).
+                batch's tokens, and (1, B, W) after the last block unless that computes all tokens (mean, first).
             precision: dtype of the linear maps and of attention; the residual stream and norms stay float32. By
                 default that of an enclosing ``torch.autocast``, else the weights' own.
 
@@ -147,7 +157,7 @@ class TextTower(nn.Module):
         if precision is None:
             ambient = torch.is_autocast_enabled(device_type)
             precision = torch.get_autocast_dtype(device_type) if ambient else self.table.dtype
-        if not len(ids):
+        if ids.shape[0] == 0:
             return self.table.new_zeros(0, self.config.embed_dim)
         hooks = BASE if hooks is None else hooks
         if (probe := hooks.probe()) is not None:
@@ -174,6 +184,8 @@ class TextTower(nn.Module):
             hidden = self._run(hidden, layout, hooks, precision)
             if self.config.pooling == "mean":
                 hidden = means(hidden, layout)
+            elif self.config.pooling == "first":
+                hidden = hidden.index_select(0, layout.firsts())
             hidden = self._normed(hidden.to(self.table.dtype), "norm", overrides)
             weight = overrides.get("projection.weight", self.projection.weight)
             encoded = F.linear(hidden, weight, overrides.get("projection.bias", self.projection.bias))
@@ -187,7 +199,7 @@ class TextTower(nn.Module):
         within = type(hooks).block_hooks is not TextHooks.block_hooks
         after = type(hooks).after_block is not TextHooks.after_block
         causal = self.config.causal
-        final = len(self.blocks) - 1 if self.config.pooling != "mean" else len(self.blocks)
+        final = len(self.blocks) if self.config.reads_all else len(self.blocks) - 1
         for k, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             block_hooks = (hooks.block_hooks(k) if within else None) or NO_HOOKS
@@ -259,6 +271,9 @@ class TextTower(nn.Module):
             )
 
     def _layout(self, lengths: torch.Tensor, width: int, coarse: bool) -> Layout:
+        if torch.compiler.is_exporting():
+            ends = lengths if self.trims else torch.full_like(lengths, width)
+            return rectangle(ends, width, marks=self.config.pooling == "mean")
         if self.trims:
-            return pack(lengths, width, coarse=coarse, marks=self.config.pooling == "mean")
+            return pack(lengths, width, coarse=coarse, marks=self.config.reads_all)
         return pack(torch.full_like(lengths, width), width)

@@ -17,6 +17,7 @@ from glotclip.errors import CheckpointError, ConfigError
 from glotclip.models import bpe
 from glotclip.models.bpe import END, END_OF_WORD, SIMPLE_VOCABULARY, START, Splitting, Vocabulary
 from glotclip.models.sentencepiece_model import Charsmap, canonical
+from glotclip.models.text_prefix import prefixed
 from glotclip.models.tokens import Tokens
 from glotclip.textforms import well_formed
 
@@ -263,6 +264,13 @@ class HfTokenizer:
         self.special_ids = frozenset([*backend.encode("").ids, pad_id])
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
+    def with_prefix(self, prefix: str) -> HfTokenizer:
+        """The tokenizer that reads ``prefix`` before every text; no text that is cut loses it."""
+        return HfTokenizer(
+            prefixed(self._content, prefix), context_length=self.context_length, pad_id=self.pad_id, rule=self.rule,
+            padding=self.padding, truncation=self.truncation,
+        )  # fmt: skip
+
     @property
     def _unusual(self) -> dict[str, str]:
         """Settings that are not the usual ones; only these are hashed and saved."""
@@ -324,6 +332,17 @@ class HfTokenizer:
                 hint="restore the file, or update glotclip",
             )
         return cls(folder / "tokenizer.json", **{key: settings[key] for key in known[1:] if key in settings})
+
+
+def load_tokenizer(folder: Path) -> ClipTokenizer | HfTokenizer:
+    """Read what either tokenizer's ``save`` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    settings = storage.read_json(folder / SETTINGS_FILE)
+    foreign = isinstance(settings, dict) and settings.get("kind") == "hf"
+    return HfTokenizer.load(folder) if foreign else ClipTokenizer.load(folder)
 
 
 def _without_charsmap(content: str) -> tuple[str, Charsmap | None]:

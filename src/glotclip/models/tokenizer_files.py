@@ -31,6 +31,7 @@ class Family(NamedTuple):
         rule: what it does to texts before the file's own rules.
         lower: whether it brings texts to lower case, within the file's rules.
         end: the token it appends to each text, whatever the file says.
+        bert: whether its settings on case, accents and Chinese characters overrule the file's.
     """
 
     pad: str | None = None
@@ -38,6 +39,7 @@ class Family(NamedTuple):
     rule: Rule = "file"
     lower: bool = False
     end: str | None = None
+    bert: bool = False
 
 
 # Texts that show what a file's rules do.
@@ -49,6 +51,9 @@ FAMILIES = {
     "Siglip2Tokenizer": Family(pad="<pad>", side="left", lower=True),
     "GemmaTokenizer": Family(pad="<pad>", side="left"),
     "XLMRobertaTokenizer": Family(pad="<pad>"),
+    "RobertaTokenizer": Family(pad="<pad>"),
+    "BertTokenizer": Family(pad="[PAD]", bert=True),
+    "DistilBertTokenizer": Family(pad="[PAD]", bert=True),
     **dict.fromkeys(GENERIC, Family()),
 }
 
@@ -204,6 +209,7 @@ def _complete(table: dict[str, Any], files: Files, family: Family) -> bool:
         steps = own["normalizers"] if own and own["type"] == "Sequence" else [own] if own else []
         table["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *steps]}
         changed = True
+    changed |= family.bert and _bert_rules(table, settings)
     start, end = settings.get("add_bos_token"), settings.get("add_eos_token")
     if family.end is not None:
         last = known.get(files.token("eos_token") or family.end)
@@ -213,6 +219,18 @@ def _complete(table: dict[str, Any], files: Files, family: Family) -> bool:
         table["post_processor"] = _template(files, known, bool(start), bool(end), family)
         changed = True
     return changed
+
+
+def _bert_rules(table: dict[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Let what BERT's tokenizer is set to overrule its file's normaliser, as transformers does."""
+    rules = table.get("normalizer") or {}
+    names = {"do_lower_case": "lowercase", "strip_accents": "strip_accents",
+             "tokenize_chinese_chars": "handle_chinese_chars"}  # fmt: skip
+    wanted = {theirs: settings[name] for name, theirs in names.items() if name in settings}
+    if rules.get("type") != "BertNormalizer" or all(rules.get(key) == value for key, value in wanted.items()):
+        return False
+    table["normalizer"] = {**rules, **wanted}
+    return True
 
 
 def _template(files: Files, known: Mapping[str, int], start: bool, end: bool, family: Family) -> dict[str, Any]:

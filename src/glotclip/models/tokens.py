@@ -73,3 +73,15 @@ class Tokens:
         ids = np.full((len(rows), width), pad_id, dtype=np.int64)
         ids[block_hooks] = self.flat[(starts[:, None] + columns)[block_hooks]]
         return ids, lengths
+
+
+def batch_end(lengths: NDArray[np.int64], start: int, budget: int) -> int:
+    """Return the end of the batch from ``start``: as many of the ascending lengths as fit into the budget."""
+    count = max(1, budget // max(1, int(lengths[start])))
+    while count > 1:
+        longest = int(lengths[min(start + count, len(lengths)) - 1])
+        fitting = max(1, budget // max(1, longest))
+        if fitting >= count:
+            break
+        count = fitting
+    return min(start + count, len(lengths))

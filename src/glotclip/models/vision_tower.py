@@ -103,7 +103,7 @@ class VisionTransformer(nn.Module):
                 hint="load images with the base's own preprocess",
             )
         dtype = precision or self.positions.dtype
-        count = len(pixels)
+        count = pixels.shape[0]
         patches = self.patch(pixels).flatten(2).transpose(1, 2)  # (N, P, D)
         if self.config.pooling == "class":
             token = self.class_token.expand(count, 1, -1)

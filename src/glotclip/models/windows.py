@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Literal, cast, get_args
 
+from glotclip.errors import ConfigError
 from glotclip.models.tokenizer import Tokenizer
 
+Long = Literal["cut", "mean"]  # what becomes of a text longer than the context
+
 _SPACE, _SIGN, _LETTER, _NOWHERE = range(4)  # how good a place to cut is, best first
+
+
+def check_long(long: str) -> Long:
+    """Check what is to become of texts longer than the context, by the name that ``--long`` takes."""
+    if long not in get_args(Long):
+        raise ConfigError(f"unknown way with long texts {long!r}", hint="use cut or mean (--long mean)")
+    return cast(Long, long)
 
 
 def windows(tokenizer: Tokenizer, text: str) -> list[str]:

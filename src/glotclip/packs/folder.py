@@ -29,6 +29,7 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.ownership import Workplace
 from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.manifest import FORMAT, Manifest, check_format, pack_for
+from glotclip.packs.manifest import RECORD as RECORD
 from glotclip.packs.pack import read_manifest, remove_pack_files
 from glotclip.storage import disk_errors, read_json, write_json
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from glotclip.packs.polyglot import Polyglot
 
 Base: TypeAlias = "DualEncoder | Polyglot | str | Path"
-RECORD = "polyglot.json"
 MEMORIES, RUN = ".memory", ".run"
 OUTPUTS = ("config.json", "log.jsonl", "results.json", "report.md", "report.html", "skipped.txt")
 _MEMORY = re.compile(r"\d+\.safetensors|\..*\.part")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,8 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glotclip.errors import require
+from glotclip.errors import ConfigError, require
+from glotclip.languages import check_installed
 from glotclip.packs.language_profile import NgramModel, Profile, plain
+
+AUTO = "auto"  # the language that is guessed
 
 _SCRIPTS = {
     "Jpan": ("Hira", "Kana", "Hani"),
@@ -158,6 +161,36 @@ class Guesser:
                 self._letters = {}
             self._letters[letter] = found
         return found
+
+
+def shares_of(
+    texts: Sequence[str],
+    lang: str | Sequence[str],
+    installed: Sequence[str],
+    guess: Callable[[Sequence[str]], Sequence[Guess]],
+) -> list[Mapping[str, float]]:
+    """The languages that each text is encoded under, and their weights, which add up to 1.
+
+    Args:
+        texts: M texts.
+        lang: the language of all of them, or one code a text; "auto" is guessed.
+        installed: the languages there are.
+        guess: guesses among them.
+
+    Raises:
+        ConfigError: if there are not as many codes as texts.
+        LanguageError: if a language is not installed.
+    """
+    codes = [lang] * len(texts) if isinstance(lang, str) else list(lang)
+    if len(codes) != len(texts):
+        raise ConfigError(
+            f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
+        )
+    said = [lang] if isinstance(lang, str) else codes  # a wrong code is an error without any text, too
+    known = {code: {check_installed(code, installed): 1.0} for code in dict.fromkeys(said) if code != AUTO}
+    unknown = [row for row, code in enumerate(codes) if code == AUTO]
+    guesses = dict(zip(unknown, guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
+    return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]
 
 
 def scripts_of(code: str) -> tuple[str, ...]:

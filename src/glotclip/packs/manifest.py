@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
-from glotclip.errors import LanguageError, PackError
+from glotclip.errors import ConfigError, DataError, LanguageError, PackError
 from glotclip.languages import normalise, resolve
+from glotclip.storage import read_json
+from glotclip.textforms import form_named
 
 FORMAT = 3  # of manifests and of polyglot.json
+MANIFEST, RECORD = "manifest.json", "polyglot.json"
 
 
 def check_format(content: Any, path: Path) -> None:
@@ -77,6 +80,30 @@ class Manifest(Settings):
     profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
     glotclip: str
     created: str
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
+    path = folder / MANIFEST
+    try:
+        content = read_json(path)
+    except DataError as error:
+        raise PackError(
+            f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
+        ) from error
+    check_format(content, path)
+    try:
+        manifest = Manifest.model_validate(content)
+        for name in manifest.text_forms.values():
+            form_named(name)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PackError(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
+    except ConfigError as error:
+        raise PackError(f"{path}: {error.message}", hint=error.hint) from error
+    if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
+        raise PackError(f"{path} names no text form of {', '.join(missing)}")
+    return manifest
 
 
 def pack_for(lang: str, packs: Mapping[str, Collection[str]]) -> tuple[str, str]:

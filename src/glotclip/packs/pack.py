@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from glotclip import __version__
-from glotclip.errors import ConfigError, DataError, FingerprintError, GlotclipError, PackError
+from glotclip.errors import FingerprintError, GlotclipError, PackError
 from glotclip.methods.method import module_named
 from glotclip.methods.module import TextModule
 from glotclip.methods.stack import PackState
@@ -26,7 +25,8 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
 from glotclip.packs.language_profile import Profile
-from glotclip.packs.manifest import BaseReference, Manifest, ModuleEntry, TensorEntry, check_format, model_card
+from glotclip.packs.manifest import MANIFEST, BaseReference, Manifest, ModuleEntry, TensorEntry, model_card
+from glotclip.packs.manifest import read_manifest as read_manifest
 from glotclip.storage import (
     file_sha256,
     read_json,
@@ -36,9 +36,9 @@ from glotclip.storage import (
     write_text,
     writing_folder,
 )
-from glotclip.textforms import NONE, TextForm, form_named
+from glotclip.textforms import NONE, TextForm
 
-WEIGHTS, MANIFEST, TOKENIZER, CARD = "pack.safetensors", "manifest.json", "tokenizer.json", "README.md"
+WEIGHTS, TOKENIZER, CARD = "pack.safetensors", "tokenizer.json", "README.md"
 FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 
@@ -78,7 +78,7 @@ class LanguagePack:
         manifest = read_manifest(folder)
         check_base(manifest, base)
         modules = _modules(manifest, read_weights(folder, manifest), base)
-        state = PackState(manifest.languages, _tokenizer(folder, manifest, base), modules)
+        state = PackState(manifest.languages, _tokenizer(folder, manifest, base, modules), modules)
         return cls(manifest, state, folder, _profiles(folder, manifest))
 
 
@@ -90,30 +90,6 @@ def check_base(manifest: Manifest, base: DualEncoder) -> None:
             f"({manifest.base.fingerprint}), not to {base.name} ({base.fingerprint})",
             hint=f"load {manifest.base.name}, or learn the language on {base.name} with `glotclip extend`",
         )
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check ``manifest.json`` alone: cheap, and enough to list packs."""
-    path = folder / MANIFEST
-    try:
-        content = read_json(path)
-    except DataError as error:
-        raise PackError(
-            f"{folder} is not a language pack: {error.message}", hint="point to a pack's folder"
-        ) from error
-    check_format(content, path)
-    try:
-        manifest = Manifest.model_validate(content)
-        for name in manifest.text_forms.values():
-            form_named(name)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PackError(f"{path}: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}") from error
-    except ConfigError as error:
-        raise PackError(f"{path}: {error.message}", hint=error.hint) from error
-    if missing := sorted(set(manifest.languages) - set(manifest.text_forms)):
-        raise PackError(f"{path} names no text form of {', '.join(missing)}")
-    return manifest
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, torch.Tensor]:
@@ -188,7 +164,7 @@ def write_pack(
             sha256=file_sha256(aside / WEIGHTS),
             parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
             bytes=(aside / WEIGHTS).stat().st_size,
-            added_tokens=_write_tokenizer(aside, state.tokenizer, base),
+            added_tokens=_write_tokenizer(aside, state, base),
             vocab_size=state.tokenizer.vocab_size,
             tokenizer=state.tokenizer.identity,
             text_forms={code: (text_forms or {}).get(code, NONE) for code in state.languages},
@@ -219,9 +195,16 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     write_text(folder / CARD, model_card(manifest))
 
 
-def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> int:
+def _brought(modules: Mapping[str, tuple[TextModule, ...]]) -> Tokenizer | None:
+    """The tokenizer that a pack's modules bring from elsewhere, if they do."""
+    found = (module.own_tokenizer for several in modules.values() for module in several)
+    return next((tokenizer for tokenizer in found if tokenizer is not None), None)
+
+
+def _write_tokenizer(folder: Path, state: PackState, base: DualEncoder) -> int:
     """Write what a pack's tokenizer has beyond the base's, or a foreign one; the number of added tokens."""
-    if tokenizer.identity == base.tokenizer.identity:
+    tokenizer, brought = state.tokenizer, _brought(state.modules)
+    if tokenizer.identity in (base.tokenizer.identity, brought and brought.identity):
         return 0
     if isinstance(tokenizer, HfTokenizer):
         tokenizer.save(folder / FOREIGN)
@@ -234,11 +217,15 @@ def _write_tokenizer(folder: Path, tokenizer: Tokenizer, base: DualEncoder) -> i
     return len(added.tokens)
 
 
-def _tokenizer(folder: Path, manifest: Manifest, base: DualEncoder) -> Tokenizer:
-    """The pack's own tokenizer, or the base's with the pack's additions; it must be the one the manifest names."""
+def _tokenizer(
+    folder: Path, manifest: Manifest, base: DualEncoder, modules: Mapping[str, tuple[TextModule, ...]]
+) -> Tokenizer:
+    """The pack's own tokenizer, its modules', or the base's with additions; it must be the one the manifest names."""
     path = folder / TOKENIZER
-    tokenizer = base.tokenizer
-    if (folder / FOREIGN).is_dir():
+    tokenizer, brought = base.tokenizer, _brought(modules)
+    if brought is not None:
+        tokenizer = brought
+    elif (folder / FOREIGN).is_dir():
         path = folder / FOREIGN
         tokenizer = HfTokenizer.load(path)
     elif path.exists():

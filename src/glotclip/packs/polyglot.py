@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +19,20 @@ import torch
 from PIL import Image
 
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
-from glotclip.errors import ConfigError, LanguageError, PackError, TruncationWarning
-from glotclip.languages import check_installed, resolve
+from glotclip.errors import LanguageError, PackError, TruncationWarning
+from glotclip.languages import resolve
 from glotclip.models.device import choose_precision
 from glotclip.models.dual_encoder import DualEncoder, normalised
-from glotclip.models.windows import windows
+from glotclip.models.hooks import TextHooks
+from glotclip.models.windows import Long, check_long, windows
 from glotclip.packs.folder import Base, PolyglotFolder
-from glotclip.packs.guess import Guess
+from glotclip.packs.guess import AUTO, Guess, shares_of
 from glotclip.packs.installed import Installed, SharedLock
 from glotclip.packs.manifest import pack_for
 from glotclip.packs.pack import LanguagePack, check_base
 from glotclip.packs.saving import save_polyglot
 
-Long = Literal["cut", "mean"]
 ImageLike = str | Path | Image.Image
-AUTO = "auto"
 _VIDEOS = 8
 _NAMED = 12  # names that repr shows
 
@@ -160,6 +158,17 @@ class Polyglot:
         """The pack that provides an installed language, or None where the base does."""
         return self._installed.by_language.get(lang)
 
+    def context_length(self, langs: str | Sequence[str]) -> int:
+        """The most tokens that a text may have, in each of these languages; in any installed one for "auto"."""
+        asked, now = [langs] if isinstance(langs, str) else list(langs), self._installed
+        codes = now.languages if AUTO in asked else [resolve(code, now.languages) or code for code in asked]
+        packs = [now.by_language.get(code) for code in codes] or [None]
+        return min((pack.state.tokenizer if pack else self.base.tokenizer).context_length for pack in packs)
+
+    def hooks_of(self, lang: str) -> TextHooks | None:
+        """What an installed language adds to the text tower, as it is served; None where the base reads it."""
+        return self._installed.hooks(lang, self.base.text)
+
     def reads_translations(self, lang: str) -> bool:
         """Whether a language was taught on translations into English, and must be asked in such."""
         pack = self.pack_of(resolve(lang, self.languages) or lang)
@@ -192,7 +201,7 @@ class Polyglot:
         """
         features, cut = self.encode_counted(texts, lang, precision=precision, long=long)
         if cut:
-            limit, hint = self.base.tokenizer.context_length, "long='mean' (--long mean) reads them whole"
+            limit, hint = self.context_length(lang), "long='mean' (--long mean) reads them whole"
             warnings.warn(TruncationWarning(cut, len(features), limit, hint=hint), stacklevel=3)
         return features
 
@@ -206,7 +215,7 @@ class Polyglot:
         with self._moving.shared():
             now = self._installed
             features = torch.zeros(len(texts), self.embed_dim, device=self.base.device)
-            shares = _shares(now, texts, lang)
+            shares = shares_of(texts, lang, now.languages, now.guesser.guess)
             by_language: dict[str, list[int]] = {}
             for row, weights in enumerate(shares):
                 for code in weights:
@@ -311,6 +320,21 @@ class Polyglot:
         """
         return self._installed.guesser.guess(texts)
 
+    @property
+    def features_key(self) -> str:
+        """What features of images are cached under: the base's fingerprint."""
+        return self.base.fingerprint
+
+    def preprocess(self, image: ImageLike) -> npt.NDArray[np.float32]:
+        """Read one image as the image tower wants it, float32 (3, H, W)."""
+        return self.base.preprocess.load(image)
+
+    def encode_texts(
+        self, texts: Sequence[str], langs: str | Sequence[str], *, long: Long = "cut"
+    ) -> npt.NDArray[np.float32]:
+        """:meth:`encode_text` as an array on the processor."""
+        return self.encode_text(texts, langs, long=long).cpu().numpy()
+
     def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
         with self._moving.shared():
@@ -324,31 +348,10 @@ class Polyglot:
         self._installed = Installed(packs, self.base.languages, self._installed)
 
 
-def check_long(long: str) -> Long:
-    """Check what is to become of texts longer than the context, by the name that ``--long`` takes."""
-    if long not in get_args(Long):
-        raise ConfigError(f"unknown way with long texts {long!r}", hint="use cut or mean (--long mean)")
-    return cast(Long, long)
-
-
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
     for modules in pack.state.modules.values():
         for module in modules:
             module.to(device)
-
-
-def _shares(now: Installed, texts: Sequence[str], lang: str | Sequence[str]) -> list[Mapping[str, float]]:
-    """The languages that each text is encoded under, and their weights, which add up to 1."""
-    codes = [lang] * len(texts) if isinstance(lang, str) else list(lang)
-    if len(codes) != len(texts):
-        raise ConfigError(
-            f"{len(texts)} texts but {len(codes)} language codes", hint="give one code, or one for each text"
-        )
-    said = [lang] if isinstance(lang, str) else codes  # a wrong code is an error without any text, too
-    known = {code: {check_installed(code, now.languages): 1.0} for code in dict.fromkeys(said) if code != AUTO}
-    unknown = [row for row, code in enumerate(codes) if code == AUTO]
-    guesses = dict(zip(unknown, now.guesser.guess([texts[row] for row in unknown]), strict=True)) if unknown else {}
-    return [guesses[row].likely if code == AUTO else known[code] for row, code in enumerate(codes)]
 
 
 def _few(names: Sequence[str]) -> str:

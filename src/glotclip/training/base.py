@@ -34,7 +34,7 @@ from glotclip.models import bpe
 from glotclip.models.device import DTYPES, choose_precision
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import EfficientNetTower
-from glotclip.models.preprocess import WHITE, on_white
+from glotclip.models.image_files import WHITE, on_white
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokenizer import ClipTokenizer
 from glotclip.storage import read_json

@@ -6,8 +6,8 @@ Shapes: M captions, E embedding.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from glotclip.data.features import FeatureCache, Features
 from glotclip.data.schema import Corpus, Row, SkippedItem
 from glotclip.errors import DataError
+from glotclip.methods.objective import Learns
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.textforms import visible
 
@@ -41,6 +42,8 @@ class Captions:
         target_texts: the texts they are aligned with, where those are encoded in every step; else empty.
         targets_cut: how many of the texts that the frozen base encodes are longer than its context.
         written: the captions as people wrote them, as queries are guessed at; empty where they are ``texts``.
+        parts: int64 (M,), which of ``weights`` each caption belongs to; empty where all are of one source.
+        weights: of the parts of a mixture, by name: what share of a batch each gets.
     """
 
     texts: tuple[str, ...]
@@ -52,6 +55,8 @@ class Captions:
     target_texts: tuple[str | None, ...] = ()
     targets_cut: int = 0
     written: tuple[str, ...] = ()
+    parts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -65,6 +70,9 @@ class Captions:
             digest.update(held.tobytes())
             digest.update(np.ascontiguousarray(features.array[features.rows[held]]).tobytes())
         digest.update(self.groups.tobytes())
+        if self.weights:
+            digest.update(repr(sorted(self.weights.items())).encode())
+            digest.update(self.parts.tobytes())
         return digest.hexdigest()[:32]
 
 
@@ -79,6 +87,7 @@ def collect(
     with_target_texts: bool = False,
     form: Form = str,
     target_form: Form = str,
+    learns: Learns = "captions",
     progress: Progress = lambda what, done, total: None,
 ) -> Captions:
     """Gather the training captions of a language; features come from the cache or are computed into it.
@@ -94,12 +103,13 @@ def collect(
         with_target_texts: whether it needs those texts themselves, to encode them in every step.
         form: brings captions to the form they are learnt in.
         target_form: likewise for the texts that they are aligned with.
+        learns: whether the captions are learnt, the English texts of the corpus, or both.
         progress: called with (what, done, total) while features are computed.
 
     Raises:
         DataError: if the language has no captions that the objective could use.
     """
-    every = corpus.select(lang=language, split="train").rows
+    every = _learnt(corpus, language, learns)
     rows = [row for row in every if visible(row.text)]
     unseen = [row for row in every if not visible(row.text)]
     texts = [(target_form if row.lang == PIVOT else form)(row.text) for row in rows]
@@ -126,8 +136,27 @@ def collect(
         skipped=(*(SkippedItem(corpus.name, None, reason) for reason in reasons), *images.skipped),
         target_texts=tuple(kept) if with_target_texts else (),
         targets_cut=_cut(kept, base) if with_target_features else 0,
-        written=tuple(rows[place].text for place in useful),
+        written=tuple(rows[place].text for place in useful if rows[place].lang != PIVOT or language == PIVOT),
+        parts=_parts([rows[place] for place in useful], corpus),
+        weights=dict(corpus.weights),
     )
+
+
+def _parts(rows: Sequence[Row], corpus: Corpus) -> npt.NDArray[np.int64]:
+    """Which part of a mixture each row is of; empty without one."""
+    number = {name: place for place, name in enumerate(corpus.weights)}
+    return np.array([number[row.part] for row in rows] if number else [], dtype=np.int64)
+
+
+def _learnt(corpus: Corpus, language: str, learns: Learns) -> tuple[Row, ...]:
+    """The training rows of a language, their English counterparts as rows of their own, each once, or both."""
+    own = corpus.select(lang=language, split="train").rows
+    if learns == "captions" or language == PIVOT:
+        return own
+    english = {row.english: row for row in reversed(own) if row.english is not None}
+    english |= {row.text: row for row in reversed(corpus.select(lang=PIVOT, split="train").rows)}
+    added = [replace(row, text=text, lang=PIVOT, english=None) for text, row in reversed(english.items())]
+    return (*(own if learns == "both" else ()), *added)
 
 
 def _target_text(row: Row, text: str, form: Form) -> str | None:

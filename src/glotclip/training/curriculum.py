@@ -94,6 +94,11 @@ class Curriculum:
         """The resolved settings, for the record."""
         return {**self.method_settings.model_dump(mode="json"), **self.train.model_dump(mode="json")}
 
+    def sources(self) -> dict[str, str]:
+        """Fingerprints of what the settings name and the tasks read, by name."""
+        modules = self.method.modules(self.method_settings)
+        return {name: value for each in modules for name, value in each.sources(self.method_settings).items()}
+
     def prepare(
         self,
         base: DualEncoder,
@@ -111,6 +116,7 @@ class Curriculum:
         made = TrainingTask(
             base, state, texts, target_texts, strategy.replay_texts(), strategy.anchored_rows(),
             seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
+            target_features={code: captions[code].target_features for code in task},
         )  # fmt: skip
         return made.prepare(self.method.modules(self.method_settings), self.method_settings)
 

@@ -92,6 +92,7 @@ class Extension:
             "continue_learning": curriculum.continue_learning,
             "processes": self.world.size,
             "captions": {code: self.captions[code].identity() for code in curriculum.languages},
+            **({"sources": sources} if (sources := curriculum.sources()) else {}),
         }
 
     def run(self) -> FolderRecord:
@@ -273,14 +274,16 @@ class Extension:
         """Say how many captions, and how many texts they are aligned with, are longer than the context."""
         if not self.world.leads:
             return
-        limit, name = self.start.base.tokenizer.context_length, ", ".join(task)
+        name = ", ".join(task)
+        context, of_targets = prepared.tokenizer.context_length, self.start.base.tokenizer.context_length
         own = [prepared.tokens[code] for code in task]
         targets = [prepared.target_tokens[code] for code in task if code in prepared.target_tokens]
         targets_cut = sum(self.captions[code].targets_cut for code in task)
-        for what, cut in (
-            (f"captions in {name}", sum(len(tokens.truncated) for tokens in own)),
+        for what, limit, cut in (
+            (f"captions in {name}", context, sum(len(tokens.truncated) for tokens in own)),
             (
                 f"texts that captions in {name} are aligned with",
+                of_targets if targets_cut else context,
                 targets_cut + sum(len(tokens.truncated) for tokens in targets),
             ),
         ):
@@ -344,8 +347,9 @@ class Extension:
     def _profiles(self, task: tuple[str, ...], before: LanguagePack | None) -> dict[str, Profile]:
         """What texts of the pack's languages look like, those of the task added to what earlier ones left."""
         profiles = dict(before.profiles) if before else {}
-        if self.curriculum.method_settings.text == "to-english":
-            return profiles  # what was taught are translations, which queries do not look like
+        settings = self.curriculum.method_settings
+        if settings.text == "to-english" or settings.learnt_texts == "english":
+            return profiles  # what was taught is English, which queries do not look like
         for code in task:
             learnt = Profile.learn(self.captions[code].written or self.captions[code].texts)
             profiles[code] = profiles[code].joined(learnt) if code in profiles else learnt

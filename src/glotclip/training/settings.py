@@ -63,7 +63,9 @@ class OptimizerSettings(Settings):
 class LoopSettings(OptimizerSettings):
     """How long the loop runs, and on what batches."""
 
-    steps: int | None = Field(None, ge=1, description="optimiser steps per task; overrides epochs")
+    steps: int | None = Field(
+        None, ge=0, description="optimiser steps per task; overrides epochs; 0: the start is all that is kept"
+    )
     epochs: float = Field(3, gt=0, description="passes over the task's captions, where steps is not given")
     batch_size: int = Field(128, ge=2, description="captions per optimiser step, over all processes")
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.data.features import Features
-from glotclip.data.sampling import EpochSampler
+from glotclip.data.sampling import EpochSampler, MixtureSampler
 from glotclip.methods.objective import Targets
 from glotclip.methods.task import TrainingTask
 from glotclip.models.tokens import Tokens
@@ -32,7 +32,7 @@ class TaskDataLoader:
 
     Languages with the same module stack are one dataset, mixed in every batch. Where stacks differ (modules of their
     own), or ``balance`` says so, a batch is of one language, drawn for each step: uniformly (MLA §2), or with
-    probability ∝ captions^balance.
+    probability ∝ captions^balance. Where captions come from several sources, each has its share of every batch.
 
     Args:
         task: stacks, tokenizer and tokens.
@@ -63,11 +63,7 @@ class TaskDataLoader:
         self.datasets = [
             CaptionDataset(codes, task, captions, device, target_texts) for codes in _mixed(task, settings.balance)
         ]
-        seed = settings.seed + _STRIDE * stage
-        self.samplers = [
-            EpochSampler(len(dataset), settings.batch_size, seed, rank=world.rank, world=world.size)
-            for dataset in self.datasets
-        ]
+        self.samplers = [dataset.sampler(settings, stage, world) for dataset in self.datasets]
         rng = np.random.default_rng([settings.seed, 1, stage] if stage else [settings.seed, 1])
         if settings.balance:
             sizes = np.array([len(dataset) for dataset in self.datasets], dtype=np.float64) ** settings.balance
@@ -143,6 +139,18 @@ class CaptionDataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def sampler(self, settings: TrainSettings, stage: int, world: World) -> EpochSampler | MixtureSampler:
+        """What draws its batches; where captions are of several sources, each gets its share of every batch."""
+        seed, size = settings.seed + _STRIDE * stage, settings.batch_size
+        weights = {name: weight for each in self.captions for name, weight in each.weights.items()}
+        if len(weights) < 2:
+            return EpochSampler(len(self), size, seed, rank=world.rank, world=world.size)
+        number = {name: place for place, name in enumerate(weights)}
+        mine = [np.array([number[name] for name in each.weights])[each.parts] for each in self.captions]
+        return MixtureSampler(
+            np.concatenate(mine), list(weights.values()), size, seed, rank=world.rank, world=world.size
+        )
 
     def batch(self, indices: npt.NDArray[np.int64], dropout: DropoutSeed | None) -> Batch:
         """The captions at these indices (B,)."""

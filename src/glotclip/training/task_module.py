@@ -81,7 +81,7 @@ class TaskModule(TrainingModule):
             return features, self._features(*texts.target, hooks)
 
     def _features(self, ids: torch.Tensor, lengths: torch.Tensor, hooks: TextHooks) -> torch.Tensor:
-        text = self.base.text
+        text = hooks.tower(self.base.text)
         if not text.trims:  # the tower attends to padding, so every text gets all of it
             pad_id = self.task.tokenizer.pad_id
             ids = F.pad(ids, (0, text.config.context_length - ids.shape[1]), value=pad_id)

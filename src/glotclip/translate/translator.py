@@ -199,6 +199,11 @@ class FirstFit(Translator):
         )
 
 
+def translator_of(engine: str | Engine, cache: Path | None = None) -> Translator:
+    """An engine, or what :func:`open_translator` opens, behind the disk cache."""
+    return open_translator(engine, cache) if isinstance(engine, str) else Translator(engine, cache)
+
+
 def open_translator(spec: str, cache: Path | None = None) -> Translator:
     """Open what ``spec`` names, behind the disk cache: an engine, or several of the form ``CODES=ENGINE or ENGINE``.
 

@@ -53,6 +53,23 @@ def test_rows() -> None:
     assert "CC BY 4.0" in corpus.licence and "Unicode" in corpus.licence
 
 
+@pytest.mark.usefixtures("twemoji_alone")
+@pytest.mark.parametrize("names", ["emoji", "cldr"])
+def test_nothing_of_a_test_concept_is_taught(names: emoji.Names) -> None:
+    """Training rows are the names of the concepts of split train and nothing else: no keyword, no other's name."""
+    langs = ["de", "tr", "zh", "en"]
+    corpus = EmojiDataset(names=names).corpus(langs)
+    for code in langs:
+        named = emoji.texts(code, names)
+        taught = corpus.select(lang=code, split="train").rows
+        assert {row.group for row in taught} == {each for each, split in emoji.concepts().items() if split == "train"}
+        english = emoji.texts("en", names)
+        for row in taught:
+            assert row.group is not None and row.text == named[row.group].name
+            assert row.english == (None if code == "en" else english[row.group].name)
+            assert (row.translations, row.to_english, row.from_english) == ({}, None, None)
+
+
 def test_artists_alternate(by_google: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emoji_dataset, "TRAINING_VENDORS", ("twemoji", "google"))
     corpus = EmojiDataset().corpus(["de", "fr"])

@@ -14,11 +14,22 @@ from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset, register
 from glotclip.data.emoji import Names
 from glotclip.data.emoji_images import HELD_OUT, TRAINING_VENDORS
+from glotclip.data.licences import Licence
 from glotclip.data.reading import ReadingOptions
 from glotclip.data.schema import Caption, Corpus, Row, SkippedItem
 from glotclip.data.video import Sampling
 from glotclip.errors import DataError
 from glotclip.languages import normalise_all
+
+_SOURCES = {
+    "emoji": ("the package emoji, with names from Unicode CLDR", "https://pypi.org/project/emoji"),
+    "cldr": ("Unicode CLDR", "https://cldr.unicode.org"),
+}
+# Of those that are trained on.
+_ARTISTS = {
+    "twemoji": ("CC-BY-4.0", "https://github.com/jdecked/twemoji"),
+    "openmoji": ("CC-BY-SA-4.0", "https://openmoji.org"),
+}
 
 
 class EmojiBase(Dataset):
@@ -116,6 +127,14 @@ class EmojiBase(Dataset):
             licence=self.licence((vendor,)),
             sampling=self.sampling,
         )
+
+    def licences(self, langs: Sequence[str]) -> tuple[Licence, ...]:
+        """The terms of the names, and of the artists that are trained on."""
+        del langs
+        terms = {"emoji": "BSD-3-Clause AND Unicode-3.0", "cldr": "Unicode-3.0"}[self.names]
+        source, url = _SOURCES[self.names]
+        names = Licence(self.name, terms, source, url)
+        return (names, *(Licence(each, spdx, "images of emoji", url) for each, (spdx, url) in _ARTISTS.items()))
 
     @abstractmethod
     def gallery(self) -> tuple[str, Mapping[str, Path]]:

@@ -1,0 +1,89 @@
+"""Libraries from Python: opening one, and bringing it up to date with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glotclip.library.encoder import Encoder
+from glotclip.library.indexing import BATCH, Report
+from glotclip.library.library import Library
+
+if TYPE_CHECKING:
+    from glotclip.packs.folder import Base
+    from glotclip.packs.polyglot import Polyglot
+
+DEFAULT_MODEL = "photo-clip"
+
+
+def open_library(path: str | Path | None = None, *, device: str = "auto", base: Base | None = None) -> Library:
+    """Open a library that ``glotclip index`` or :func:`index` made.
+
+    Its models are loaded when a query first needs them.
+
+    Args:
+        path: the library's folder; by default ``$GLOTCLIP_LIBRARY``, else the one in the user's data folder.
+        device: where queries are encoded: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        base: as :func:`glotclip.load` takes it, for models whose base has moved.
+
+    Raises:
+        StorageError: if there is no library, or it is damaged.
+    """
+    return Library(path, find_encoder=partial(encoder_of, device=device, base=base))
+
+
+def index(
+    folders: str | Path | Sequence[str | Path] = (),
+    library: str | Path | Library | None = None,
+    *,
+    model: str | Path | Polyglot | Encoder | None = None,
+    exclude: Sequence[str] | None = None,
+    device: str = "auto",
+    base: Base | None = None,
+    batch: int = BATCH,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Bring a library up to date with folders of pictures and videos; it is made if it is not there.
+
+    Args:
+        folders: become part of the library; without any, all that it is made of is looked at again.
+        library: its folder, by default as in :func:`open_library`; or an open one.
+        model: what encodes; by default the model that indexed last, and ``photo-clip`` for a new library.
+        exclude: patterns of names that are left out; see :meth:`glotclip.library.library.Library.index`.
+        device: where the model computes.
+        base: as :func:`glotclip.load` takes it.
+        batch: pictures that are encoded at once.
+        threads: that decode; as many as there are cores if not given.
+        progress: called with (done, total) files.
+
+    Raises:
+        DataError: if one of the folders is none.
+        StorageError: if the disk refuses, or another process is indexing. What was done is kept.
+    """
+    listed = [folders] if isinstance(folders, str | Path) else list(folders)
+    opened = library if isinstance(library, Library) else Library(library, create=True)
+    try:
+        known = opened.models
+        chosen = model if model is not None else known[0].source if known else DEFAULT_MODEL
+        return opened.index(
+            listed, encoder=encoder_of(chosen, device=device, base=base), exclude=exclude, batch=batch,
+            threads=threads, progress=progress,
+        )  # fmt: skip
+    finally:
+        if opened is not library:
+            opened.close()
+
+
+def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", base: Base | None = None) -> Encoder:
+    """The encoder that a model is: a polyglot, what :func:`glotclip.load` takes, or an encoder itself."""
+    from glotclip.library.torch_encoder import TorchEncoder
+    from glotclip.packs.polyglot import Polyglot
+
+    if isinstance(model, str | Path):
+        from glotclip.api.bases import load
+
+        model = load(model, device=device, base=base)
+    return TorchEncoder(model) if isinstance(model, Polyglot) else model

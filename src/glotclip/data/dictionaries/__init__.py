@@ -1,0 +1,1 @@
+"""Bilingual dictionaries and word lists: their formats, and the cleaning of their entries into pairs."""

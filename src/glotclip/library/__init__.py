@@ -1,0 +1,1 @@
+"""Libraries: folders of pictures and videos that are indexed once and asked in any language."""

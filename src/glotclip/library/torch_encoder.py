@@ -1,0 +1,69 @@
+"""A polyglot as a library's encoder. The only module of the library that computes with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from glotclip.errors import ConfigError
+from glotclip.library.encoder import Floats
+
+if TYPE_CHECKING:
+    from glotclip.packs.guess import Guess
+    from glotclip.packs.polyglot import Polyglot
+
+
+class TorchEncoder:
+    """Encodes with a polyglot; see :class:`glotclip.library.encoder.Encoder`."""
+
+    def __init__(self, polyglot: Polyglot) -> None:
+        self.polyglot = polyglot
+        self.name = polyglot.base.name
+        self.source = polyglot.source
+        self.fingerprint = polyglot.base.fingerprint
+        self.dim = polyglot.embed_dim
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """The languages installed now."""
+        return self.polyglot.languages
+
+    @property
+    def decode_size(self) -> int:
+        """Twice what the tower sees: as good as all of a picture."""
+        return self.polyglot.base.preprocess.enough
+
+    def preprocess(self, image: Image.Image) -> Floats:
+        """Pixels of one picture."""
+        return self.polyglot.base.preprocess.load(image)
+
+    def encode_images(self, batch: Sequence[Floats]) -> Floats:
+        """Normalised vectors (N, E)."""
+        if not len(batch):
+            return np.zeros((0, self.dim), np.float32)
+        features = self.polyglot.image_features(np.stack(batch))
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        return np.asarray(features / np.maximum(lengths, 1e-12), np.float32)
+
+    def encode_texts(self, texts: Sequence[str], langs: Sequence[str]) -> Floats:
+        """Normalised vectors (M, E).
+
+        Raises:
+            LanguageError: if a language is not installed.
+            ConfigError: if it was taught on machine translations, which a library cannot make.
+        """
+        for lang in dict.fromkeys(langs):
+            if self.polyglot.reads_translations(lang):
+                raise ConfigError(
+                    f"{lang!r} was taught on texts machine-translated into English",
+                    hint="translate the query and give it with --lang en",
+                )
+        encoded: Floats = self.polyglot.encode_text(list(texts), list(langs)).cpu().numpy()
+        return encoded
+
+    def guess(self, texts: Sequence[str]) -> list[Guess]:
+        """Guess among the languages installed."""
+        return self.polyglot.guess(texts)

@@ -1,0 +1,1 @@
+"""A model as ONNX graphs: exported with torch, run without it."""
