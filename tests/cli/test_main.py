@@ -45,7 +45,7 @@ def test_version(here: Here) -> None:
     [
         (["extnd"], "extnd"),
         (["extend"], "model"),
-        (["search", "emoji-clip", "dog"], "--images"),
+        (["search", "emoji-clip", "dog", "--imges", "."], "--imges"),
         (["evaluate", "emoji-clip", "--bechmark", "emoji"], "--bechmark"),
         (["evaluate", "emoji-clip", "--intervals", "-1"], "--intervals"),
     ],

@@ -42,6 +42,7 @@ class Family(NamedTuple):
     bert: bool = False
 
 
+BERT_ALONE = ("strip_accents", "tokenize_chinese_chars")  # settings of BERT's classes
 # Texts that show what a file's rules do.
 PROBE = "A  B!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\tC\nÄ"
 CLIP_PROBE, CLIP_NORMALISED = "A  B\tE\u0301", "a b é"
@@ -100,9 +101,11 @@ def read_hugging_face(
         CheckpointError: files are missing or damaged, or say something that is not understood.
     """
     files = Files.of(folder, usual)
-    if files.name not in FAMILIES:
+    if files.name not in FAMILIES or (sees_padding and FAMILIES[files.name].bert):
         raise files.foreign(usual)
     family, file = FAMILIES[files.name], folder / VOCABULARY
+    if not family.bert and (said := [key for key in BERT_ALONE if files.settings.get(key) is not None]):
+        raise files.mixed(f"{said[0]} = {files.settings[said[0]]!r}, which {files.name} does not know")
     rule = "siglip-cased" if family.rule == "siglip" and files.settings.get("do_lower_case") is False else family.rule
     if file.exists():
         table, content = read_table(file), file.read_text(encoding="utf-8")
