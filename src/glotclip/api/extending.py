@@ -184,6 +184,7 @@ def _captions(
     """The training captions of every language, with the features that some loss needs."""
     store, wanted = FeatureCache(base.fingerprint, cache), curriculum.method_settings
     losses = [stage.objective for stage in curriculum.stages()]
+    lessons = curriculum.seen(1) > 0  # without a step, rows begin with texts and stay so
 
     def target_form(text: str, code: str) -> str:
         """The form of an English counterpart, or of what was translated from it into the language."""
@@ -197,9 +198,12 @@ def _captions(
             code,
             base,
             store,
-            with_images=any(loss.wants_images for loss in losses),
-            with_target_features=any(loss.cross_lingual > 0 and not loss.encodes_targets for loss in losses),
+            with_images=lessons and any(loss.wants_images for loss in losses),
+            with_target_features=(lessons or not wanted.reads_english)
+            and any(loss.cross_lingual > 0 and not loss.encodes_targets for loss in losses),
             with_target_texts=any(loss.encodes_targets for loss in losses),
+            with_english=wanted.reads_english,
+            seen=curriculum.train.steps and curriculum.seen(1),
             form=partial(curriculum.text_form(code, base), lang=code),
             target_form=partial(target_form, code=code),
             learns=wanted.learnt_texts,

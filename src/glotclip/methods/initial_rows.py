@@ -1,12 +1,12 @@
 """How new rows of a token table begin: drawn at random, or in closed form from translations.
 
-With pairs of a text and its English, and E the base's table, whose mean row is ē, rows R (relative to ē) are sought so
-that the mean of a text's rows is the mean of the base's rows of its translation:
+With pairs of a text and its English, and E the base's table, whose mean row is ē, rows R are sought so that the mean of
+a text's rows is the mean of the base's rows of its translation; R₀ are the rows as they are, ē where they are new:
 
-    minimise over R:  Σ_i w_i ‖ mean over text i's tokens of R − (mean over its English's tokens of E − ē) ‖²  +  λ ‖R‖²
+    minimise over R:  Σ_i w_i ‖ mean over text i's tokens of R  −  mean over its English's tokens of E ‖²  +  λ ‖R − R₀‖²
 
 The normal equations are sparse, and conjugate gradients with a diagonal preconditioner solve them for all W columns at
-once, in a step for each multiplication by the counts. A token that no text has keeps ē.
+once. A token that no text has keeps its row.
 
 Shapes: M pairs, K rows sought, W width, V rows of the base's table.
 """
@@ -15,14 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from glotclip.models.tokens import Tokens
+from glotclip.errors import ConfigError
+from glotclip.models.tokens import Tokens, encoded, joined
+
+if TYPE_CHECKING:
+    from glotclip.methods.lexicon import LexiconConfig
+    from glotclip.methods.task import TrainingTask
 
 InitialRows = Literal["drawn", "mean", "solved"]
 _CHUNK = 50_000  # pairs whose English is looked up at once: bounds memory, not the result
@@ -64,6 +69,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def texts(self, chosen: slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The ids of some texts, and where each text starts among them."""
+        offsets = self.offsets[chosen.start : chosen.stop + 1]
+        return self.ids[offsets[0] : offsets[-1]], offsets[:-1] - offsets[0]
+
     def chunks(self) -> Iterator[slice]:
         """Slices of pairs."""
         return (slice(start, min(start + _CHUNK, len(self))) for start in range(0, len(self), _CHUNK))
@@ -92,49 +102,80 @@ def targets(pairs: Pairs, chosen: slice, table: torch.Tensor) -> torch.Tensor:
     return F.embedding_bag(ids, table, starts, mode="mean") - table.mean(dim=0)
 
 
+def begun(config: LexiconConfig, task: TrainingTask, full: torch.Tensor, free: npt.NDArray[np.int64]) -> torch.Tensor:
+    """Set the rows of a task's table by its texts and their English.
+
+    Args:
+        config: which way, and its constants.
+        task: texts, tokens, and the English counterparts.
+        full: the whole table (size, W): where a row is known, its value; where it is new, the mean row ē.
+        free: ids of the tokens whose rows are set, ascending.
+
+    Returns:
+        The whole table (size, W).
+
+    Raises:
+        ConfigError: if no text has an English counterpart.
+    """
+    base = task.base
+    pairs = Pairs.of(
+        joined([task.tokens[code] for code in task.english_texts]),
+        joined([encoded(base.tokenizer, [text or "" for text in each]) for each in task.english_texts.values()]),
+        base.tokenizer.special_ids | task.tokenizer.special_ids,
+    )
+    if not len(pairs):
+        raise ConfigError(
+            f"initial_rows={config.initial_rows} needs texts with an English counterpart, and {task.name} has none",
+            hint="give data with a column english, or leave the rows to be drawn (initial_rows=drawn)",
+        )
+    table, start = base.text.table.detach().float().cpu(), full.detach().float().cpu().clone()
+    if config.initial_rows == "mean":
+        start[torch.from_numpy(free)] = translated_means(pairs, free, table)
+    else:
+        start[torch.from_numpy(free)] += corrections(
+            pairs, free, table, start, ridge=config.solved_ridge, steps=config.solved_steps
+        )
+    return start.to(full)
+
+
 def translated_means(pairs: Pairs, free: npt.NDArray[np.int64], table: torch.Tensor) -> torch.Tensor:
     """Rows of the tokens ``free`` (K, W): of each, the mean of its texts' targets; ē where no text has it."""
-    rows = torch.zeros(len(free), table.shape[1])
-    weight = torch.zeros(len(free))
-    for chosen, counts in zip(pairs.chunks(), _counts(pairs, free), strict=True):
-        by_token = counts.transpose(0, 1).to_sparse_csr()
-        rows += by_token @ targets(pairs, chosen, table)
-        weight += by_token @ torch.ones(chosen.stop - chosen.start)
+    rows, weight = torch.zeros(len(free), table.shape[1]), torch.zeros(len(free))
+    for chosen, (_, by_token) in zip(pairs.chunks(), _shares(pairs, free), strict=True):
+        root = torch.from_numpy(pairs.weights[chosen]).sqrt()
+        rows += by_token @ (root[:, None] * targets(pairs, chosen, table))
+        weight += by_token @ root
     return table.mean(dim=0) + rows / weight.clamp(min=1e-12)[:, None]
 
 
-def solved(
-    pairs: Pairs, free: npt.NDArray[np.int64], table: torch.Tensor, held: torch.Tensor, *, ridge: float, steps: int
+def corrections(
+    pairs: Pairs, free: npt.NDArray[np.int64], table: torch.Tensor, start: torch.Tensor, *, ridge: float, steps: int
 ) -> torch.Tensor:
-    """Solve for the rows of the tokens ``free``.
+    """What has to be added to the rows of the tokens ``free`` (K, W).
 
     Args:
         pairs: texts and their English.
         free: token ids whose rows are sought, ascending (K,).
         table: the base's table E (V, W), on the processor.
-        held: the whole table as it is (size, W): a text's other tokens count with these rows.
+        start: the whole table (size, W) from which rows are corrected, and with which all other tokens count.
         ridge: λ.
         steps: of conjugate gradients.
-
-    Returns:
-        (K, W).
     """
-    mean = table.mean(dim=0)
-    shares = [(counts, counts.transpose(0, 1).to_sparse_csr()) for counts in _counts(pairs, free)]
+    shares = _shares(pairs, free)
     right, diagonal = torch.zeros(len(free), table.shape[1]), torch.full((len(free),), ridge)
-    for chosen, (counts, by_token) in zip(pairs.chunks(), shares, strict=True):
+    relative = start - table.mean(dim=0)
+    for chosen, (by_text, by_token) in zip(pairs.chunks(), shares, strict=True):
         root = torch.from_numpy(pairs.weights[chosen]).sqrt()[:, None]
-        rest = _rest(pairs, chosen, free, held - mean)
-        right += by_token @ (root * (targets(pairs, chosen, table) - rest))
-        diagonal.index_add_(0, counts.col_indices(), counts.values() ** 2)
+        right += by_token @ (root * (targets(pairs, chosen, table) - _means(pairs, chosen, relative)))
+        diagonal.index_add_(0, by_text.col_indices(), by_text.values() ** 2)
 
     def product(rows: torch.Tensor) -> torch.Tensor:
         result = ridge * rows
-        for counts, by_token in shares:
-            result += by_token @ (counts @ rows)
+        for by_text, by_token in shares:
+            result += by_token @ (by_text @ rows)
         return result
 
-    return mean + _conjugate_gradients(product, right, diagonal[:, None], steps)
+    return _conjugate_gradients(product, right, diagonal[:, None], steps)
 
 
 def _conjugate_gradients(
@@ -156,31 +197,23 @@ def _conjugate_gradients(
     return solution
 
 
-def _counts(pairs: Pairs, free: npt.NDArray[np.int64]) -> list[torch.Tensor]:
-    """By chunk, √w times the share of each free token in each text, sparse (M, K)."""
+def _shares(pairs: Pairs, free: npt.NDArray[np.int64]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """By chunk, √w times the share of each free token in each text, sparse: (M, K), and transposed (K, M)."""
     found = []
     for chosen in pairs.chunks():
-        offsets = pairs.offsets[chosen.start : chosen.stop + 1]
-        ids = pairs.ids[offsets[0] : offsets[-1]]
-        lengths = np.diff(offsets)
+        ids, starts = pairs.texts(chosen)
+        lengths = np.diff([*starts, len(ids)])
         text = np.repeat(np.arange(len(lengths)), lengths)
         slots = np.searchsorted(free, ids).clip(max=len(free) - 1)
         kept = free[slots] == ids
         shares = (np.sqrt(pairs.weights[chosen]) / lengths)[text[kept]].astype(np.float32)
         entries = torch.from_numpy(np.stack([text[kept], slots[kept]]))
-        shape = (len(lengths), len(free))
-        found.append(torch.sparse_coo_tensor(entries, torch.from_numpy(shares), shape).coalesce().to_sparse_csr())
+        by_text = torch.sparse_coo_tensor(entries, torch.from_numpy(shares), (len(lengths), len(free))).coalesce()
+        found.append((by_text.to_sparse_csr(), by_text.t().coalesce().to_sparse_csr()))
     return found
 
 
-def _rest(pairs: Pairs, chosen: slice, free: npt.NDArray[np.int64], held: torch.Tensor) -> torch.Tensor:
-    """What the tokens that are not free contribute to the means of texts (M, W)."""
-    offsets = pairs.offsets[chosen.start : chosen.stop + 1]
-    ids = pairs.ids[offsets[0] : offsets[-1]]
-    fixed = ~np.isin(ids, free)
-    if not fixed.any():
-        return torch.zeros(1, held.shape[1])
-    weights = torch.from_numpy((fixed / np.repeat(np.diff(offsets), np.diff(offsets))).astype(np.float32))
-    starts = torch.from_numpy(offsets[:-1] - offsets[0])
-    return F.embedding_bag(torch.from_numpy(ids), held, starts, mode="sum", per_sample_weights=weights)
-
+def _means(pairs: Pairs, chosen: slice, rows: torch.Tensor) -> torch.Tensor:
+    """The mean of the rows of each text's tokens (M, W)."""
+    ids, starts = pairs.texts(chosen)
+    return F.embedding_bag(torch.from_numpy(ids), rows, torch.from_numpy(starts), mode="mean")

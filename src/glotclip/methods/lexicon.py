@@ -11,20 +11,22 @@ Shapes: B batch, T tokens, W width, V rows of the base's table, K rows of the su
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional as F
 
 from glotclip.errors import ConfigError, PackError
-from glotclip.methods import teir
+from glotclip.methods import initial_rows, teir
+from glotclip.methods.initial_rows import InitialRows
 from glotclip.methods.module import ALL, ParameterGroup, TextModule, register_method
 from glotclip.methods.objective import MethodSettings
 from glotclip.models.bpe import learn
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.own_tokenizer import OwnTokenizer
 from glotclip.models.text_tower import TextConfig
 from glotclip.models.tokenizer import ClipTokenizer, Tokenizer
 from glotclip.models.tokens import Tokens
@@ -32,11 +34,29 @@ from glotclip.models.tokens import Tokens
 if TYPE_CHECKING:
     from glotclip.methods.task import TrainingTask
 
+BESIDE_THE_BASE, OWN_VOCABULARY = 10_000, 40_000  # the paper's; what docs/methods.md measures
+
 
 class LexiconConfig(MethodSettings):
     """CLL-CLIP: rows of the token table, with TEIR's three pieces."""
 
-    vocabulary: int = Field(10_000, ge=0, description="size of the byte-level BPE learnt per task; 0 adds no tokens")
+    vocabulary: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="size of the byte-level BPE learnt per task; 0 adds no tokens; 'auto': 10,000 beside the base's "
+        "(CLL-CLIP), and up to 40,000 of a language's own, as many as its texts have pieces twice",
+    )
+    own_vocabulary: bool = Field(
+        False,
+        description="per-language only: a language's texts fall into tokens of its own and none of the base's, whose "
+        "vocabulary may then be of any kind",
+    )
+    initial_rows: InitialRows = Field(
+        "drawn",
+        description="how rows begin: 'drawn' at random; 'solved' by least squares, so that the mean of a text's rows is "
+        "that of the base's rows of its English; 'mean' of the English texts that a token occurs beside",
+    )
+    solved_ridge: float = Field(0.1, gt=0, description="solved: the penalty λ on a row's distance from the mean row")
+    solved_steps: int = Field(10, ge=1, description="solved: steps of conjugate gradients")
     splitting: Literal["clip", "marks"] = Field(
         "marks", description="'marks' keeps combining marks with their letters; 'clip' splits at them, as CLIP does"
     )
@@ -61,6 +81,24 @@ class LexiconConfig(MethodSettings):
     def covers_base(self) -> bool:
         """One table for all languages, the base's own among them."""
         return True
+
+    @property
+    def reads_english(self) -> bool:
+        """Where rows begin with what the base makes of the English."""
+        return self.initial_rows != "drawn"
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The size of the BPE that is learnt, at most."""
+        if self.vocabulary == "auto":
+            return OWN_VOCABULARY if self.own_vocabulary else BESIDE_THE_BASE
+        return self.vocabulary
+
+    @model_validator(mode="after")
+    def _own(self) -> LexiconConfig:
+        if self.own_vocabulary and self.isolation == "shared":
+            raise ValueError("own_vocabulary=true needs isolation=per-language: a shared table has one vocabulary")
+        return self
 
 
 @register_method("lexicon", "rows of the token table, new and old (CLL-CLIP, TEIR)")
@@ -143,14 +181,18 @@ class Lexicon(TextModule):
     def tokenizer_for(cls, config: Any, task: TrainingTask) -> Tokenizer | None:
         """The current tokenizer with the task's own byte-level BPE merged in (CLL-CLIP §1.3)."""
         current = task.previous_tokenizer
-        if config.vocabulary == 0:
+        if config.vocabulary_size == 0 or isinstance(current, OwnTokenizer):  # whose language goes on learning
             return current
+        if config.own_vocabulary:
+            vocabulary = learn(task.all_texts, config.vocabulary_size, config.splitting, minimum=2)
+            return OwnTokenizer(current, vocabulary, len(task.base.text.table))
         if not isinstance(current, ClipTokenizer):
             raise ConfigError(
                 f"{task.base.name} does not use byte-level BPE, so no tokens can be added to its vocabulary",
-                hint="set vocabulary=0 to train the rows it has",
+                hint="give the language a vocabulary of its own, own_vocabulary=true, or set vocabulary=0 to train "
+                "the rows that the base has",
             )
-        return current.extended(learn(task.all_texts, config.vocabulary, config.splitting))
+        return current.extended(learn(task.all_texts, config.vocabulary_size, config.splitting))
 
     @classmethod
     def for_task(cls, config: Any, task: TrainingTask) -> dict[str, TextModule]:
@@ -184,6 +226,10 @@ class SubTable(Lexicon):
         full = torch.cat([full, draw])
         special = torch.tensor(sorted(task.tokenizer.special_ids))
         present = occurring(task.seen_tokens, special)
+        if config.reads_english:
+            full[known:] = table.mean(dim=0)
+            first = known if previous is not None or config.isolation == "shared" else 0
+            full = initial_rows.begun(config, task, full, present[present >= first].numpy())
         uses = teir.first_uses(len(table), size)
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses

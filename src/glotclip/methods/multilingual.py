@@ -123,9 +123,9 @@ class MultilingualTable(TextModule):
             file = config.bert / "tokenizer.json"
             return HfTokenizer(file, context_length=task.base.text.config.context_length, pad_id=0)
         current = task.previous_tokenizer
-        if not isinstance(current, ClipTokenizer) or not config.vocabulary:
+        if not isinstance(current, ClipTokenizer) or not config.vocabulary_size:
             return current
-        return current.extended(learn(task.all_texts, config.vocabulary))
+        return current.extended(learn(task.all_texts, config.vocabulary_size))
 
     @classmethod
     def for_task(cls, config: Any, task: TrainingTask) -> dict[str, TextModule]:

@@ -110,6 +110,11 @@ class MethodSettings(ObjectiveSettings):
         return False
 
     @property
+    def reads_english(self) -> bool:
+        """Whether modules begin with the English counterparts of the texts, as texts."""
+        return False
+
+    @property
     def learnt_texts(self) -> Learns:
         """Which texts are read while a language is learnt: its captions, their English counterparts, or both."""
         return "captions"

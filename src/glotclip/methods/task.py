@@ -19,7 +19,7 @@ from glotclip.methods.objective import MethodSettings
 from glotclip.methods.stack import ModuleStack, PackState
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.tokenizer import Tokenizer
-from glotclip.models.tokens import Tokens
+from glotclip.models.tokens import Tokens, encoded
 
 Texts = Mapping[str, Sequence[str]]  # by language
 
@@ -35,6 +35,8 @@ class TrainingTask:
         target_texts: texts that captions are aligned with, where the learning tower encodes them too.
         replay_texts: texts of earlier tasks that are seen again while this one is learnt.
         anchored_rows: rows of a table that a penalty holds though no text may look them up: ids by the module's kind.
+        english_texts: English counterparts of the texts, where the method begins with them (None: there is none).
+        pair_weights: of each text and its counterpart, where they do not all count alike.
         seed: with the task's name it fixes every draw.
         target_features: frozen features that the texts of a language are aligned with, one row a text (−1: none).
         covers_base: whether the base's own languages use the pack's modules of scope "all" from now on.
@@ -53,6 +55,8 @@ class TrainingTask:
     target_texts: Texts = field(default_factory=dict)
     replay_texts: Texts = field(default_factory=dict)
     anchored_rows: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    english_texts: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    pair_weights: Mapping[str, Sequence[float]] = field(default_factory=dict)
     seed: int = 0
     covers_base: bool = False
     target_features: Mapping[str, Features] = field(default_factory=dict)
@@ -81,7 +85,7 @@ class TrainingTask:
         wanted = (self.previous_tokenizer if m in frozen else m.tokenizer_for(config, self) for m in modules)
         self.tokenizer = next((choice for choice in wanted if choice is not None), self.previous_tokenizer)
         self.tokens, self.replay_tokens, self.target_tokens = (
-            {language: self.tokenizer.encode(texts) for language, texts in each.items()}
+            {language: encoded(self.tokenizer, texts) for language, texts in each.items()}
             for each in (self.texts, self.replay_texts, self.target_texts)
         )
         self.generator = torch.Generator().manual_seed(_task_seed(self.seed, self.name))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import json
 from pathlib import Path
 
 from glotclip import storage
@@ -16,8 +15,6 @@ from glotclip.errors import CheckpointError
 from glotclip.models import bpe
 from glotclip.models.bpe import END_OF_WORD, Vocabulary
 from glotclip.models.tokenizer import HfTokenizer, Tokenizer
-
-FILE = "vocabulary.txt.gz"
 
 
 class OwnTokenizer(HfTokenizer):
@@ -58,26 +55,26 @@ class OwnTokenizer(HfTokenizer):
         self.special_ids = base.special_ids
         self.vocab_size = first_id + len(ids)
 
-    def write(self, folder: Path) -> None:
+    def write(self, file: Path) -> None:
         """Write what it has beyond the base's tokenizer, compressed: its bytes, then its merges in order."""
         merged = {left + right for left, right in self.vocabulary.merges}
         alphabet = [token for token in self.vocabulary.tokens if token not in merged]
         lines = [self.vocabulary.splitting, " ".join(alphabet), *(" ".join(pair) for pair in self.vocabulary.merges)]
-        with storage.writing(folder / FILE) as aside:
+        with storage.writing(file) as aside:
             aside.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
 
     @classmethod
-    def read(cls, folder: Path, base: Tokenizer, first_id: int) -> OwnTokenizer:
+    def read(cls, file: Path, base: Tokenizer, first_id: int) -> OwnTokenizer:
         """Read what :meth:`write` wrote.
 
         Raises:
             CheckpointError: the file is damaged.
         """
         try:
-            splitting, alphabet, *pairs = gzip.decompress((folder / FILE).read_bytes()).decode().split("\n")
+            splitting, alphabet, *pairs = gzip.decompress(file.read_bytes()).decode().split("\n")
             merges = [(left, right) for left, right in (pair.split(" ") for pair in pairs)]
         except (OSError, EOFError, ValueError) as error:
-            raise CheckpointError(f"{folder / FILE} is no vocabulary: {error}", hint="get the pack again") from error
+            raise CheckpointError(f"{file} is no vocabulary: {error}", hint="get the pack again") from error
         tokens = dict.fromkeys([*alphabet.split(" "), *(left + right for left, right in merges)])
         return cls(base, Vocabulary(tuple(tokens), tuple(merges), bpe.check_splitting(splitting)), first_id)
 
@@ -88,8 +85,3 @@ def frame(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     same = [one == other for one, other in zip(empty, some, strict=False)]
     before = len(list(itertools.takewhile(bool, same)))
     return empty[:before], empty[before:]
-
-
-def own_vocabulary(base: Tokenizer, texts: list[str], size: int, splitting: bpe.Splitting, first_id: int) -> OwnTokenizer:
-    """Learn a language's own vocabulary from its texts; a merge has to occur twice."""
-    return OwnTokenizer(base, bpe.learn(texts, size, splitting, minimum=2), first_id)

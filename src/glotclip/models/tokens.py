@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from glotclip.models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,15 @@ class Tokens:
         """Number of tokens of each text, int64 (M,)."""
         return np.diff(self.offsets)
 
+    def take(self, indices: ArrayLike) -> Tokens:
+        """The tokens of some texts, in the order given; a text may come several times."""
+        rows = np.asarray(indices, dtype=np.int64).reshape(-1)
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        cut = set(self.truncated)
+        return Tokens(self.flat[places], offsets, tuple(np.flatnonzero(np.isin(rows, list(cut))).tolist()))
+
     def padded(
         self, indices: ArrayLike, pad_id: int, to: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -85,3 +98,21 @@ def batch_end(lengths: NDArray[np.int64], start: int, budget: int) -> int:
             break
         count = fitting
     return min(start + count, len(lengths))
+
+
+def joined(tokens: Sequence[Tokens]) -> Tokens:
+    """Several texts' tokens as those of one list; which of them were cut is not kept."""
+    if len(tokens) == 1:
+        return tokens[0]
+    starts = np.cumsum([0, *(len(each.flat) for each in tokens)])
+    offsets = [each.offsets[:-1] + start for each, start in zip(tokens, starts, strict=False)]
+    return Tokens(np.concatenate([each.flat for each in tokens]), np.concatenate([*offsets, starts[-1:]]))
+
+
+def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
+    """What ``tokenizer.encode`` gives, for lists in which texts repeat: each is cut once."""
+    unique = list(dict.fromkeys(texts))
+    if len(unique) == len(texts):
+        return tokenizer.encode(texts)
+    number = {text: place for place, text in enumerate(unique)}
+    return tokenizer.encode(unique).take([number[text] for text in texts])

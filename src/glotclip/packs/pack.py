@@ -22,6 +22,7 @@ from glotclip.methods.module import TextModule
 from glotclip.methods.stack import PackState
 from glotclip.models.bpe import Vocabulary, check_splitting
 from glotclip.models.dual_encoder import DualEncoder
+from glotclip.models.own_tokenizer import OwnTokenizer
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
 from glotclip.packs.language_profile import Profile
@@ -39,7 +40,8 @@ from glotclip.storage import (
 from glotclip.textforms import NONE, TextForm
 
 WEIGHTS, TOKENIZER, CARD = "pack.safetensors", "tokenizer.json", "README.md"
-FILES = (WEIGHTS, MANIFEST, TOKENIZER, CARD, language_profile.FILE)
+VOCABULARY = "vocabulary.txt.gz"  # a language's own, in the place of TOKENIZER
+FILES = (WEIGHTS, MANIFEST, TOKENIZER, VOCABULARY, CARD, language_profile.FILE)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 
 
@@ -206,6 +208,9 @@ def _write_tokenizer(folder: Path, state: PackState, base: DualEncoder) -> int:
     tokenizer, brought = state.tokenizer, _brought(state.modules)
     if tokenizer.identity in (base.tokenizer.identity, brought and brought.identity):
         return 0
+    if isinstance(tokenizer, OwnTokenizer):
+        tokenizer.write(folder / VOCABULARY)
+        return len(tokenizer.vocabulary.tokens)
     if isinstance(tokenizer, HfTokenizer):
         tokenizer.save(folder / FOREIGN)
         return 0
@@ -225,6 +230,9 @@ def _tokenizer(
     tokenizer, brought = base.tokenizer, _brought(modules)
     if brought is not None:
         tokenizer = brought
+    elif (folder / VOCABULARY).exists():
+        path = folder / VOCABULARY
+        tokenizer = OwnTokenizer.read(path, base.tokenizer, len(base.text.table))
     elif (folder / FOREIGN).is_dir():
         path = folder / FOREIGN
         tokenizer = HfTokenizer.load(path)

@@ -6,6 +6,8 @@ Shapes: M captions, E embedding.
 from __future__ import annotations
 
 import hashlib
+import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -42,6 +44,7 @@ class Captions:
         target_texts: the texts they are aligned with, where those are encoded in every step; else empty.
         targets_cut: how many of the texts that the frozen base encodes are longer than its context.
         written: the captions as people wrote them, as queries are guessed at; empty where they are ``texts``.
+        english: their English counterparts, where a method begins with them; else empty.
         parts: int64 (M,), which of ``weights`` each caption belongs to; empty where all are of one source.
         weights: of the parts of a mixture, by name: what share of a batch each gets.
     """
@@ -55,15 +58,26 @@ class Captions:
     target_texts: tuple[str | None, ...] = ()
     targets_cut: int = 0
     written: tuple[str, ...] = ()
+    english: tuple[str | None, ...] = ()
     parts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def of_batches(self) -> npt.NDArray[np.int64]:
+        """The captions that batches are drawn from: those with something to be aligned with; all, if none has."""
+        aligned = (self.target_features.rows >= 0) | (self.images.rows >= 0)
+        if self.target_texts:
+            aligned |= np.array([text is not None for text in self.target_texts])
+        return np.flatnonzero(aligned if aligned.any() else ~aligned)
+
     def identity(self) -> str:
         """Hash of everything that decides what a run learns from these captions."""
         digest = hashlib.sha256("\0".join(self.texts).encode())
+        if self.english:
+            digest.update("\0".join(text or "" for text in self.english).encode())
         digest.update("\0".join(text or "" for text in self.target_texts).encode())
         for features in (self.target_features, self.images):
             held = features.rows >= 0
@@ -85,6 +99,8 @@ def collect(
     with_images: bool,
     with_target_features: bool = True,
     with_target_texts: bool = False,
+    with_english: bool = False,
+    seen: int | None = None,
     form: Form = str,
     target_form: Form = str,
     learns: Learns = "captions",
@@ -101,6 +117,9 @@ def collect(
         with_target_features: whether it needs, of the texts that captions are aligned with, the features under the
             frozen base.
         with_target_texts: whether it needs those texts themselves, to encode them in every step.
+        with_english: whether the method begins with English counterparts as texts.
+        seen: how many captions batches will have at most. With ``with_english`` features are made of so many only,
+            chosen by hash and, in a mixture, from each part by its share.
         form: brings captions to the form they are learnt in.
         target_form: likewise for the texts that they are aligned with.
         learns: whether the captions are learnt, the English texts of the corpus, or both.
@@ -114,12 +133,17 @@ def collect(
     unseen = [row for row in every if not visible(row.text)]
     texts = [(target_form if row.lang == PIVOT else form)(row.text) for row in rows]
     targets = [_target_text(row, text, target_form) for row, text in zip(rows, texts, strict=True)]
-    frozen = _text_features(targets if with_target_features else [None] * len(rows), base, cache, progress)
+    wanted = [None] * len(rows) if not with_target_features else targets
+    if with_english and with_target_features and seen is not None and seen < len(rows):
+        chosen = _chosen(rows, targets, seen, corpus.weights)
+        wanted = [text if place in chosen else None for place, text in enumerate(targets)]
+    frozen = _text_features(wanted, base, cache, progress)
     images = _image_features(corpus, rows if with_images else [], len(rows), base, cache, progress)
-    aligned = (frozen.rows >= 0) | np.array([with_target_texts and text is not None for text in targets], dtype=bool)
+    as_text = with_target_texts or with_english
+    aligned = (frozen.rows >= 0) | np.array([as_text and text is not None for text in targets], dtype=bool)
     useful = np.flatnonzero(aligned | (images.rows >= 0))
     if not len(useful):
-        needed = ["a text to align with"] * (with_target_features or with_target_texts)
+        needed = ["a text to align with"] * (with_target_features or as_text)
         needed += ["a readable image"] * with_images
         raise DataError(
             f"{corpus.name} has no training captions in {language!r} with {' or '.join(needed)}",
@@ -135,11 +159,27 @@ def collect(
         facts={"name": corpus.name, "licence": corpus.licence, "captions": len(useful)},
         skipped=(*(SkippedItem(corpus.name, None, reason) for reason in reasons), *images.skipped),
         target_texts=tuple(kept) if with_target_texts else (),
-        targets_cut=_cut(kept, base) if with_target_features else 0,
+        targets_cut=_cut([wanted[place] for place in useful], base) if with_target_features else 0,
+        english=tuple(kept) if with_english else (),
         written=tuple(rows[place].text for place in useful if rows[place].lang != PIVOT or language == PIVOT),
         parts=_parts([rows[place] for place in useful], corpus),
         weights=dict(corpus.weights),
     )
+
+
+def _chosen(rows: Sequence[Row], targets: Sequence[str | None], most: int, weights: Mapping[str, float]) -> set[int]:
+    """Places of at most so many rows with a target, by the hash of the texts; of a mixture each part by its share."""
+    places: dict[str | None, list[int]] = {}
+    for place, row in enumerate(rows):
+        if targets[place] is not None:
+            places.setdefault(row.part if weights else None, []).append(place)
+    total = sum(weights.values()) or 1.0
+    chosen: set[int] = set()
+    for part, own in places.items():
+        share = weights[part] / total if part is not None and weights else 1.0
+        hashes = {place: zlib.crc32(f"{rows[place].text}\0{targets[place]}".encode()) for place in own}
+        chosen.update(sorted(own, key=lambda place: (hashes[place], place))[: math.ceil(most * share)])
+    return chosen
 
 
 def _parts(rows: Sequence[Row], corpus: Corpus) -> npt.NDArray[np.int64]:

@@ -77,6 +77,12 @@ class Curriculum:
         """Optimiser steps of each stage of a task."""
         return steps_of(self.stages(), self.train, self.examples(task, captions))
 
+    def seen(self, examples: int) -> int:
+        """How many captions a task of so many sees at most, in all its steps."""
+        stages = self.stages()
+        steps = steps_of(stages, self.train, examples)
+        return sum(count * stage.train.batch_size for stage, count in zip(stages, steps, strict=True))
+
     def pack_name(self, task: Sequence[str]) -> str:
         """The pack that a task writes."""
         return SHARED if self.shared else task[0]
@@ -117,6 +123,7 @@ class Curriculum:
             base, state, texts, target_texts, strategy.replay_texts(), strategy.anchored_rows(),
             seed=self.train.seed, covers_base=self.shared and self.method_settings.covers_base,
             target_features={code: captions[code].target_features for code in task},
+            english_texts={code: captions[code].english for code in task if captions[code].english},
         )  # fmt: skip
         return made.prepare(self.method.modules(self.method_settings), self.method_settings)
 

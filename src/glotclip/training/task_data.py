@@ -16,7 +16,7 @@ from glotclip.data.features import Features
 from glotclip.data.sampling import EpochSampler, MixtureSampler
 from glotclip.methods.objective import Targets
 from glotclip.methods.task import TrainingTask
-from glotclip.models.tokens import Tokens
+from glotclip.models.tokens import Tokens, joined
 from glotclip.training.captions import Captions
 from glotclip.training.dropout import DropoutSeed, dropout_seed
 from glotclip.training.module import Batch, LanguageBatch
@@ -132,13 +132,17 @@ class CaptionDataset:
         sizes = [len(each) for each in self.captions]
         self.owner = np.repeat(np.arange(len(sizes)), sizes)
         self.row = np.concatenate([np.arange(size) for size in sizes])  # of a caption among its language's
-        self.tokens = _joined([task.tokens[code] for code in codes])
-        self.target_tokens = _joined([task.target_tokens[code] for code in codes]) if target_texts else None
+        starts = np.cumsum([0, *sizes])
+        self.drawn = np.concatenate(
+            [each.of_batches + start for each, start in zip(self.captions, starts, strict=False)]
+        )
+        self.tokens = joined([task.tokens[code] for code in codes])
+        self.target_tokens = joined([task.target_tokens[code] for code in codes]) if target_texts else None
         texts = [text for each in self.captions for text in each.target_texts] if target_texts else []
         self.has_target_text = np.array([text is not None for text in texts], dtype=bool)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.drawn)
 
     def sampler(self, settings: TrainSettings, stage: int, world: World) -> EpochSampler | MixtureSampler:
         """What draws its batches; where captions are of several sources, each gets its share of every batch."""
@@ -149,11 +153,12 @@ class CaptionDataset:
         number = {name: place for place, name in enumerate(weights)}
         mine = [np.array([number[name] for name in each.weights])[each.parts] for each in self.captions]
         return MixtureSampler(
-            np.concatenate(mine), list(weights.values()), size, seed, rank=world.rank, world=world.size
+            np.concatenate(mine)[self.drawn], list(weights.values()), size, seed, rank=world.rank, world=world.size
         )
 
     def batch(self, indices: npt.NDArray[np.int64], dropout: DropoutSeed | None) -> Batch:
-        """The captions at these indices (B,)."""
+        """The captions at these indices (B,) of those that batches are drawn from."""
+        indices = self.drawn[indices]
         target_features, has_target = self._features([each.target_features for each in self.captions], indices)
         images, has_image = self._features([each.images for each in self.captions], indices)
         target = None
@@ -187,14 +192,6 @@ class CaptionDataset:
             features[own[rows >= 0]] = source.array[rows[rows >= 0]]
             present[own] = rows >= 0
         return features, present
-
-
-def _joined(tokens: Sequence[Tokens]) -> Tokens:
-    if len(tokens) == 1:
-        return tokens[0]
-    starts = np.cumsum([0, *(len(each.flat) for each in tokens)])
-    offsets = [each.offsets[:-1] + start for each, start in zip(tokens, starts, strict=False)]
-    return Tokens(np.concatenate([each.flat for each in tokens]), np.concatenate([*offsets, starts[-1:]]))
 
 
 def cat_padded(batches: Sequence[torch.Tensor], pad_id: int) -> torch.Tensor:
