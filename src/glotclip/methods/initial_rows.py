@@ -1,19 +1,19 @@
 """How new rows of a token table begin: drawn at random, or in closed form from translations.
 
-With pairs of a text and its English, and E the base's table, whose mean row is ē, rows R are sought so that the mean of
-a text's rows is the mean of the base's rows of its translation; R₀ are the rows as they are, ē where they are new:
+With pairs of a text and its English, and E the base's table, whose mean row is ē, rows R are sought so that the mean
+of a text's rows is the mean of the base's rows of its translation; R₀ are the rows as they are, ē where they are new:
 
-    minimise over R:  Σ_i w_i ‖ mean over text i's tokens of R  −  mean over its English's tokens of E ‖²  +  λ ‖R − R₀‖²
+    minimise over R:   Σ_i w_i ‖ mean over text i's tokens of R − mean over its English's tokens of E ‖² + λ ‖R − R₀‖²
 
-The normal equations are sparse, and conjugate gradients with a diagonal preconditioner solve them for all W columns at
-once. A token that no text has keeps its row.
+The normal equations are sparse, and conjugate gradients with a diagonal preconditioner solve them for all W columns
+at once. A token that no text has keeps its row.
 
 Shapes: M pairs, K rows sought, W width, V rows of the base's table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -163,30 +163,27 @@ def corrections(
     """
     shares = _shares(pairs, free)
     right, diagonal = torch.zeros(len(free), table.shape[1]), torch.full((len(free),), ridge)
+    gram: torch.Tensor | None = None
     relative = start - table.mean(dim=0)
     for chosen, (by_text, by_token) in zip(pairs.chunks(), shares, strict=True):
         root = torch.from_numpy(pairs.weights[chosen]).sqrt()[:, None]
         right += by_token @ (root * (targets(pairs, chosen, table) - _means(pairs, chosen, relative)))
         diagonal.index_add_(0, by_text.col_indices(), by_text.values() ** 2)
 
-    def product(rows: torch.Tensor) -> torch.Tensor:
-        result = ridge * rows
-        for by_text, by_token in shares:
-            result += by_token @ (by_text @ rows)
-        return result
-
-    return _conjugate_gradients(product, right, diagonal[:, None], steps)
+        gram = torch.sparse.mm(by_token, by_text) if gram is None else gram + torch.sparse.mm(by_token, by_text)
+    assert gram is not None  # there are pairs
+    return _conjugate_gradients(gram, ridge, right, diagonal[:, None], steps)
 
 
 def _conjugate_gradients(
-    product: Callable[[torch.Tensor], torch.Tensor], right: torch.Tensor, diagonal: torch.Tensor, steps: int
+    gram: torch.Tensor, ridge: float, right: torch.Tensor, diagonal: torch.Tensor, steps: int
 ) -> torch.Tensor:
-    """Solve a positive definite system for every column of ``right`` (K, W), with a diagonal preconditioner (K, 1)."""
+    """Solve (gram + λ) X = right (K, W) for each column, gram (K, K) sparse, with a preconditioner (K, 1)."""
     solution, residual = torch.zeros_like(right), right.clone()
     direction = residual / diagonal
     size = (residual * direction).sum(dim=0)
     for _ in range(steps):
-        image = product(direction)
+        image = gram @ direction + ridge * direction
         rate = size / (direction * image).sum(dim=0).clamp(min=1e-20)
         solution += rate * direction
         residual -= rate * image

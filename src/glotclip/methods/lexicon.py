@@ -52,8 +52,8 @@ class LexiconConfig(MethodSettings):
     )
     initial_rows: InitialRows = Field(
         "drawn",
-        description="how rows begin: 'drawn' at random; 'solved' by least squares, so that the mean of a text's rows is "
-        "that of the base's rows of its English; 'mean' of the English texts that a token occurs beside",
+        description="how rows begin: 'drawn' at random; 'solved' by least squares, so that the mean of a text's rows "
+        "is that of the base's rows of its English; 'mean' of the English texts that a token occurs beside",
     )
     solved_ridge: float = Field(0.1, gt=0, description="solved: the penalty λ on a row's distance from the mean row")
     solved_steps: int = Field(10, ge=1, description="solved: steps of conjugate gradients")

@@ -1,7 +1,7 @@
 """A vocabulary that belongs to one language, for bases whose own cannot grow or splits the language's words badly.
 
-The base's special tokens frame every text as they do there, with the base's ids; all other ids come after the last row
-of the base's table. So a token table has rows for both, and nothing that the base knows is used or changed.
+The base's special tokens frame every text as they do there, with the base's ids; all other ids come after the last
+row of the base's table. So a token table has rows for both, and nothing that the base knows is used or changed.
 """
 
 from __future__ import annotations
@@ -44,13 +44,12 @@ class OwnTokenizer(HfTokenizer):
                 single=[*(names[id_] for id_ in before), "$A", *(names[id_] for id_ in after)],
                 special_tokens=[(name, id_) for id_, name in names.items()],
             )
-        usual = isinstance(base, HfTokenizer)
         super().__init__(
             backend.to_str(),
             context_length=base.context_length,
             pad_id=base.pad_id,
-            padding=base.padding if usual else "right",
-            truncation=base.truncation if usual else "right",
+            padding=base.padding if isinstance(base, HfTokenizer) else "right",
+            truncation=base.truncation if isinstance(base, HfTokenizer) else "right",
         )
         self.special_ids = base.special_ids
         self.vocab_size = first_id + len(ids)
