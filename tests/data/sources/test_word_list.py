@@ -89,7 +89,7 @@ def test_a_large_file_is_streamed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
             out.write(f"Das ist ein Satz {number} {filler}\tThis is sentence {number} {english}\n")
     size = path.stat().st_size
     with path.open(encoding="utf-8") as lines:
-        few = desk.lines("few-deu-eng.tsv", [line.rstrip("\n") for line in islice(lines, 20_000)])
+        few = desk.lines("deu-eng.tsv", [line.rstrip("\n") for line in islice(lines, 20_000)])
     open_dataset(few).corpus(["de"])  # what is loaded once, whatever the file
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = open_dataset(path)
