@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,8 +72,10 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_each_shell(shell: str, tmp_path: Path) -> None:
-    done = subprocess.run([*COMMAND, "--show-completion", shell], capture_output=True, text=True, check=True)
+    env = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # whichever shell runs the tests
+    done = subprocess.run([*COMMAND, "--show-completion", shell], capture_output=True, text=True, check=True, env=env)
     assert "_GLOTCLIP_COMPLETE" in done.stdout and done.stderr == ""
+    assert {"bash": "COMPREPLY", "zsh": "#compdef", "fish": "complete --command"}[shell] in done.stdout
 
 
 def test_methods_are_those_of_the_registry() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import resource
 import zipfile
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,9 @@ def test_a_large_file_is_streamed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
         for number in range(400_000):
             out.write(f"Das ist ein Satz {number} {filler}\tThis is sentence {number} {english}\n")
     size = path.stat().st_size
+    with path.open(encoding="utf-8") as lines:
+        few = desk.lines("deu-eng.tsv", [line.rstrip("\n") for line in islice(lines, 20_000)])
+    open_dataset(few).corpus(["de"])  # what is loaded once, whatever the file
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = open_dataset(path)
     corpus = data.corpus(["de"])
