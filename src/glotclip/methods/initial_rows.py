@@ -13,7 +13,8 @@ Shapes: M pairs, K rows sought, W width, V rows of the base's table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -57,13 +58,12 @@ class Pairs:
         texts: Tokens,
         english: Tokens,
         special: frozenset[int],
-        weights: npt.NDArray[np.float32] | None = None,
+        weights: npt.NDArray[np.float32],
     ) -> Pairs:
         """Pair texts with their English; pairs of which either side has no token but special ones are left out."""
         ids, offsets = _plain(texts, special)
         theirs, their_offsets = _plain(english, special)
         kept = (np.diff(offsets) > 0) & (np.diff(their_offsets) > 0)
-        weights = np.ones(len(texts), np.float32) if weights is None else weights
         return cls(*_chosen(ids, offsets, kept), *_chosen(theirs, their_offsets, kept), weights[kept])
 
     def __len__(self) -> int:
@@ -118,10 +118,12 @@ def begun(config: LexiconConfig, task: TrainingTask, full: torch.Tensor, free: n
         ConfigError: if no text has an English counterpart.
     """
     base = task.base
+    texts = [text for code in task.english_texts for text in task.texts[code]]
     pairs = Pairs.of(
         joined([task.tokens[code] for code in task.english_texts]),
         joined([encoded(base.tokenizer, [text or "" for text in each]) for each in task.english_texts.values()]),
         base.tokenizer.special_ids | task.tokenizer.special_ids,
+        weights(texts),
     )
     if not len(pairs):
         raise ConfigError(
@@ -136,6 +138,12 @@ def begun(config: LexiconConfig, task: TrainingTask, full: torch.Tensor, free: n
             pairs, free, table, start, ridge=config.solved_ridge, steps=config.solved_steps
         )
     return start.to(full)
+
+
+def weights(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """1 / √n for each of a text's n pairs: many senses make a text count more, but not as much as they are many."""
+    times = Counter(texts)
+    return np.array([times[text] ** -0.5 for text in texts], np.float32)
 
 
 def translated_means(pairs: Pairs, free: npt.NDArray[np.int64], table: torch.Tensor) -> torch.Tensor:

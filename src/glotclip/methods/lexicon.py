@@ -97,7 +97,10 @@ class LexiconConfig(MethodSettings):
     @model_validator(mode="after")
     def _own(self) -> LexiconConfig:
         if self.own_vocabulary and self.isolation == "shared":
-            raise ValueError("own_vocabulary=true needs isolation=per-language: a shared table has one vocabulary")
+            raise ValueError(
+                "a shared table has one vocabulary, so own_vocabulary=true needs isolation=per-language; where the "
+                "base recommends it: own_vocabulary=false vocabulary=0"
+            )
         return self
 
 

@@ -36,7 +36,6 @@ class TrainingTask:
         replay_texts: texts of earlier tasks that are seen again while this one is learnt.
         anchored_rows: rows of a table that a penalty holds though no text may look them up: ids by the module's kind.
         english_texts: English counterparts of the texts, where the method begins with them (None: there is none).
-        pair_weights: of each text and its counterpart, where they do not all count alike.
         seed: with the task's name it fixes every draw.
         target_features: frozen features that the texts of a language are aligned with, one row a text (−1: none).
         covers_base: whether the base's own languages use the pack's modules of scope "all" from now on.
@@ -56,7 +55,6 @@ class TrainingTask:
     replay_texts: Texts = field(default_factory=dict)
     anchored_rows: Mapping[str, torch.Tensor] = field(default_factory=dict)
     english_texts: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
-    pair_weights: Mapping[str, Sequence[float]] = field(default_factory=dict)
     seed: int = 0
     covers_base: bool = False
     target_features: Mapping[str, Features] = field(default_factory=dict)

@@ -109,6 +109,10 @@ def folder_of(name: str) -> Path:
         except StorageError:
             if not (folder / OWN_CONFIG).exists():  # else another process was faster
                 raise
+    for file in (CARD, OWN_CONFIG):  # what is recommended may have changed since, which no fingerprint says
+        shipped = (ASSETS / name / file).read_text(encoding="utf-8")
+        if (folder / file).read_text(encoding="utf-8") != shipped:
+            storage.write_text(folder / file, shipped)
     return folder
 
 
