@@ -267,3 +267,49 @@ def test_a_recipe_of_another_method(base: DualEncoder, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("method: acquirer\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="for method 'acquirer'"):
         resolved(base, tmp_path / "r.yaml", {})
+
+
+def test_a_dictionary_alone_is_learnt_without_a_step(model: Path, base: DualEncoder, tmp_path: Path) -> None:
+    """Nothing of the base is encoded, English stays as it is, and the language's words lie by their English."""
+    words = {"rot": "red", "grün": "green", "blau": "blue", "Kreis": "circle", "Quadrat": "square", "Balken": "bar"}
+    data = tmp_path / "deu-eng.tsv"
+    data.write_text("".join(f"{text}\t{english}\n" for text, english in words.items()) * 30)
+    settings = {"own_vocabulary": True, "initial_rows": "solved", "steps": 0, "vocabulary": 150}
+
+    def extended(out: str, **more: Any) -> glotclip.Polyglot:
+        made = api.extend(
+            model, ["de"], data=data, out=tmp_path / out, cache=tmp_path / "cache", device="cpu", benchmark=False,
+            default_lang="de", settings={**settings, **more},
+        )  # fmt: skip
+        return made.load()
+
+    taught = extended("out")
+    assert not list((tmp_path / "cache").rglob("*texts*.bin"))
+    english = list(words.values())
+    before, after = glotclip.load(model).encode_text(english), taught.encode_text(english)
+    assert torch.equal(before, after)
+
+    def found(polyglot: glotclip.Polyglot) -> int:
+        similar = polyglot.encode_text(list(words), lang="de") @ before.T
+        return int((similar.argmax(dim=1) == torch.arange(len(words))).sum())
+
+    assert found(taught) > found(extended("drawn", initial_rows="drawn"))
+    assert found(taught) >= 4  # of six: a random causal tower is no mean of rows
+    again = glotclip.load(tmp_path / "out")
+    assert torch.equal(again.encode_text(list(words), lang="de"), taught.encode_text(list(words), lang="de"))
+
+
+def test_solved_rows_go_on_learning(extend: Any) -> None:
+    own = {"own_vocabulary": True, "initial_rows": "solved"}
+    first = extend("de", settings={**own, "steps": 0})
+    before = weights(first.folder)
+    lessons = extend("de", out="lessons", settings=own)
+    assert weights(lessons.folder) != before
+    go_on = extend("de", model=first.folder, out="out", settings=own, continue_learning=True)
+    assert weights(go_on.folder)["de"] != before["de"]
+    assert go_on.load().packs["de"].state.tokenizer.identity == first.load().packs["de"].state.tokenizer.identity
+
+
+def test_an_own_vocabulary_belongs_to_one_language(extend: Any) -> None:
+    with pytest.raises(ConfigError, match="own_vocabulary=true needs isolation=per-language"):
+        extend("de,fr", settings={"own_vocabulary": True, **SHARED})

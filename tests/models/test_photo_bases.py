@@ -20,6 +20,7 @@ from glotclip import api
 from glotclip.errors import CheckpointError, ConfigError, MissingExtraError
 from glotclip.models import photo_bases
 from glotclip.models.checkpoints import load_base, save_base
+from glotclip.models.own_tokenizer import OwnTokenizer
 from glotclip.models.photo_bases import MINILM, RECIPES, Source, folder_of, located
 from glotclip.models.tokenizer import HfTokenizer
 from glotclip.packs.polyglot import Polyglot
@@ -217,15 +218,15 @@ def test_a_language_is_taught_on_it(photo_clip: Polyglot, drawn: Path, tmp_path:
     german = polyglot.encode_text(["roter Kreis"], "de")
     assert german.norm() == pytest.approx(1, abs=1e-5)
     assert not torch.allclose(german, photo_clip.encode_text(["roter Kreis"], "en"), atol=1e-4)
-    assert polyglot.packs["de"].manifest.added_tokens == 0  # the base recommends to train the rows that there are
+    assert isinstance(polyglot.packs["de"].state.tokenizer, OwnTokenizer)  # as the base recommends
 
 
 @pytest.mark.slow
 def test_its_vocabulary_does_not_grow(photo_clip: Polyglot, drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not use byte-level BPE") as refused:
         api.extend(
-            photo_clip, ["de"], data=drawn, out=tmp_path / "out", settings={**QUICK, "vocabulary": 100},
+            photo_clip, ["de"], data=drawn, out=tmp_path / "out", settings={**QUICK, "own_vocabulary": False},
             cache=tmp_path / "cache", device="cpu",
         )  # fmt: skip
-    assert "vocabulary=0" in refused.value.hint
+    assert "own_vocabulary=true" in refused.value.hint and "vocabulary=0" in refused.value.hint
     assert isinstance(photo_clip.base.tokenizer, HfTokenizer)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glotclip.errors import FingerprintError, PackError
+from glotclip.errors import CheckpointError, FingerprintError, PackError
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import model_card
 from glotclip.packs.pack import LanguagePack, read_manifest, write_pack
@@ -244,3 +244,22 @@ def test_a_failed_write_leaves_nothing(school: School, state: PackState, tmp_pat
     assert list(tmp_path.iterdir()) == []
     write(tmp_path / "de-1", school, state)
     shutil.rmtree(tmp_path / "de-1")
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "other"])
+def test_a_vocabulary_of_its_own_comes_back_or_is_refused(school: School, tmp_path: Path, damage: str) -> None:
+    state = school.teach(None, "de", isolation="per-language", own_vocabulary=True, vocabulary=60).state
+    folder = write(tmp_path / "de-1", school, state)
+    pack = LanguagePack.load(folder, school.base)
+    assert pack.state.tokenizer.identity == state.tokenizer.identity
+    assert torch.equal(features(school, pack.state, "de"), features(school, state, "de"))
+    vocabulary = folder / "vocabulary.txt.gz"
+    if damage == "gone":
+        vocabulary.unlink()
+    elif damage == "cut":
+        vocabulary.write_bytes(vocabulary.read_bytes()[:-20])
+    else:
+        other = school.teach(None, "fr", isolation="per-language", own_vocabulary=True, vocabulary=60).state
+        shutil.copyfile(write(tmp_path / "fr-1", school, other, "fr") / vocabulary.name, vocabulary)
+    with pytest.raises((PackError, CheckpointError), match=r"vocabulary|not the tokenizer"):
+        LanguagePack.load(folder, school.base)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from glotclip.data.features import FeatureCache
 from glotclip.data.schema import Corpus, Row
@@ -85,3 +87,27 @@ def test_text_alone_opens_no_video(base: DualEncoder, tmp_path: Path) -> None:
     assert found.skipped == () and len(found) == 1
     with pytest.raises(DataError, match="no training captions"):
         collect(Corpus("texts", rows), "de", base, cache, with_images=True, with_target_features=False)
+
+
+@given(st.integers(1, 40), st.integers(0, 60), st.booleans())
+def test_features_are_made_of_what_batches_can_have(base: DualEncoder, count: int, seen: int, mixed: bool) -> None:
+    """Rows that begin with their English need it as text; features only as many captions as steps can see."""
+    rows = tuple(
+        Row(f"wort {place}", "de", english=f"word {place}" if place % 4 else None, part="ab"[place % 2])
+        for place in range(count)
+    )
+    corpus = Corpus("words", rows, weights={"a": 3.0, "b": 1.0} if mixed else {})
+    cache = FeatureCache(base.fingerprint, None)
+    if not any(row.english for row in rows):
+        with pytest.raises(DataError, match="a text to align with"):
+            collect(corpus, "de", base, cache, with_images=False, with_english=True, seen=seen)
+        return
+    found = collect(corpus, "de", base, cache, with_images=False, with_english=True, seen=seen)
+    assert found.english == tuple(row.english for row in rows if row.english)
+    encoded = int((found.target_features.rows >= 0).sum())
+    assert encoded <= min(len(found), seen + 1 if mixed else seen) or seen >= count
+    if not mixed:
+        assert encoded == min(len(found), seen) or (seen >= count and encoded == len(found))
+    assert len(found.of_batches) == (encoded or len(found))
+    whole = collect(corpus, "de", base, cache, with_images=False)
+    assert whole.identity() != found.identity() and not whole.english

@@ -13,6 +13,7 @@ Shapes: M pairs, K rows sought, W width, V rows of the base's table.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def begun(config: LexiconConfig, task: TrainingTask, full: torch.Tensor, free: n
         joined([task.tokens[code] for code in task.english_texts]),
         joined([encoded(base.tokenizer, [text or "" for text in each]) for each in task.english_texts.values()]),
         base.tokenizer.special_ids | task.tokenizer.special_ids,
-        weights(texts),
+        sense_weights(texts),
     )
     if not len(pairs):
         raise ConfigError(
@@ -140,7 +141,7 @@ def begun(config: LexiconConfig, task: TrainingTask, full: torch.Tensor, free: n
     return start.to(full)
 
 
-def weights(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def sense_weights(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """1 / √n for each of a text's n pairs: many senses make a text count more, but not as much as they are many."""
     times = Counter(texts)
     return np.array([times[text] ** -0.5 for text in texts], np.float32)
@@ -213,8 +214,11 @@ def _shares(pairs: Pairs, free: npt.NDArray[np.int64]) -> list[tuple[torch.Tenso
         kept = free[slots] == ids
         shares = (np.sqrt(pairs.weights[chosen]) / lengths)[text[kept]].astype(np.float32)
         entries = torch.from_numpy(np.stack([text[kept], slots[kept]]))
-        by_text = torch.sparse_coo_tensor(entries, torch.from_numpy(shares), (len(lengths), len(free))).coalesce()
-        found.append((by_text.to_sparse_csr(), by_text.t().coalesce().to_sparse_csr()))
+        size = (len(lengths), len(free))
+        with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(enable=False):  # type: ignore[no-untyped-call]
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            by_text = torch.sparse_coo_tensor(entries, torch.from_numpy(shares), size).coalesce()
+            found.append((by_text.to_sparse_csr(), by_text.t().coalesce().to_sparse_csr()))
     return found
 
 

@@ -187,7 +187,8 @@ class Lexicon(TextModule):
         if config.vocabulary_size == 0 or isinstance(current, OwnTokenizer):  # whose language goes on learning
             return current
         if config.own_vocabulary:
-            vocabulary = learn(task.all_texts, config.vocabulary_size, config.splitting, minimum=2)
+            texts = dict.fromkeys(task.all_texts)  # a dictionary's word comes once for each sense
+            vocabulary = learn(texts, config.vocabulary_size, config.splitting, minimum=2)
             return OwnTokenizer(current, vocabulary, len(task.base.text.table))
         if not isinstance(current, ClipTokenizer):
             raise ConfigError(
@@ -232,7 +233,8 @@ class SubTable(Lexicon):
         if config.reads_english:
             full[known:] = table.mean(dim=0)
             first = known if previous is not None or config.isolation == "shared" else 0
-            full = initial_rows.begun(config, task, full, present[present >= first].numpy())
+            if len(free := present[present >= first]):
+                full = initial_rows.begun(config, task, full, free.numpy())
         uses = teir.first_uses(len(table), size)
         if previous is not None and previous.uses is not None:
             uses[: len(previous.uses)] = previous.uses

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Splitting = Literal["clip", "marks"]
 
 SIMPLE_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # OpenAI's file of merges
+_CHUNK = 1000  # texts whose bytes are looked for at once
 START, END, END_OF_WORD = "<|startoftext|>", "<|endoftext|>", "</w>"
 
 # "clip" is CLIP's own: a combining mark is no letter there, so it breaks Hindi, Bengali, Telugu and Thai words into
@@ -102,7 +103,8 @@ def learn(texts: Iterable[str], size: int, splitting: Splitting = "marks", *, mi
     corpus = [well_formed(text) for text in texts]
     seen: set[str] = set()
     last: set[str] = set()
-    for text in corpus:
+    for start in range(0, len(corpus), _CHUNK):
+        text = " ".join(corpus[start : start + _CHUNK])
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
             seen.update(word)
             last.add(word[-1])

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache as memoised
 from functools import partial
 from typing import Any
 
@@ -131,6 +132,7 @@ def collect(
     every = _learnt(corpus, language, learns)
     rows = [row for row in every if visible(row.text)]
     unseen = [row for row in every if not visible(row.text)]
+    form, target_form = memoised(form), memoised(target_form)  # a dictionary repeats its texts, sense by sense
     texts = [(target_form if row.lang == PIVOT else form)(row.text) for row in rows]
     targets = [_target_text(row, text, target_form) for row, text in zip(rows, texts, strict=True)]
     wanted = [None] * len(rows) if not with_target_features else targets
