@@ -16,15 +16,16 @@ classes are asked for
 The mean of these four, each the mean of its figures, over both sorts of stand-ins decides. The softmax keeps its
 temperature.
 
-Shapes: C classes, K kinds, Q kinds that are asked for, E embedding, D features of the classifier.
+Shapes: N pictures or stand-ins, C classes, K kinds, Q kinds that are asked for, E embedding, D of the classifier.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -90,50 +91,71 @@ def precision(cosines: torch.Tensor, relevant: torch.Tensor, most: int) -> float
     return 100 * float(relevant.gather(1, first).float().mean())
 
 
-def second_names(kinds: Kinds, rows: torch.Tensor) -> tuple[list[str], list[int]]:
-    """What kinds are called second, where they are, and which of ``rows`` (Q) these are."""
-    named = [(k, kinds.nouns[row].names) for k, row in enumerate(rows.tolist())]
-    return [names[1] for _, names in named if len(names) > 1], [k for k, names in named if len(names) > 1]
+class Cosines(NamedTuple):
+    """Of what is asked with what is searched; each (texts, N)."""
+
+    known: torch.Tensor
+    withheld: torch.Tensor
+    kinds: torch.Tensor
+    second_names: torch.Tensor
+    withheld_kinds: torch.Tensor
 
 
 class Judge:
-    """How well stand-ins are found."""
+    """How well pictures of classes are found, or what stands in for them."""
 
-    def __init__(self, first: torch.Tensor, kinds: Kinds, texts: Texts) -> None:
-        """Encode what is asked for; ``first`` (C, E): first names of the classes."""
-        self.first = first
-        self.rows, self.relevant = kinds.asked(torch.arange(len(first)))
+    def __init__(self, asked: torch.Tensor, shown: torch.Tensor, kinds: Kinds, texts: Texts) -> None:
+        """Encode what kinds are called; ``shown`` (N): classes of the pictures, ``asked`` (N, E): their texts."""
+        self.asked, self.shown = asked, shown
+        self.rows, self.relevant = kinds.asked(shown)
         self.kinds = texts([kinds.nouns[row].names[0] for row in self.rows.tolist()])
-        others, self.having = second_names(kinds, self.rows)
-        self.others = texts(others)
+        seconds = [(k, kinds.nouns[row].names[1:2]) for k, row in enumerate(self.rows.tolist())]
+        self.having = [k for k, names in seconds if names]
+        self.seconds = texts([name for _, names in seconds for name in names])
+        self.class_fold = torch.arange(kinds.member.shape[1]) % FOLDS
         self.kind_fold = torch.arange(len(kinds.places)) % FOLDS
-        self.class_fold = torch.arange(len(first)) % FOLDS
 
-    def scores(self, parts: Ingredients, settings: Settings, sets: list[torch.Tensor]) -> Iterator[list[float]]:
-        """For each set of stand-ins (C, C), the figures in the order of this file's head, and their mean."""
+    def cosines(self, parts: Ingredients, settings: Settings, scores: Sequence[torch.Tensor]) -> Iterator[Cosines]:
+        """For each of several classifications ``scores`` (N, C) of what is searched."""
         whole = parts.mixed(settings)
-        less_kinds = [parts.mixed(settings, no_kinds=self.kind_fold == fold) for fold in range(FOLDS)]
         less_classes = [parts.mixed(settings, no_classes=self.class_fold == fold) for fold in range(FOLDS)]
-        for stand_ins in sets:
-            shares = stand_ins.softmax(1)
-            without = stand_ins.clone().fill_diagonal_(-torch.inf).softmax(1)
+        less_kinds = [parts.mixed(settings, no_kinds=self.kind_fold == fold) for fold in range(FOLDS)]
+        class_fold, kind_fold = self.class_fold[self.shown], self.kind_fold[self.rows]
+        for each in scores:
+            shares = each.softmax(1)
+            without = self.without_own(each).softmax(1)
             features = unit(shares @ whole)
-            known, withheld = self.first @ features.T, torch.empty(len(shares), len(shares))
-            unknown = torch.empty(len(self.rows), len(shares))
-            asked_fold = self.kind_fold[self.rows]
+            withheld, kinds = torch.empty(len(each), len(each)), torch.empty(len(self.rows), len(each))
             for fold in range(FOLDS):
-                withheld[self.class_fold == fold] = (
-                    self.first[self.class_fold == fold] @ unit(without @ less_classes[fold]).T
-                )
-                unknown[asked_fold == fold] = self.kinds[asked_fold == fold] @ unit(shares @ less_kinds[fold]).T
-            parts_of_it = [
-                [found(known, k) for k in (1, 5)],
-                [found(withheld, k) for k in (1, 5, 10)],
-                [precision(self.kinds @ features.T, self.relevant, k) for k in (5, 10)]
-                + [precision(self.others @ features.T, self.relevant[self.having], k) for k in (5, 10)],
-                [precision(unknown, self.relevant, k) for k in (5, 10)],
-            ]
-            yield [*itertools.chain(*parts_of_it), sum(sum(each) / len(each) for each in parts_of_it) / 4]
+                one, other = class_fold == fold, kind_fold == fold
+                withheld[one] = self.asked[one] @ unit(without @ less_classes[fold]).T
+                kinds[other] = self.kinds[other] @ unit(shares @ less_kinds[fold]).T
+            yield Cosines(
+                self.asked @ features.T, withheld, self.kinds @ features.T, self.seconds @ features.T, kinds
+            )
+
+    def without_own(self, scores: torch.Tensor) -> torch.Tensor:
+        """The same scores (N, C), where the class of each picture is out of the question."""
+        return scores.scatter(1, self.shown[:, None], -torch.inf)
+
+    def figures(self, cosines: Cosines) -> dict[str, float]:
+        """R@K and P@K in %."""
+        figures = {f"known R@{k}": found(cosines.known, k) for k in (1, 5)}
+        figures |= {f"withheld R@{k}": found(cosines.withheld, k) for k in (1, 5, 10)}
+        for title, matrix, relevant in (
+            ("kinds", cosines.kinds, self.relevant),
+            ("second names", cosines.second_names, self.relevant[self.having]),
+            ("withheld kinds", cosines.withheld_kinds, self.relevant),
+        ):
+            figures |= {f"{title} P@{k}": precision(matrix, relevant, k) for k in (5, 10)}
+        return figures
+
+
+def overall(figures: Mapping[str, float]) -> float:
+    """The mean that decides, of the means of four parts."""
+    parts = (("known",), ("withheld",), ("kinds", "second names"), ("withheld kinds",))
+    means = [[value for name, value in figures.items() if name.rsplit(" ", 1)[0] in titles] for titles in parts]
+    return sum(sum(values) / len(values) for values in means) / len(means)
 
 
 def main() -> None:
@@ -148,15 +170,15 @@ def main() -> None:
     classes, kinds = [nouns[place] for place in places], Kinds(places, nouns)
     weight, bias = classifier(asked.base)
     parts = Ingredients.of(classes, kinds, texts, weight)
-    judge = Judge(texts([noun.names[0] for noun in classes]), kinds, texts)
+    judge = Judge(texts([noun.names[0] for noun in classes]), torch.arange(len(classes)), kinds, texts)
     sets = [sure_stand_ins(weight, bias), unsure_stand_ins(weight, bias)]
     print(f"{asked.base}: {len(judge.rows)} kinds, {len(judge.having)} second names; sure | unsure stand-ins:")
     print("known R@1 R@5, withheld R@1 R@5 R@10, kinds P@5 P@10, by second names P@5 P@10, withheld kinds P@5 P@10")
     best: tuple[float, Settings] | None = None
     for settings in itertools.starmap(Settings, itertools.product(GLOSS, ABOVE, SHARED, FIRM)):
-        rows = list(judge.scores(parts, settings, sets))
-        mean = sum(row[-1] for row in rows) / len(rows)
-        shown = " |".join("".join(f"{figure:6.1f}" for figure in row[:-1]) for row in rows)
+        rows = [judge.figures(cosines) for cosines in judge.cosines(parts, settings, sets)]
+        mean = sum(map(overall, rows)) / len(rows)
+        shown = " |".join("".join(f"{figure:6.1f}" for figure in row.values()) for row in rows)
         mixed = " ".join(f"{name} {value!s:4}" for name, value in settings._asdict().items())
         print(f"{mixed} {shown} | {mean:6.2f}", flush=True)
         best = max(best or (mean, settings), (mean, settings), key=lambda each: each[0])
