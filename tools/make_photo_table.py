@@ -1,33 +1,34 @@
 """The table and the mean of the built-in bases of photographs, made of WordNet's nouns (Debian's ``wordnet-base``).
 
-    python tools/make_photo_table.py photo-clip --choose      # compares settings, writes nothing
     python tools/make_photo_table.py photo-clip               # writes assets/photo-clip/classes.safetensors
     python tools/make_photo_table.py photo-e5
 
-The table's row of an ImageNet class is a text feature, brought to length 1 after each step:
+The table's row of an ImageNet class is a text feature, mixed of three, each brought to length 1 as is every sum:
 
     the mean over what the class is called
-    + GLOSS  · the text "name, first clause of the definition"
-    + ABOVE  · the sum over what it is a kind of, each divided by the root of how many classes are of that kind
-    − COMMON · the mean row
+    + gloss · the text "name, first clause of the definition"
+    + above · the sum over what it is a kind of, each times the number of classes of that kind to the power ``shared``
 
-Settings are chosen without a photograph, by cross-validation over classes: a class's row in the classifier stands in
-for a photograph of it, and the class's name must find it among all, as it is ("known") and with the class withheld
-from its softmax. The mean of R@1, R@5 and R@10 of both decides (``benchmarks/results/photo_table_choice.txt``). The
-softmax keeps its temperature, since how sure a stand-in is was set by hand.
+Then the mean row is taken away, and ridge regression moves the rows M from there (M₀) towards the classifier's own
+idea of which classes look alike, as far as texts can tell:
 
-Shapes: C classes, K kinds, E embedding.
+    minimise  Σ_a ‖ t_a · Mᵀ − LIKE · s_a ‖² + firm · ‖M − M₀‖²
+
+over the names t_a of classes and kinds; s_a (C) are the cosines of the classifier's rows, less their mean, with the
+row of the class, or with the sum of the rows of the kind's classes. The mean row is taken away once more.
+
+Settings were chosen without a photograph, by ``tools/choose_photo_table.py``.
+
+Shapes: C classes, K kinds, E embedding, D features of the classifier.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -41,13 +42,26 @@ from glotclip.models.layouts import OWN_CONFIG
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.vision_tower import VisionConfig, VisionTransformer
-from glotclip.storage import write_json, write_tensors
+from glotclip.storage import read_tensors, write_json, write_tensors
 
 WORDNET = Path("/usr/share/wordnet/data.noun")
 CLASSES = Path(__file__).with_name("imagenet_synsets.txt")
-GLOSS, ABOVE, COMMON = 2.0, 0.5, 1.0
 MOST_CLASSES = 100  # a kind of more classes says nothing
-CONFIDENCE = 0.8  # least probability, on average, of a stand-in's own class; its row is scaled to that
+LIKE = 0.5  # a class's name should have this cosine with its row, about as it has before the regression
+ASKED = (0.01, 0.12)  # kinds that are asked for hold this share of what is searched
+
+
+class Settings(NamedTuple):
+    """What rows are mixed with; ``firm`` is None without the regression."""
+
+    gloss: float = 2.0
+    above: float = 2.0
+    shared: float = 0.0
+    firm: float | None = 3.0
+
+
+CHOSEN = {"photo-clip": Settings(), "photo-e5": Settings()}
+FORMER = Settings(gloss=2.0, above=0.5, shared=-0.5, firm=None)  # the tables of version 0.1.0, about
 
 
 @dataclass
@@ -57,6 +71,11 @@ class Synset:
     names: list[str]
     gloss: str
     above: list[str]
+
+    @property
+    def defined(self) -> str:
+        """The first name and the definition."""
+        return f"{self.names[0]}, {self.gloss}"
 
 
 def read_wordnet(file: Path) -> dict[str, Synset]:
@@ -75,6 +94,11 @@ def read_wordnet(file: Path) -> dict[str, Synset]:
     return nouns
 
 
+def read_classes() -> list[str]:
+    """The places of the classes' nouns, in the classifier's order."""
+    return [line.removeprefix("n") for line in CLASSES.read_text(encoding="utf-8").split()]
+
+
 def kinds_of(place: str, nouns: dict[str, Synset]) -> set[str]:
     """All that a noun is a kind of, directly or not."""
     found: set[str] = set()
@@ -86,8 +110,43 @@ def kinds_of(place: str, nouns: dict[str, Synset]) -> set[str]:
     return found
 
 
+class Kinds:
+    """What classes are kinds of."""
+
+    def __init__(self, classes: list[str], nouns: dict[str, Synset]) -> None:
+        """Find all kinds; their order follows from WordNet alone."""
+        above = [kinds_of(place, nouns) for place in classes]
+        self.places = sorted(set().union(*above))
+        self.nouns = [nouns[place] for place in self.places]
+        self._all = nouns
+        self.member = torch.tensor([[float(place in each) for each in above] for place in self.places])  # (K, C)
+
+    def asked(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The kinds to ask for among pictures of classes ``shown`` (N): their numbers (Q), and what is one (Q, N).
+
+        Those that hold :data:`ASKED` of the pictures; of several that hold the same ones, the one of fewest classes,
+        and the deepest of those, which is the one that is a kind of all the others.
+        """
+        relevant = self.member[:, shown]
+        share = relevant.mean(1)
+        deepest: dict[tuple[float, ...], int] = {}
+        for row in torch.nonzero((share >= ASKED[0]) & (share <= ASKED[1])).flatten().tolist():
+            same = deepest.get(key := tuple(relevant[row].tolist()))
+            if same is None or self._lower(row, same):
+                deepest[key] = row
+        rows = torch.tensor(sorted(deepest.values()))
+        return rows, relevant[rows].bool()
+
+    def _lower(self, row: int, other: int) -> bool:
+        """Whether one kind has fewer classes than another, or as many and is one of it."""
+        counts = self.member.sum(1)
+        if counts[row] != counts[other]:
+            return bool(counts[row] < counts[other])
+        return self.places[other] in kinds_of(self.places[row], self._all)
+
+
 class Texts:
-    """Text features of a base that has no mean yet."""
+    """Text features of a base."""
 
     def __init__(self, name: str) -> None:
         config = TextConfig(**read_table(photo_bases.ASSETS / name / OWN_CONFIG)["text"])
@@ -105,88 +164,121 @@ class Texts:
         print(f"mean of {len(names):,} texts, length {center.norm():.3f}")
         return center
 
+    def kept_mean(self) -> torch.Tensor:
+        """The mean that ships, which the tower takes away from now on (E)."""
+        center = read_tensors(photo_bases.ASSETS / self.base.name / photo_bases.TABLE)["center"].float()
+        self.base.text.center.copy_(center)
+        return center
+
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """Features of length 1."""
         return F.normalize(self.base.encode_tokens(self.base.tokenizer.encode(texts)), dim=-1)
 
 
+def unit(rows: torch.Tensor) -> torch.Tensor:
+    """Rows at length 1."""
+    return F.normalize(rows, dim=-1)
+
+
+def centred(rows: torch.Tensor) -> torch.Tensor:
+    """Rows without their mean, at length 1."""
+    return unit(rows - rows.mean(0))
+
+
 @dataclass
 class Ingredients:
-    """What rows are mixed of, each of length 1 (C, E)."""
+    """What rows are mixed of, each of length 1.
+
+    Attributes:
+        names: what classes are called (C, E).
+        glosses: their names and definitions (C, E).
+        kinds: what kinds are called (K, E).
+        kind_glosses: their names and definitions (K, E).
+        member: 1 where a class is of a kind (K, C).
+        looks: the classifier's rows without their mean (C, D).
+    """
 
     names: torch.Tensor
     glosses: torch.Tensor
-    above: torch.Tensor
+    kinds: torch.Tensor
+    kind_glosses: torch.Tensor
+    member: torch.Tensor
+    looks: torch.Tensor
 
     @classmethod
-    def of(cls, classes: list[str], nouns: dict[str, Synset], texts: Texts) -> Ingredients:
-        """Encode names, definitions and kinds of the classes."""
-        known = [nouns[place] for place in classes]
-        names = torch.stack([F.normalize(texts(noun.names).mean(0), dim=-1) for noun in known])
-        glosses = texts([f"{noun.names[0]}, {noun.gloss}" for noun in known])
-        kinds = [kinds_of(place, nouns) for place in classes]
-        counts = Counter(kind for each in kinds for kind in each)
-        telling = {kind: row for row, kind in enumerate(k for k, n in counts.items() if n <= MOST_CLASSES)}
-        features = texts([nouns[kind].names[0] for kind in telling])
-        weights = torch.zeros(len(classes), len(telling))
-        for row, each in enumerate(kinds):
-            for kind in each & telling.keys():
-                weights[row, telling[kind]] = counts[kind] ** -0.5
-        return cls(names, glosses, F.normalize(weights @ features, dim=-1))
+    def of(cls, nouns: list[Synset], kinds: Kinds, texts: Texts, weight: torch.Tensor) -> Ingredients:
+        """Encode names and definitions of the classes and of what they are kinds of; ``weight``: the classifier's."""
 
-    def mixed(self, gloss: float = GLOSS, above: float = ABOVE, common: float = COMMON) -> torch.Tensor:
-        """The table (C, E)."""
-        rows = F.normalize(self.names + gloss * self.glosses, dim=-1)
-        rows = F.normalize(rows + above * self.above, dim=-1)
-        return F.normalize(rows - common * rows.mean(0), dim=-1)
+        def called(things: list[Synset]) -> torch.Tensor:
+            features = texts([name for thing in things for name in thing.names])
+            return torch.stack([unit(part.mean(0)) for part in features.split([len(t.names) for t in things])])
+
+        glosses, kind_glosses = (texts([thing.defined for thing in things]) for things in (nouns, kinds.nouns))
+        return cls(called(nouns), glosses, called(kinds.nouns), kind_glosses, kinds.member, centred(weight))
+
+    def mixed(
+        self,
+        settings: Settings,
+        no_kinds: torch.Tensor | None = None,
+        no_classes: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The table (C, E).
+
+        Args:
+            settings: what to mix.
+            no_kinds: bool (K): kinds that the table must not know of.
+            no_classes: bool (C): classes whose names and looks the regression must not know of.
+        """
+        counts = self.member.sum(1)
+        told = (counts > 0) & (counts <= MOST_CLASSES)
+        if no_kinds is not None:
+            told &= ~no_kinds
+        member, kinds = self.member[told], self.kinds[told]
+        weights = (member * counts[told, None] ** settings.shared).T
+        rows = unit(self.names + settings.gloss * self.glosses)
+        rows = unit(rows + settings.above * unit(weights @ unit(kinds + self.kind_glosses[told])))
+        rows = centred(rows)
+        if settings.firm is None:
+            return rows
+        known = torch.ones(len(self.names), dtype=torch.bool) if no_classes is None else ~no_classes
+        anchors, alike = self._anchors(known, member, kinds)
+        normal = anchors.T @ anchors + settings.firm * torch.eye(anchors.shape[1])
+        moved = torch.linalg.solve(normal, anchors.T @ (LIKE * alike - anchors @ rows.T)).T
+        return centred(rows + moved)
+
+    def _anchors(
+        self, known: torch.Tensor, member: torch.Tensor, kinds: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Texts of known classes and of kinds that have one (A, E), and how alike all classes look to each (A, C)."""
+        member = member * known
+        some = member.sum(1) > 0
+        looks = torch.cat([self.looks[known], unit(member[some] @ self.looks)])
+        return torch.cat([self.names[known], kinds[some]]), looks @ self.looks.T
 
 
-def stand_ins(name: str) -> torch.Tensor:
-    """The classifier's scores of its own rows, which stand in for photographs of the classes (C, C)."""
+def classifier(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (C, D) and bias (C) of the classifier of a base."""
     recipe = photo_bases.RECIPES[name]
     file = photo_bases.located(recipe.image, recipe.extra, name)
     state = photo_bases.read_image(ClassifierConfig(), file)
-    weight, bias = state["classifier.weight"], state["classifier.bias"]
-    likeness = F.normalize(weight - weight.mean(0), dim=-1) @ weight.T
-    scored: Iterator[torch.Tensor] = (scale * likeness + bias for scale in itertools.count(1))
-    return next(scores for scores in scored if scores.softmax(1).diagonal().mean() >= CONFIDENCE)
-
-
-def choose(parts: Ingredients, first: torch.Tensor, known: torch.Tensor) -> None:
-    """Print how well each class is found by its first name among all, for every setting."""
-    own = torch.arange(len(first))
-    scores = (known, known.clone().fill_diagonal_(-torch.inf))
-    print("gloss above common   known R@1   R@5  R@10   withheld R@1   R@5  R@10   mean  best logit scale")
-    for gloss, above, common in itertools.product((0, 0.5, 1, 2, 4), (0, 0.5, 1, 2), (0, 0.5, 1)):
-        table = parts.mixed(gloss, above, common)
-        found = []
-        for each in scores:
-            cosines = first @ F.normalize(each.softmax(1) @ table, dim=-1).T
-            ranks = (cosines > cosines[own, own, None]).sum(1)
-            found += [100 * float((ranks < k).float().mean()) for k in (1, 5, 10)]
-        likely = {scale: F.cross_entropy(scale * cosines, own).item() for scale in range(5, 80, 5)}  # withheld
-        best = min(likely, key=likely.__getitem__)
-        shown = "  ".join(f"{share:5.1f}" for share in (*found, sum(found) / 6))
-        print(f"{gloss:5} {above:5} {common:6}   {shown}  {best}")
+    return state["classifier.weight"], state["classifier.bias"]
 
 
 def main() -> None:
-    """Parse the command line, and make the table or compare settings."""
+    """Parse the command line, and make the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("base", choices=sorted({recipe.table for recipe in photo_bases.RECIPES.values()}))
+    parser.add_argument("base", choices=sorted(CHOSEN))
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="data.noun of WordNet 3.0")
-    parser.add_argument("--choose", action="store_true", help="compare settings instead of writing the table")
+    parser.add_argument("--keep-mean", action="store_true", help="take the mean that ships, which no setting changes")
     asked = parser.parse_args()
-    classes = [line.removeprefix("n") for line in CLASSES.read_text(encoding="utf-8").split()]
-    nouns = read_wordnet(asked.wordnet)
-    texts = Texts(asked.base)
-    center = texts.mean(nouns)
-    parts = Ingredients.of(classes, nouns, texts)
-    if asked.choose:
-        choose(parts, texts([nouns[place].names[0] for place in classes]), stand_ins(asked.base))
-        return
+    nouns, texts = read_wordnet(asked.wordnet), Texts(asked.base)
+    center = texts.kept_mean() if asked.keep_mean else texts.mean(nouns)
+    classes = read_classes()
+    kinds = Kinds(classes, nouns)
+    weight, _ = classifier(asked.base)
+    parts = Ingredients.of([nouns[place] for place in classes], kinds, texts, weight)
     target = photo_bases.ASSETS / asked.base / photo_bases.TABLE
-    write_tensors(target, {"center": center.half(), "table": parts.mixed().half()})
+    write_tensors(target, {"center": center.half(), "table": parts.mixed(CHOSEN[asked.base]).half()})
     print(f"{target}: {target.stat().st_size:,} bytes")
     for name, recipe in photo_bases.RECIPES.items():
         if recipe.table == asked.base:
