@@ -3,13 +3,13 @@
     python benchmarks/photo_heads.py [--photos ../shared/data/photos] [--out benchmarks/results]
 
 Figures are those of ``benchmarks/photo_base.py``, of ``photo-clip``. Heads were devised while looking at every other
-photograph, the first of all among them, and their settings chosen without one (``tools/choose_photo_table.py``); these
-are the others. Compared with the head that ships are
+photograph, the first of all among them, and their settings chosen without one (``tools/choose_photo_table.py``);
+these are the others. Compared with the head that ships are
 
 - the table of version 0.1.0, and today's without its regression;
 - other temperatures of the softmax, and only the first 10 classes of it;
 - the mean of the scores of several views of a photograph: mirrored, and the whole frame, squashed;
-- a second head beside it: kernel ridge regression from texts to rows of the classifier, with kinds as further anchors,
+- a second head beside it: kernel ridge regression from texts to rows of the classifier, with kinds as more anchors,
   k(s, t) = exp((cos(s, t) − 1) / 0.5), λ = 0.1; cosines of both are added with weights a and 1 − a. Features would
   have 384 + 1,281 numbers, and 4 MB more would ship.
 
@@ -69,7 +69,7 @@ def main() -> None:
     write_text(asked.out / "photo_heads.md", markdown(Table.of(rows, note=NOTE, digits=1)) + "\n")
 
 
-def compare(photos: Path, wordnet: Path) -> list[dict[str, object]]:
+def compare(photos: Path, wordnet: Path) -> list[dict[str, str | int | float]]:
     """The lines of the table."""
     facts = json.loads((photos / "photos.json").read_text(encoding="utf-8"))[1::2]
     shown = torch.tensor([fact["class_index"] for fact in facts])
@@ -83,7 +83,7 @@ def compare(photos: Path, wordnet: Path) -> list[dict[str, object]]:
     scores = {name: features @ weight.T + bias for name, features in views.items()}
     plain, all_views = scores["plain"], sum(scores.values(), torch.zeros(())) / 3
     chosen = CHOSEN[BASE]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, str | int | float]] = []
 
     def add(head: str, cosines: Cosines, number: int = 1) -> None:
         figures = judge.figures(cosines)

@@ -65,9 +65,18 @@ def unsure_stand_ins(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return scale * (unit(rows + level * noise) @ weight.T) + bias
 
     own, level, scale = torch.arange(len(rows)), 1.0, 10.0
+
+    def level_at(scale: float) -> float:
+        """The least noise at which too few are right."""
+        return bisect(lambda tried: float((scores(tried, scale).argmax(1) == own).float().mean()) < RIGHT, 0, 10)
+
+    def scale_at(level: float) -> float:
+        """The least scale at which they are too sure."""
+        return bisect(lambda tried: float(scores(level, tried).softmax(1).amax(1).mean()) > RIGHT, 0, 100)
+
     for _ in range(6):  # each depends on the other a little
-        level = bisect(lambda x, k=scale: float((scores(x, k).argmax(1) == own).float().mean()) < RIGHT, 0, 10)
-        scale = bisect(lambda x, n=level: float(scores(n, x).softmax(1).amax(1).mean()) > RIGHT, 0, 100)
+        level = level_at(scale)
+        scale = scale_at(level)
     return scores(level, scale)
 
 

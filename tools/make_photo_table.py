@@ -166,7 +166,8 @@ class Texts:
 
     def kept_mean(self) -> torch.Tensor:
         """The mean that ships, which the tower takes away from now on (E)."""
-        center = read_tensors(photo_bases.ASSETS / self.base.name / photo_bases.TABLE)["center"].float()
+        tensors = read_tensors(photo_bases.ASSETS / self.base.name / photo_bases.TABLE)
+        center: torch.Tensor = tensors["center"].float()
         self.base.text.center.copy_(center)
         return center
 
@@ -211,7 +212,7 @@ class Ingredients:
 
         def called(things: list[Synset]) -> torch.Tensor:
             features = texts([name for thing in things for name in thing.names])
-            return torch.stack([unit(part.mean(0)) for part in features.split([len(t.names) for t in things])])
+            return torch.stack([unit(part.mean(0)) for part in torch.split(features, [len(t.names) for t in things])])
 
         glosses, kind_glosses = (texts([thing.defined for thing in things]) for things in (nouns, kinds.nouns))
         return cls(called(nouns), glosses, called(kinds.nouns), kind_glosses, kinds.member, centred(weight))
