@@ -14,6 +14,7 @@ from glotclip.onnx.manifest import Export
 from glotclip.ownership import check_new
 from glotclip.packs.folder import Base
 from glotclip.packs.polyglot import Polyglot
+from glotclip.packs.terms import warn_of_terms
 
 
 def export(
@@ -54,6 +55,8 @@ def export(
     check_new(Path(out), [model if isinstance(model, str | Path) else None, images])
     writing.check_tools(precision)
     polyglot = model if isinstance(model, Polyglot) else load(model, device="cpu", base=base)
+    served = [polyglot.pack_of(code) for code in chosen or polyglot.languages]
+    warn_of_terms({id(pack): pack.manifest for pack in served if pack is not None}.values())
     return writing.export(
         polyglot, out, precision=precision, languages=chosen, images=None if images is None else Path(images),
         limit=limit, progress=progress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,10 @@ def prepare_extension(config: ExtendConfig, progress: Progress = silent) -> Exte
     curriculum = curriculum_of(polyglot.base, config)
     dataset = _viewed(opened(config.data, config.reading), curriculum, config)
     corpus = dataset.corpus(_read_from(dataset, curriculum))
-    captions = _captions(corpus, curriculum, polyglot.base, config.cache, progress)
+    captions = {
+        code: replace(each, facts={**each.facts, "sources": [asdict(source) for source in dataset.licences([code])]})
+        for code, each in _captions(corpus, curriculum, polyglot.base, config.cache, progress).items()
+    }
     unread = dict.fromkeys(item for each in captions.values() for item in each.skipped)
     told = dataset.notes(_read_from(dataset, curriculum))
     return Extension(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,9 @@ class Manifest(Settings):
     tokenizer: str = Field(description="identity of the tokenizer, additions included")
     text_forms: dict[str, str] = Field(description="per language, the form that texts are brought to")
     settings: dict[str, Any] = Field(description="the resolved settings of the last run that changed the pack")
-    data: dict[str, Any] = Field(description="dataset and licence of each language's training captions")
+    data: dict[str, Any] = Field(
+        description="dataset, and sources with their licences, of each language's training captions"
+    )
     scores: dict[str, Any] = Field(default_factory=dict, description="per language, as evaluated when it was made")
     profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
     glotclip: str
@@ -130,8 +132,8 @@ def model_card(manifest: Manifest) -> str:
     languages = "\n".join(f"- {code}" for code in manifest.languages)
     settings = "\n".join(f"| {name} | {value} |" for name, value in sorted(manifest.settings.items()))
     data = "\n".join(
-        f"- **{code}**: {facts.get('name', 'unnamed')}, {facts.get('captions', '?')} captions; "
-        f"licence: {facts.get('licence', 'unknown')}"
+        f"- **{code}**: {facts.get('name', 'unnamed')}, {facts.get('captions', '?')} captions"
+        + "".join(f"\n    - {_source(source)}" for source in sources_of(facts))
         for code, facts in manifest.data.items()
     )
     kinds = ", ".join(dict.fromkeys(module.kind for module in manifest.modules))
@@ -174,6 +176,20 @@ model.encode_text(["…"], lang="{manifest.learnt[-1]}")
 |---|---|
 {settings}
 """
+
+
+def sources_of(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The sources of captions, each with name, licence, source and url; one where a pack says no more."""
+    given = facts.get("sources")
+    if isinstance(given, Sequence) and all(isinstance(each, Mapping) for each in given):
+        return [{key: str(each.get(key, "")) for key in ("name", "licence", "source", "url")} for each in given]
+    name, licence = str(facts.get("name", "unnamed")), str(facts.get("licence", "unknown"))
+    return [{"name": name, "licence": licence, "source": "", "url": ""}]
+
+
+def _source(source: Mapping[str, str]) -> str:
+    where = ", ".join(each for each in (source["source"], source["url"]) if each)
+    return f"{source['name']}; licence: {source['licence']}" + (f" ({where})" if where else "")
 
 
 def _asking(manifest: Manifest) -> str:

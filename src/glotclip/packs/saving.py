@@ -24,6 +24,7 @@ from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.folder import RECORD, Base, FolderRecord, PolyglotFolder
 from glotclip.packs.manifest import Manifest, pack_for
 from glotclip.packs.pack import FILES, FOREIGN, LanguagePack, read_manifest, read_weights, write_pack
+from glotclip.packs.terms import warn_of_terms
 from glotclip.storage import write_json, writing_folder
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def export(
     names = list(manifests) if lang is None else [pack_for(lang, languages)[0]]
     for name in names:
         read_weights(source.path / record.packs[name], manifests[name])
+    warn_of_terms(manifests[name] for name in names)
     packs = {name: f"packs/{name}-1" for name in names}
     with (
         making_file(out, option="OUT") as aside,
