@@ -42,13 +42,20 @@ def test_nouns_are_read_with_what_they_are_kinds_of(wordnet: Path, script: Simpl
 
 def test_rows_are_mixed_as_written(script: SimpleNamespace) -> None:
     torch.manual_seed(0)
-    names, glosses, above = (F.normalize(torch.randn(4, 8), dim=-1) for _ in range(3))
-    table = script.Ingredients(names, glosses, above).mixed(gloss=0.5, above=2.0, common=1.0)
+    names, glosses, kinds, kind_glosses, looks = (F.normalize(torch.randn(4, 8), dim=-1) for _ in range(5))
+    member = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])  # the third kind has no class
+    settings = script.Settings(gloss=0.5, above=2.0, shared=-1.0, firm=None)
+    table = script.Ingredients(names, glosses, kinds, kind_glosses, member, looks).mixed(settings)
     rows = []
-    for k in range(4):
-        row = names[k] + 0.5 * glosses[k]
-        row = row / row.norm() + 2.0 * above[k]
+    for c in range(4):
+        row = names[c] + 0.5 * glosses[c]
+        above = torch.zeros(8)
+        for k in range(4):
+            if member[k, c]:
+                both = kinds[k] + kind_glosses[k]
+                above += both / both.norm() / member[k].sum()
+        row = row / row.norm() + 2.0 * above / above.norm()
         rows.append(row / row.norm())
-    for k in range(4):
-        row = rows[k] - sum(rows, torch.zeros(8)) / 4
-        torch.testing.assert_close(table[k], row / row.norm())
+    for c in range(4):
+        row = rows[c] - sum(rows, torch.zeros(8)) / 4
+        torch.testing.assert_close(table[c], row / row.norm())
