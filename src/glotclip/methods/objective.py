@@ -102,7 +102,12 @@ class MethodSettings(ObjectiveSettings):
         description="scripts that are folded into one besides: 'simplified' for Chinese, 'latin' for Serbian, Uzbek, "
         "Azerbaijani and Turkmen; 'all': either, where it concerns the language",
     )
-    store: Literal["fp32", "fp16"] = Field("fp32", description="what weights are rounded to in the pack")
+    store: Literal["fp32", "fp16", "int8", "pq"] = Field(
+        "fp32",
+        description="how a pack stores weights: as they are; in halves; tables of rows in 8 bits with a scale a row; "
+        "or by product quantisation, in row_bytes bytes a row (docs/methods.md has the curve)",
+    )
+    row_bytes: int = Field(48, ge=1, le=255, description="store=pq: bytes of a row of a table")
 
     @property
     def covers_base(self) -> bool:

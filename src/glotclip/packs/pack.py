@@ -28,6 +28,7 @@ from glotclip.packs import language_profile
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import MANIFEST, BaseReference, Manifest, ModuleEntry, TensorEntry, model_card
 from glotclip.packs.manifest import read_manifest as read_manifest
+from glotclip.packs.quantised import restored, stored
 from glotclip.storage import (
     file_sha256,
     read_json,
@@ -79,7 +80,7 @@ class LanguagePack:
         folder = Path(folder)
         manifest = read_manifest(folder)
         check_base(manifest, base)
-        modules = _modules(manifest, read_weights(folder, manifest), base)
+        modules = _modules(manifest, restored(read_weights(folder, manifest)), base)
         state = PackState(manifest.languages, _tokenizer(folder, manifest, base, modules), modules)
         return cls(manifest, state, folder, _profiles(folder, manifest))
 
@@ -138,16 +139,16 @@ def write_pack(
 ) -> Manifest:
     """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
 
-    With ``settings["store"] = "fp16"`` weights are rounded to half precision, which halves the pack. ``profiles`` are
+    ``settings["store"]`` says how weights are stored (:mod:`glotclip.packs.quantised`). ``profiles`` are
     those of the languages whose texts are at hand.
     """
-    half = settings.get("store") == "fp16"
     modules = [(scope, module) for scope, several in state.modules.items() for module in several]
-    tensors = {
-        f"{scope}.{module.kind}.{key}": tensor.cpu().half() if half and tensor.is_floating_point() else tensor.cpu()
+    weights = {
+        f"{scope}.{module.kind}.{key}": tensor.cpu()
         for scope, module in modules
         for key, tensor in module.tensors().items()
     }
+    tensors = stored(weights, settings.get("store", "fp32"), settings.get("row_bytes", 48))
     with writing_folder(folder) as aside:
         write_tensors(aside / WEIGHTS, tensors)
         if profiles:
@@ -164,7 +165,7 @@ def write_pack(
             ),
             tensors={key: _entry(tensor) for key, tensor in tensors.items()},
             sha256=file_sha256(aside / WEIGHTS),
-            parameters=sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()),
+            parameters=sum(tensor.numel() for tensor in weights.values() if tensor.is_floating_point()),
             bytes=(aside / WEIGHTS).stat().st_size,
             added_tokens=_write_tokenizer(aside, state, base),
             vocab_size=state.tokenizer.vocab_size,
