@@ -278,10 +278,15 @@ def taught(base: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Polyg
     from glotclip.methods.stack import PackState
     from glotclip.models.bpe import learn
     from glotclip.models.tokenizer import ClipTokenizer
+    from glotclip.packs.glossary import Glossary
     from glotclip.packs.language_profile import Profile
     from glotclip.packs.pack import LanguagePack, write_pack
     from glotclip.packs.polyglot import Polyglot
 
+    glossaries = {
+        "fr": Glossary.of("fr", [("cercle", "circle"), ("rouge", "red"), ("carré", "square")], 9),
+        "hi": Glossary.of("hi", [("हरा", "green")], 9),
+    }
     root, text = tmp_path_factory.mktemp("taught"), base.text.config
     generator = torch.Generator().manual_seed(5)
     words = {"de": caption_texts("de"), "ar": ["دائرة حمراء", "مربع أخضر", "شريط أزرق"], "fr": [], "hi": []}
@@ -306,7 +311,7 @@ def taught(base: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Polyg
         profiles = {code: Profile.learn(texts or caption_texts(code))}
         write_pack(
             root / code, state, name=code, method="drawn", learnt=[code], base=base, settings={}, data={}, scores={},
-            profiles=profiles, text_forms={code: "unicode-1"},
+            profiles=profiles, text_forms={code: "unicode-1"}, glossary=glossaries.get(code),
         )  # fmt: skip
         packs.append(LanguagePack.load(root / code, base))
     return Polyglot(base, packs)

@@ -299,6 +299,21 @@ def test_a_dictionary_alone_is_learnt_without_a_step(model: Path, base: DualEnco
     assert torch.equal(again.encode_text(list(words), lang="de"), taught.encode_text(list(words), lang="de"))
 
 
+def test_a_glossary_travels_with_the_pack(extend: Any, model: Path) -> None:
+    settings = {"own_vocabulary": True, "initial_rows": "solved", "steps": 0, "vocabulary": 300}
+    plain = extend("de", settings=settings, out="plain").load()
+    looked_up = extend("de", settings={**settings, "glossary": 50, "store": "pq"}, out="glossary").load()
+    pack = looked_up.packs["de"]
+    assert pack.glossary is not None and 0 < len(pack.glossary) <= 50
+    assert pack.manifest.glossary_entries == len(pack.glossary)
+    (english,) = pack.glossary.readings(["rot Kreis"], "de")
+    assert english == ["a red circle"]
+    english_feature = glotclip.load(model).encode_text(english)
+    before, after = (each.encode_text("rot Kreis", lang="de") for each in (plain, looked_up))
+    assert float(after @ english_feature.T) > float(before @ english_feature.T)
+    assert torch.equal(looked_up.encode_text(english), english_feature)
+
+
 def test_solved_rows_go_on_learning(extend: Any) -> None:
     own = {"own_vocabulary": True, "initial_rows": "solved"}
     first = extend("de", settings={**own, "steps": 0})

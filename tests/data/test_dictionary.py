@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glotclip.data.dictionary import READINGS, Dictionary
+from glotclip.data.dictionary import READINGS, Dictionary, mean_of_readings
 
 GERMAN = Dictionary(
     [
@@ -60,4 +61,20 @@ def test_any_text_has_a_reading(text: str) -> None:
 
 @given(st.text(min_size=1), st.text())
 def test_every_entry_is_found(text: str, english: str) -> None:
-    assert Dictionary([(text, english), ("andere", "other")]).translations(text)[0] == english
+    book = Dictionary([(text, english), ("andere", "other")])
+    said = " ".join(english.split())
+    assert book.translations(text)[0] == (said or text)
+    assert Dictionary.of_entries(book.entries).translations(text) == book.translations(text)
+
+
+def test_readings_are_of_few_entries() -> None:
+    assert GERMAN.readings("ein Labrador") == []  # no entry in it
+    assert GERMAN.readings("ein roter Panda", 2) == ["ein red panda"]
+    assert GERMAN.readings("ein roter Panda", 1) == []
+    assert GERMAN.readings("Hausboot", 0) == ["houseboat"]  # an entry itself
+
+
+def test_readings_weigh_less_one_by_one() -> None:
+    features = np.eye(3, dtype=np.float32)
+    found = mean_of_readings(features, [2, 1])
+    np.testing.assert_allclose(found, [[2 / 3, 1 / 3, 0], [0, 0, 1]], rtol=1e-6)

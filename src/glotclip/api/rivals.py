@@ -25,7 +25,7 @@ from glotclip.api.common import ENGLISH, PolyglotEncoder, TranslatingEncoder, ga
 from glotclip.api.progress import Progress, silent
 from glotclip.config import check_names
 from glotclip.data.dataset import Dataset, open_dataset, recognised
-from glotclip.data.dictionary import Dictionary
+from glotclip.data.dictionary import Dictionary, mean_of_readings
 from glotclip.data.schema import Row, describe
 from glotclip.data.serving import servers
 from glotclip.errors import ConfigError, DataError
@@ -97,16 +97,10 @@ class DictionaryEncoder:
     encoder: TextEncoder
 
     def encode_text(self, texts: Sequence[str], lang: str) -> np.ndarray[Any, Any]:
-        """Features (M, E), each the weighted mean of those of the text's translations.
-
-        Dictionaries put what is usual first, so the k-th has a weight of 1/k: on the emoji names that are taught, and
-        on those for validation, this found more than a plain mean, and more than the first alone.
-        """
+        """Features (M, E), each the weighted mean of those of the text's translations."""
         readings = [self.dictionaries[lang].translations(text) for text in texts]
         encoded = np.asarray(self.encoder.encode_text([each for some in readings for each in some], ENGLISH))
-        ends = np.cumsum([len(some) for some in readings])
-        parts = np.split(encoded, ends[:-1])
-        return np.stack([(part / np.arange(1, len(part) + 1)[:, None]).sum(axis=0) for part in parts])
+        return mean_of_readings(encoded, [len(some) for some in readings])
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ class LexiconConfig(MethodSettings):
 
     @property
     def reads_english(self) -> bool:
-        """Where rows begin with what the base makes of the English."""
-        return self.initial_rows != "drawn"
+        """Also where rows begin with what the base makes of the English."""
+        return self.initial_rows != "drawn" or super().reads_english
 
     @property
     def vocabulary_size(self) -> int:
@@ -230,7 +230,7 @@ class SubTable(Lexicon):
         full = torch.cat([full, draw])
         special = torch.tensor(sorted(task.tokenizer.special_ids))
         present = occurring(task.seen_tokens, special)
-        if config.reads_english:
+        if config.initial_rows != "drawn":
             full[known:] = table.mean(dim=0)
             first = known if previous is not None or config.isolation == "shared" else 0
             if len(free := present[present >= first]):

@@ -108,6 +108,12 @@ class MethodSettings(ObjectiveSettings):
         "or by product quantisation, in row_bytes bytes a row (docs/methods.md has the curve)",
     )
     row_bytes: int = Field(48, ge=1, le=255, description="store=pq: bytes of a row of a table")
+    glossary: int = Field(
+        0,
+        ge=0,
+        description="entries of the data, short texts with their English, that a pack keeps at most, the shortest "
+        "first: queries of a few of them are read as their English as well",
+    )
 
     @property
     def covers_base(self) -> bool:
@@ -116,8 +122,8 @@ class MethodSettings(ObjectiveSettings):
 
     @property
     def reads_english(self) -> bool:
-        """Whether modules begin with the English counterparts of the texts, as texts."""
-        return False
+        """Whether English counterparts are wanted as texts: for a glossary, or because modules begin with them."""
+        return self.glossary > 0
 
     @property
     def learnt_texts(self) -> Learns:

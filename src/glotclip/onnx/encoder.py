@@ -25,6 +25,8 @@ from glotclip.models.tokens import Tokens, batch_end
 from glotclip.models.windows import Long, check_long, windows
 from glotclip.onnx.manifest import PROFILES, TABLE, Graph, read_export
 from glotclip.onnx.rows import Rows, TokenTable, read_rows
+from glotclip.packs.glossary import ENGLISH, Glossary, fused
+from glotclip.packs.glossary import FILE as GLOSSARY
 from glotclip.packs.guess import Guess, Guesser, shares_of
 from glotclip.packs.language_profile import built_in, read_profiles
 from glotclip.textforms import TextForm
@@ -150,6 +152,13 @@ class OnnxEncoder:
         taught = read_profiles(path) if path.exists() else {}
         return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
 
+    @cached_property
+    def _glossary(self) -> Glossary:
+        path = self.folder / GLOSSARY
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing", hint="copy the whole folder, or export the model again")
+        return Glossary.read(path)
+
     def _encode(self, texts: Sequence[str], lang: str, long: Long) -> tuple[Floats, list[int]]:
         """Normalised features (M, E) of texts in one language, and which of them were cut."""
         language = self.export.languages[lang]
@@ -157,6 +166,9 @@ class OnnxEncoder:
         texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
         tokens = tokenizer.encode(texts)
         features = normalised(self.encode_tokens(tokens, lang))
+        if lang in self.export.looked_up:
+            readings = self._glossary.readings(texts, lang)
+            features = fused(features, readings, lambda english: self._encode(english, ENGLISH, "cut")[0])
         if long == "cut" or not tokens.truncated:
             return features, list(tokens.truncated)
         pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
@@ -189,6 +201,8 @@ class OnnxEncoder:
         for name in (TABLE, language.rows):
             if name:
                 self._table(name)
+        if lang in self.export.looked_up and lang not in self._glossary.codes:
+            raise CheckpointError(f"{self.folder / GLOSSARY} has nothing in {lang}", hint="export the model again")
 
     def _session(self, name: str) -> Any:
         with self._lock:

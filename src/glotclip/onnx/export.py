@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -28,6 +29,8 @@ from glotclip.onnx import graphs, quantise, samples
 from glotclip.onnx.encoder import normalised, open_session, run_images, run_texts, runtime
 from glotclip.onnx.manifest import FILE, PROFILES, TABLE, Export, Graph, Language, Parity, Precision
 from glotclip.onnx.rows import Floats, Rows, TokenTable, quantised, write_rows
+from glotclip.packs.glossary import ENGLISH, Glossary
+from glotclip.packs.glossary import FILE as GLOSSARY
 from glotclip.packs.language_profile import write_profiles
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import file_sha256, write_json, writing_folder
@@ -254,29 +257,35 @@ def export(
     chosen = [check_installed(code, polyglot.languages) for code in languages or polyglot.languages]
     with writing_folder(Path(out)) as aside, tempfile.TemporaryDirectory(prefix="glotclip-export-") as scratch:
         exporter = Exporter(polyglot, aside, Path(scratch), wish, limit)
+        packs = {code: pack for code in chosen if (pack := polyglot.pack_of(code)) is not None}
+        glossaries = {code: pack.glossary for code, pack in packs.items() if pack.glossary is not None}
+        told_in = [ENGLISH] if glossaries and ENGLISH in polyglot.languages else []  # what texts mean
         steps = len(chosen) + 2
         image = exporter.add_images(images)
-        for done, code in enumerate(dict.fromkeys(chosen), start=1):
+        for done, code in enumerate(dict.fromkeys([*chosen, *told_in]), start=1):
             progress("exporting", done, steps)
             exporter.add_language(code)
-        if not exporter.languages:
+        if not set(chosen) & set(exporter.languages):
             first = next(iter(exporter.refused.items()))
             raise ConfigError(f"no language can be exported; {first[0]}: {first[1]}", hint="export the base alone")
         progress("exporting", steps - 1, steps)
         texts = exporter.finish_texts()
         profiles = {
             code: pack.profiles[code]
-            for code in exporter.languages
-            if (pack := polyglot.pack_of(code)) is not None and code in pack.profiles
+            for code, pack in packs.items()
+            if code in exporter.languages and code in pack.profiles
         }
         if profiles:
             write_profiles(aside / PROFILES, profiles)
+        looked_up = [code for code in glossaries if code in exporter.languages]
+        if looked_up:
+            reduce(Glossary.joined, glossaries.values()).only(looked_up).write(aside / GLOSSARY)
         near = all(graph.parity[graph.precision].cosine >= limit for graph in (image, *texts.values()))
         record = Export(
             name=base.name, base=base.fingerprint, fingerprint=base.fingerprint + ("" if near else "-int8"),
             dim=base.embed_dim, context_length=base.text.config.context_length, trims=base.text.trims, limit=limit,
             precision=wish, preprocess=base.preprocess.record(), image=image, texts=texts,
-            languages=exporter.languages, refused=exporter.refused, glotclip=__version__,
+            languages=exporter.languages, looked_up=tuple(looked_up), refused=exporter.refused, glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         write_json(aside / FILE, record.model_dump(mode="json"))

@@ -5,6 +5,7 @@ DIR/image.onnx  text*.onnx the towers
 DIR/table*.npy  rows-*.npy token tables (:mod:`glotclip.onnx.rows`)
 DIR/tokenizer*/            tokenizers
 DIR/profiles.json          what guesses a query's language
+DIR/glossary.txt.xz        in which short queries are looked up
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Export(Settings):
     image: Graph
     texts: dict[str, Graph]
     languages: dict[str, Language]
+    looked_up: tuple[str, ...] = Field((), description="languages that have entries in the glossary")
     refused: dict[str, str] = Field(default_factory=dict, description="languages left out, and why")
     glotclip: str
     created: str

@@ -80,6 +80,8 @@ class Manifest(Settings):
     )
     scores: dict[str, Any] = Field(default_factory=dict, description="per language, as evaluated when it was made")
     profile: str | None = Field(None, description="sha256 of profile.json, by which the language of texts is guessed")
+    glossary: str | None = Field(None, description="sha256 of glossary.txt.xz, in which short queries are looked up")
+    glossary_entries: int = 0
     glotclip: str
     created: str
 
@@ -162,6 +164,7 @@ model.encode_text(["…"], lang="{manifest.learnt[-1]}")
 | method | {manifest.method} ({kinds}) |
 | weights | {manifest.parameters:,}: {manifest.bytes / 1e6:.1f} MB, {manifest.parameters * 2 / 1e6:.1f} MB as fp16 |
 | added tokens | {manifest.added_tokens:,} |
+| glossary | {manifest.glossary_entries:,} entries |
 | made | {manifest.created} with glotclip {manifest.glotclip} |
 {_asking(manifest)}
 ## Scores

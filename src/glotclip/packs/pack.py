@@ -25,6 +25,8 @@ from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.own_tokenizer import OwnTokenizer
 from glotclip.models.tokenizer import TOKENIZER_FILES, ClipTokenizer, HfTokenizer, Tokenizer
 from glotclip.packs import language_profile
+from glotclip.packs.glossary import FILE as GLOSSARY
+from glotclip.packs.glossary import Glossary
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.manifest import MANIFEST, BaseReference, Manifest, ModuleEntry, TensorEntry, model_card
 from glotclip.packs.manifest import read_manifest as read_manifest
@@ -42,7 +44,7 @@ from glotclip.textforms import NONE, TextForm
 
 WEIGHTS, TOKENIZER, CARD = "pack.safetensors", "tokenizer.json", "README.md"
 VOCABULARY = "vocabulary.txt.gz"  # a language's own, in the place of TOKENIZER
-FILES = (WEIGHTS, MANIFEST, TOKENIZER, VOCABULARY, CARD, language_profile.FILE)
+FILES = (WEIGHTS, MANIFEST, TOKENIZER, VOCABULARY, CARD, language_profile.FILE, GLOSSARY)
 FOREIGN = "tokenizer"  # the folder of a tokenizer that is not the base's, grown or not
 
 
@@ -54,6 +56,7 @@ class LanguagePack:
     state: PackState
     folder: Path | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)  # of the languages whose texts are known
+    glossary: Glossary | None = None
 
     @property
     def name(self) -> str:
@@ -82,7 +85,7 @@ class LanguagePack:
         check_base(manifest, base)
         modules = _modules(manifest, restored(read_weights(folder, manifest)), base)
         state = PackState(manifest.languages, _tokenizer(folder, manifest, base, modules), modules)
-        return cls(manifest, state, folder, _profiles(folder, manifest))
+        return cls(manifest, state, folder, _profiles(folder, manifest), _glossary(folder, manifest))
 
 
 def check_base(manifest: Manifest, base: DualEncoder) -> None:
@@ -135,6 +138,7 @@ def write_pack(
     data: Mapping[str, Any],
     scores: Mapping[str, Any],
     profiles: Mapping[str, Profile] | None = None,
+    glossary: Glossary | None = None,
     text_forms: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Write a new pack folder, whole or not at all; ``folder`` must not exist yet.
@@ -153,6 +157,8 @@ def write_pack(
         write_tensors(aside / WEIGHTS, tensors)
         if profiles:
             language_profile.write_profiles(aside / language_profile.FILE, profiles)
+        if glossary:
+            glossary.write(aside / GLOSSARY)
         manifest = Manifest(
             name=name,
             method=method,
@@ -175,6 +181,8 @@ def write_pack(
             data=dict(data),
             scores=dict(scores),
             profile=file_sha256(aside / language_profile.FILE) if profiles else None,
+            glossary=file_sha256(aside / GLOSSARY) if glossary else None,
+            glossary_entries=len(glossary) if glossary else 0,
             glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -261,12 +269,20 @@ def _profiles(folder: Path, manifest: Manifest) -> dict[str, Profile]:
     """The profiles of a pack's languages; none where their texts were not at hand."""
     if manifest.profile is None:
         return {}
-    path = folder / language_profile.FILE
+    return language_profile.read_profiles(_unaltered(folder / language_profile.FILE, manifest.profile))
+
+
+def _glossary(folder: Path, manifest: Manifest) -> Glossary | None:
+    return None if manifest.glossary is None else Glossary.read(_unaltered(folder / GLOSSARY, manifest.glossary))
+
+
+def _unaltered(path: Path, checksum: str) -> Path:
+    """The path of a file of the pack, once it is what the manifest says."""
     if not path.exists():
         raise PackError(f"{path} is missing")
-    if file_sha256(path) != manifest.profile:
+    if file_sha256(path) != checksum:
         raise PackError(f"{path} does not match its checksum: its content was altered")
-    return language_profile.read_profiles(path)
+    return path
 
 
 def _modules(

@@ -26,6 +26,7 @@ from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.models.hooks import TextHooks
 from glotclip.models.windows import Long, check_long, windows
 from glotclip.packs.folder import Base, PolyglotFolder
+from glotclip.packs.glossary import ENGLISH, fused
 from glotclip.packs.guess import AUTO, Guess, shares_of
 from glotclip.packs.installed import Installed, SharedLock
 from glotclip.packs.manifest import pack_for
@@ -246,6 +247,8 @@ class Polyglot:
         texts = [form(text, lang) if isinstance(text, str) else text for text in texts]
         tokens = tokenizer.encode(texts)
         features = encode(tokens)
+        if pack is not None and pack.glossary is not None:
+            features = self._looked_up(now, pack.glossary.readings(texts, lang), features, precision)
         if long == "cut" or not tokens.truncated:
             return features, list(tokens.truncated)
         pieces = {row: windows(tokenizer, texts[row]) for row in tokens.truncated}
@@ -253,6 +256,20 @@ class Polyglot:
         sizes = [len(some) for some in pieces.values()]
         features[list(pieces)] = torch.stack([some.mean(dim=0) for some in torch.split(each, sizes)])
         return features, []
+
+    def _looked_up(
+        self, now: Installed, readings: Sequence[Sequence[str]], features: torch.Tensor, precision: str
+    ) -> torch.Tensor:
+        """Features (M, E) of texts that may have readings in English, together with those of the readings."""
+
+        def english(texts: list[str]) -> npt.NDArray[np.float32]:
+            code = resolve(ENGLISH, now.languages) or now.languages[0]
+            found: npt.NDArray[np.float32] = (
+                normalised(self._encode(now, texts, code, precision, "cut")[0]).cpu().numpy()
+            )
+            return found
+
+        return torch.from_numpy(fused(features.cpu().numpy(), readings, english)).to(features)
 
     @torch.inference_mode()
     def encode_image(self, images: ImageLike | Sequence[ImageLike], *, batch_size: int = 64) -> torch.Tensor:

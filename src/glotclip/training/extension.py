@@ -28,6 +28,7 @@ from glotclip.methods.stack import PackState
 from glotclip.methods.task import TrainingTask
 from glotclip.packs.base_source import BaseSource
 from glotclip.packs.folder import MEMORIES, RECORD, FolderRecord, PolyglotFolder, RunRecord
+from glotclip.packs.glossary import Glossary
 from glotclip.packs.language_profile import Profile
 from glotclip.packs.pack import LanguagePack, read_manifest, rewrite_manifest, write_pack
 from glotclip.packs.polyglot import Polyglot
@@ -322,6 +323,7 @@ class Extension:
             data={**(before.manifest.data if before else {}), **{code: self.captions[code].facts for code in task}},
             scores={},
             profiles=self._profiles(task, before),
+            glossary=self._glossary(task, before),
             text_forms=self._text_forms(task, state, before),
         )
         packs = {**record.packs, name: relative}
@@ -354,6 +356,15 @@ class Extension:
             learnt = Profile.learn(self.captions[code].written or self.captions[code].texts)
             profiles[code] = profiles[code].joined(learnt) if code in profiles else learnt
         return profiles
+
+    def _glossary(self, task: tuple[str, ...], before: LanguagePack | None) -> Glossary | None:
+        """What short queries in the pack's languages mean, those of the task in the place of what they had."""
+        found = before.glossary or Glossary() if before else Glossary()
+        for code in task if (size := self.curriculum.method_settings.glossary) else ():
+            pairs = zip(self.captions[code].texts, self.captions[code].english, strict=True)
+            known = ((text, english) for text, english in pairs if english is not None and english != text)
+            found = found.joined(Glossary.of(code, known, size))
+        return found if len(found) else None
 
     def _evaluate(self, packs: Mapping[str, str], path: Path) -> dict[str, Any]:
         """Score the packs as they lie on disk, and write the new pack's scores into its manifest and card."""

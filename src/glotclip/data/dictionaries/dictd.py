@@ -76,14 +76,13 @@ class Dictd:
     @cached_property
     def about(self) -> str:
         """What the dictionary says of itself: title, maintainers, terms of use."""
-        parts = [self._content[start : start + size] for name, start, size in self._places
-                 if name.startswith((b"00database", b"00-database"))]  # fmt: skip
+        parts = [self._content[start : start + size] for _, start, size in self._about_places]
         return b"\n".join(parts).decode("utf-8", "replace")
 
     @property
     def title(self) -> str:
         """Its short name, "German - English Ding/FreeDict dictionary" for one."""
-        for name, start, size in self._places:
+        for name, start, size in self._about_places:
             if name in (b"00databaseshort", b"00-database-short"):
                 lines = self._content[start : start + size].decode("utf-8", "replace").strip().splitlines()
                 return next((line.strip() for line in reversed(lines) if line.strip()), "")
@@ -120,9 +119,17 @@ class Dictd:
     @cached_property
     def _places(self) -> list[tuple[bytes, int, int]]:
         """Headword, offset and length of every line of the index."""
+        return self._read_index(b"")
+
+    @cached_property
+    def _about_places(self) -> list[tuple[bytes, int, int]]:
+        """Those of the lines that tell of the dictionary itself, without reading all others."""
+        return self._read_index(_ABOUT)
+
+    def _read_index(self, beginning: bytes | tuple[bytes, ...]) -> list[tuple[bytes, int, int]]:
         found = []
         for number, line in enumerate(self.index.read_bytes().split(b"\n"), start=1):
-            if not line:
+            if not line or not line.startswith(beginning):
                 continue
             cells = line.split(b"\t")
             try:
