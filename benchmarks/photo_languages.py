@@ -42,25 +42,23 @@ CAPTIONED = ("de", "fr", "cs")
 RIVALS = ("dictionary:freedict", "base:photo-e5")
 ROWS_ALONE = {"method": "lexicon", "steps": 0}
 LESSON = {"method": "acquirer", "batch_size": 128}
+STEPS = 100  # of a lesson of about a minute
 NOTE = (
     "text → image among 500 photographs, %; captions: R@1 in %, mean of both directions. CPU-s: processor time of "
     "the whole `extend`, reading the dictionary included; MB: of the pack"
 )
 
 
-def ways(choice: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def ways() -> dict[str, dict[str, Any]]:
     """The settings of each way of learning a language."""
     return {
         "drawn rows": {**ROWS_ALONE, "initial_rows": "drawn", "glossary": 0},
         "mean of translations": {**ROWS_ALONE, "initial_rows": "mean", "glossary": 0},
         "solved rows": {**ROWS_ALONE, "glossary": 0},
         "solved rows, glossary": {**ROWS_ALONE},
-        "… and lessons of 1 min": {**LESSON, **choice, "steps": STEPS},
-        "… and lessons of 3 min": {**LESSON, **choice, "steps": 3 * STEPS},
+        "… and lessons of 1 min": {**LESSON, "steps": STEPS},
+        "… and lessons of 3 min": {**LESSON, "steps": 3 * STEPS},
     }
-
-
-STEPS = 100  # of a lesson of about a minute
 
 
 def sentences(lang: str, data: Path) -> str:
@@ -111,7 +109,7 @@ def figures(scores: Mapping[str, Any]) -> dict[str, float]:
 def measured(lang: str, data: Path) -> list[dict[str, Any]]:
     """The lines of one language."""
     rows: list[dict[str, Any]] = []
-    for way, settings in ways({}).items():
+    for way, settings in ways().items():
         with TemporaryDirectory() as folder:
             model, seconds = taught(lang, settings, data, Path(folder) / "model")
             row: dict[str, Any] = {"language": lang, "what": way}

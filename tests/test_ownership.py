@@ -108,7 +108,7 @@ FOLDER_COMMANDS: Mapping[str, Callable[[Shelf, Path], list[object]]] = {
     "compare": lambda s, out: ["compare", s.root / "recipe.yaml", "--out", out],
     "finetune": lambda s, out: ["finetune", s.base, "--data", s.data / "captions.csv", "--out", out],
     "train-base": lambda s, out: ["train-base", "--out", out],
-    "demo": lambda s, out: ["demo", "--quick", "--out", out],
+    "demo": lambda s, out: ["demo", "--quick", "--no-serve", "--out", out],
     "rebase": lambda s, out: ["pack", "rebase", s.model, "--base", s.tuned, "--out", out],
     "to-peft": lambda s, out: ["pack", "to-peft", s.model, "--lang", "de", "--out", out],
     "from-peft": lambda s, out: ["pack", "from-peft", s.base, s.adapter, "--lang", "fr", "--out", out],

@@ -175,6 +175,11 @@ def answer(polyglot: Polyglot, dataset: Dataset, *, top: int = 5) -> tuple[str, 
     )
 
 
+def gallery() -> Path:
+    """The folder of the images that are searched."""
+    return EmojiDataset().benchmark([api.ENGLISH]).images[0].parent
+
+
 def watch(polyglot: Polyglot, progress: api.Progress = api.silent) -> Table:
     """Let names find videos: clips of emoji in motion, encoded on the fly; only images were learnt from."""
     asked = [code for code in (api.ENGLISH, *QUERY_LANGUAGES) if code in polyglot.languages]

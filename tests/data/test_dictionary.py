@@ -77,4 +77,4 @@ def test_readings_are_of_few_entries() -> None:
 def test_readings_weigh_less_one_by_one() -> None:
     features = np.eye(3, dtype=np.float32)
     found = mean_of_readings(features, [2, 1])
-    np.testing.assert_allclose(found, [[2 / 3, 1 / 3, 0], [0, 0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(found, np.array([[2 / 3, 1 / 3, 0], [0, 0, 1]]), rtol=1e-6)

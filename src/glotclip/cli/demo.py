@@ -10,6 +10,7 @@ import typer
 
 from glotclip.cli.console import Console, Progress, duration
 from glotclip.cli.options import AsJson
+from glotclip.cli.serve import PACKAGES
 
 if TYPE_CHECKING:
     from glotclip.demo import Answer, Variant
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo-out"),
     quick: Annotated[bool, typer.Option("--quick", help="Only a few steps a language.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="End at a page to search emoji with; --json serves nothing.")
+    ] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8420,
     as_json: AsJson = False,
 ) -> None:
-    """See an English CLIP learn ten languages, one after another, with and without forgetting."""
+    """See an English CLIP learn ten languages, one after another, with and without forgetting; then search in them."""
     from glotclip import demo as demonstration
     from glotclip.cli.extend import run_callbacks
 
@@ -62,6 +67,33 @@ def demo(
             ],
         }
     )
+    if serve and not as_json:
+        _serve(out, port, console)
+
+
+def _serve(out: Path, port: int, console: Console) -> None:
+    """Index the emoji's images into a library, and serve it with the languages that were just taught."""
+    from glotclip import api
+    from glotclip.demo import VARIANTS, gallery
+    from glotclip.errors import MissingExtraError, require
+
+    try:
+        for package in PACKAGES:
+            require(package, extra="serve", purpose="the page")
+    except MissingExtraError as error:
+        console.say(f"no page to search with: {error.message}; {error.hint}")
+        return
+    from glotclip.server.run import serve
+    from glotclip.server.settings import ServerSettings
+
+    model, folder = out / VARIANTS[-1].key, out / "library"
+    with Progress() as progress:
+        api.index(gallery(), folder, model=model, progress=lambda done, total: progress("files", done, total))
+    with api.open_library(folder) as library:
+        serve(
+            library, ServerSettings(port=port, model=str(model)),
+            lambda address: console.say(f"search {len(library):,} emoji in eleven languages at {address}  (Ctrl-C stops)"),
+        )  # fmt: skip
 
 
 def _show(answer: Answer, console: Console) -> None:

@@ -28,6 +28,7 @@ from glotclip.cli import (
     methods,
     pack,
     search,
+    serve,
     translate,
 )
 from glotclip.cli.console import complain, complain_of, make_streams_lenient
@@ -51,6 +52,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.command("methods")(methods.methods)

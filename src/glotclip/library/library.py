@@ -234,6 +234,7 @@ class Library:
         *,
         image: Picture | Sequence[Picture] | None = None,
         like: int | Sequence[int] = (),
+        unlike: int | Sequence[int] = (),
         lang: str | None = None,
         model: str | None = None,
         limit: int = 20,
@@ -257,6 +258,7 @@ class Library:
                 ``not:"some words"`` push away.
             image: a picture, or several, that hits shall be like; beside a text, both count.
             like: numbers of items that hits shall be like; they are no hits themselves.
+            unlike: numbers of items that push away; they are no hits either.
             lang: the texts' language; guessed if not given or "auto".
             model: which of the library's models answers, or a model with the same image tower and more languages; by
                 default the one that indexed last.
@@ -281,8 +283,8 @@ class Library:
         searching.check_page(limit, offset)
         if min_probability is not None and not 0 <= min_probability <= 1:
             raise ConfigError(f"{min_probability} is no probability", hint="give a number from 0 to 1")
-        items = [like] if isinstance(like, int) else list(like)
-        terms = terms_of(query, image, items)
+        items, others = ([each] if isinstance(each, int) else list(each) for each in (like, unlike))
+        terms = terms_of(query, image, items, others)
         chosen = self.model(model)
         encoder = self.encoder(chosen, model) if any(term.is_text or term.is_picture for term in terms) else None
         view, store = self.view(chosen)
@@ -291,7 +293,7 @@ class Library:
             self.catalogue, store, chosen, view, question,
             Filters(folder, after, before, near, camera, kind),
             limit=limit, offset=offset, min_score=min_score, min_probability=min_probability, fold=fold,
-            without=items,
+            without=[*items, *others],
         )  # fmt: skip
 
     def view(self, model: Model) -> tuple[searching.View, VectorStore]:

@@ -45,6 +45,7 @@ def terms_of(
     query: Asked | Sequence[Asked] | None,
     image: Picture | Sequence[Picture] | None = None,
     like: Sequence[int] = (),
+    unlike: Sequence[int] = (),
 ) -> tuple[Term, ...]:
     """Read a query.
 
@@ -52,6 +53,7 @@ def terms_of(
         query: a text, or several, each maybe with a weight (1 where none is given).
         image: a picture, or several, of weight 1.
         like: numbers of items, of weight 1.
+        unlike: numbers of items that push away.
 
     Raises:
         ConfigError: if it is empty, too long, no UTF-8, has an impossible weight, or only pushes away.
@@ -70,6 +72,7 @@ def terms_of(
     pictures = [] if image is None else [image] if isinstance(image, str | Path | Image.Image) else list(image)
     found += [Term(picture, 1.0, is_text=False) for picture in pictures]
     found += [Term(int(item), 1.0, is_text=False) for item in like]
+    found += [Term(int(item), AWAY, is_text=False) for item in unlike]
     if len(found) > MOST_TERMS:
         raise _too_many()
     if not found:

@@ -182,9 +182,11 @@ def _may_be_a_loan(text: str) -> bool:
 
 
 def _unit(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-12), np.float32)
 
 
 def _sorted(lines: Iterable[bytes]) -> bytes:
     """Lines in the order of their keys: a key may have a character that comes before the tab."""
-    return b"".join(sorted(lines, key=lambda line: line.partition(b"\t")[0]))
+    ordered: list[bytes] = sorted(lines, key=lambda line: line.partition(b"\t")[0])
+    return b"".join(ordered)

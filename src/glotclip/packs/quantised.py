@@ -71,7 +71,7 @@ def _product_quantised(table: torch.Tensor, pieces: int) -> tuple[torch.Tensor, 
     """Codes uint8 (K, S) and centroids (S, 256, W / S) of a table (K, W); the same table always gives the same."""
     generator = torch.Generator().manual_seed(0)
     sample = table[torch.randperm(len(table), generator=generator)[:SAMPLE]]
-    cut, whole = (rows.unflatten(1, (pieces, -1)).transpose(0, 1).contiguous() for rows in (sample, table))
+    cut, whole = (rows.reshape(len(rows), pieces, -1).transpose(0, 1).contiguous() for rows in (sample, table))
     first = torch.randperm(cut.shape[1], generator=generator)[:CENTROIDS]
     centroids = cut[:, first].clone()
     for _ in range(ROUNDS):

@@ -1,0 +1,106 @@
+"""Many threads, one encoder: what waits is encoded together, nothing is encoded twice, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from glotclip.errors import GlotclipError, LanguageError
+from glotclip.library.torch_encoder import TorchEncoder
+from glotclip.packs.polyglot import Polyglot
+from glotclip.server.batching import BatchingEncoder
+
+if TYPE_CHECKING:
+    from glotclip.models.dual_encoder import DualEncoder
+
+
+class Noting(TorchEncoder):
+    """A real encoder that notes its batches, and can be held."""
+
+    def __init__(self, base: DualEncoder) -> None:
+        super().__init__(Polyglot(base))
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+        self.gate.set()
+
+    def encode_texts(self, texts: Sequence[str], langs: Sequence[str]) -> Any:
+        self.batches.append(len(texts))
+        self.entered.set()
+        self.gate.wait(20)
+        if "stumble" in texts:
+            raise RuntimeError("no memory")
+        return super().encode_texts(texts, langs)
+
+
+@pytest.fixture
+def noting(base: DualEncoder) -> Noting:
+    return Noting(base)
+
+
+def test_what_waits_is_encoded_together(noting: Noting) -> None:
+    encoder = BatchingEncoder(noting, most=4)
+    texts = [f"text {n}" for n in range(7)]
+    expected = noting.encode_texts(texts, ["en"] * 7)
+    noting.batches.clear()
+    noting.entered.clear()
+    noting.gate.clear()
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(encoder.encode_texts, texts[:1], ["en"])
+        noting.entered.wait(20)
+        rest = [pool.submit(encoder.encode_texts, [text], ["en"]) for text in texts[1:]]
+        while len(encoder._pending) < 6:
+            pass
+        noting.gate.set()
+        found = np.concatenate([first.result(), *(each.result() for each in rest)])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert noting.batches == [1, 4, 2]
+
+
+def test_what_was_asked_before_is_remembered_up_to_a_limit(noting: Noting) -> None:
+    encoder = BatchingEncoder(noting, remembered=2)
+    for text in ("a", "b", "a", "c", "a", "b"):  # b was the oldest when c came
+        encoder.encode_texts([text], ["en"])
+    assert sum(noting.batches) == 4
+    assert encoder.encode_texts([], []).shape == (0, noting.dim)
+    assert encoder.encode_texts(["x"] * 40, ["en"] * 40).shape == (40, noting.dim)
+
+
+def test_an_error_is_only_its_own(noting: Noting) -> None:
+    encoder = BatchingEncoder(noting)
+    noting.gate.clear()
+    noting.entered.clear()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(encoder.encode_texts, ["first"], ["en"])
+        noting.entered.wait(20)
+        good = pool.submit(encoder.encode_texts, ["good"], ["en"])
+        bad = pool.submit(encoder.encode_texts, ["bad"], ["xx"])
+        while len(encoder._pending) < 2:
+            pass
+        noting.gate.set()
+        assert first.result().shape == good.result().shape == (1, noting.dim)
+        with pytest.raises(LanguageError):
+            bad.result()
+
+
+def test_nobody_waits_for_ever_where_the_encoder_fails(noting: Noting) -> None:
+    encoder = BatchingEncoder(noting)
+    noting.gate.clear()
+    noting.entered.clear()
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(encoder.encode_texts, ["first"], ["en"])
+        noting.entered.wait(20)
+        both = [pool.submit(encoder.encode_texts, [text], ["en"]) for text in ("stumble", "beside it")]
+        while len(encoder._pending) < 2:
+            pass
+        noting.gate.set()
+        first.result()
+        for each in both:
+            with pytest.raises((RuntimeError, GlotclipError)):
+                each.result(20)
+    assert encoder.encode_texts(["after"], ["en"]).shape == (1, noting.dim)
