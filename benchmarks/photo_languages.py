@@ -52,7 +52,7 @@ NOTE = (
 def ways() -> dict[str, dict[str, Any]]:
     """The settings of each way of learning a language."""
     return {
-        "drawn rows": {**ROWS_ALONE, "initial_rows": "drawn", "glossary": 0},
+        "drawn rows": {**ROWS_ALONE, "initial_rows": "drawn", "glossary": 1},  # 0 would have all features computed
         "mean of translations": {**ROWS_ALONE, "initial_rows": "mean", "glossary": 0},
         "solved rows": {**ROWS_ALONE, "glossary": 0},
         "solved rows, glossary": {**ROWS_ALONE},

@@ -31,8 +31,9 @@ MAY = {
     "packs": ("methods", "models", "data"),
     **dict.fromkeys(SIBLINGS, ("packs", "methods", "models", "data")),
     "library": ("gallery", "packs", "methods", "models", "data"),
+    "server": ("library", "models", "data"),
     **dict.fromkeys(JOINING, (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate")),
-    "cli": (*JOINING, "library", *SIBLINGS, "packs", "methods", "models", "data", "translate"),
+    "cli": (*JOINING, "server", "library", *SIBLINGS, "packs", "methods", "models", "data", "translate"),
     **dict.fromkeys(GROUND, ()),
 }
 

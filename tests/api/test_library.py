@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,3 +39,58 @@ def test_index_and_ask(base: DualEncoder, drawn: Path, tmp_path: Path, monkeypat
         assert glotclip.index(library=library, model=model).unchanged == 12  # an open one, a loaded model
         with pytest.raises(ConfigError, match="no vectors of the model"):
             library.search("a", model="emoji-clip")
+
+
+def test_a_folder_of_languages_is_found_again_with_them(
+    taught: Polyglot, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOTCLIP_CACHE", str(tmp_path / "cache"))
+    model = taught.save(tmp_path / "taught", with_base=True)
+    glotclip.index(drawn.parent / "pictures", tmp_path / "library", model=model)
+    with glotclip.open_library(tmp_path / "library") as library:
+        assert library.models[0].source == str(model.resolve())
+        found = library.search("roter Kreis", lang="de", min_probability=0)
+        assert found.lang == "de" and found.hits
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import glotclip
+pictures, library, model = sys.argv[1:]
+assert glotclip.index(pictures, library, model=model).encoded == 12
+assert glotclip.index((), library).unchanged == 12
+with glotclip.open_library(library) as opened:
+    from fastapi.testclient import TestClient
+    from glotclip.server.app import create_app, use_encoders
+    from glotclip.server.settings import ServerSettings
+    use_encoders(opened)
+    asked = {"q": "roter Kreis", "lang": "de", "min_probability": 0, "fold": False}
+    client = TestClient(create_app(opened, ServerSettings()), base_url="http://localhost")
+    for hit in client.get("/api/search", params=asked).json()["hits"]:
+        print(hit["path"], hit["score"])
+"""
+
+
+@pytest.mark.slow
+def test_without_torch(exported: Path, taught: Polyglot, drawn: Path, tmp_path: Path) -> None:
+    """An exported model indexes, searches and is served where torch cannot be imported."""
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT_TORCH,
+        str(drawn.parent / "pictures"),
+        str(tmp_path / "a"),
+        str(exported),
+    ]
+    env = {**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    scores = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    model = taught.save(tmp_path / "taught", with_base=True)
+    glotclip.index(drawn.parent / "pictures", tmp_path / "b", model=model)
+    with glotclip.open_library(tmp_path / "b") as library:
+        found = library.search("roter Kreis", lang="de", min_probability=0, fold=False)
+    assert {path: float(score) for path, score in scores.items()} == pytest.approx(
+        {str(hit.path): hit.score for hit in found.hits}, abs=2e-3
+    )

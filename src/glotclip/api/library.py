@@ -78,12 +78,23 @@ def index(
 
 
 def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", base: Base | None = None) -> Encoder:
-    """The encoder that a model is: a polyglot, what :func:`glotclip.load` takes, or an encoder itself."""
+    """The encoder that a model is: a folder that ``glotclip export`` wrote, which runs without torch; a polyglot, or
+    what :func:`glotclip.load` takes; or an encoder itself.
+    """
+    from glotclip.onnx.encoder import OnnxEncoder
+    from glotclip.onnx.manifest import is_export
+
+    if isinstance(model, OnnxEncoder):
+        return model
+    if isinstance(model, str | Path) and is_export(model):
+        return OnnxEncoder(model)
     from glotclip.library.torch_encoder import TorchEncoder
+    from glotclip.packs.folder import PolyglotFolder
     from glotclip.packs.polyglot import Polyglot
 
     if isinstance(model, str | Path):
         from glotclip.api.bases import load
 
-        model = load(model, device=device, base=base)
+        taught = str(Path(model).resolve()) if PolyglotFolder.is_one(model) else None
+        return TorchEncoder(load(model, device=device, base=base), taught)
     return TorchEncoder(model) if isinstance(model, Polyglot) else model

@@ -27,7 +27,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8420,
     as_json: AsJson = False,
 ) -> None:
-    """See an English CLIP learn ten languages, one after another, with and without forgetting; then search in them."""
+    """See an English CLIP learn ten languages, one after another, with and without forgetting; then search in all."""
     from glotclip import demo as demonstration
     from glotclip.cli.extend import run_callbacks
 
@@ -92,7 +92,7 @@ def _serve(out: Path, port: int, console: Console) -> None:
     with api.open_library(folder) as library:
         serve(
             library, ServerSettings(port=port, model=str(model)),
-            lambda address: console.say(f"search {len(library):,} emoji in eleven languages at {address}  (Ctrl-C stops)"),
+            lambda address: console.say(f"search {len(library):,} emoji in any of them: {address}  (Ctrl-C stops)"),
         )  # fmt: skip
 
 

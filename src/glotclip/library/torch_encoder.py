@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 class TorchEncoder:
-    """Encodes with a polyglot; see :class:`glotclip.library.encoder.Encoder`."""
+    """Encodes with a polyglot; see :class:`glotclip.library.encoder.Encoder`.
 
-    def __init__(self, polyglot: Polyglot) -> None:
+    Args:
+        polyglot: the model.
+        source: how it is found again with all its languages, where that is not the base's source.
+    """
+
+    def __init__(self, polyglot: Polyglot, source: str | None = None) -> None:
         self.polyglot = polyglot
         self.name = polyglot.base.name
-        self.source = polyglot.source
+        self.source = source or polyglot.source
         self.fingerprint = polyglot.base.fingerprint
         self.dim = polyglot.embed_dim
 

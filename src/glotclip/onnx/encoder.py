@@ -87,8 +87,7 @@ class OnnxEncoder:
     @property
     def decode_size(self) -> int:
         """The shorter side in pixels beyond which a larger picture gives nothing more; 0 if all of it counts."""
-        wanted = self._preprocess
-        return 0 if wanted.resize in ("none", "patches") else 2 * max((wanted.size, *(wanted.scaled or ())))
+        return self._preprocess.enough
 
     def preprocess(self, image: Image.Image | Path | str) -> Floats:
         """Read one image as the image tower wants it, float32 (3, H, W).
