@@ -15,6 +15,7 @@ from pathlib import Path
 
 import resvg_py
 import uvicorn
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import glotclip
@@ -60,6 +61,7 @@ def main(out: Path) -> None:
                     page.wait_for_selector(".hit")
                     page.wait_for_load_state("networkidle")
                     page.screenshot(path=out / file)
+                    Image.open(out / file).convert("RGB").quantize(128).save(out / file, optimize=True)
                 browser.close()
             server.should_exit = True
             thread.join()
