@@ -25,6 +25,7 @@ from glotclip.cli import (
     export,
     extend,
     index,
+    library,
     methods,
     pack,
     search,
@@ -58,6 +59,7 @@ app.command("doctor")(doctor.doctor)
 app.command("methods")(methods.methods)
 app.command("translate")(translate.translate)
 app.add_typer(pack.app, name="pack")
+app.add_typer(library.app, name="library")
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
 app.command("train-base")(base.train_base)

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from glotclip.errors import ConfigError, DataError, StorageError, did_you_mean
-from glotclip.library import records, scanning, searching, upkeep
+from glotclip.library import moving, records, scanning, searching, upkeep
 from glotclip.library.answer import Answer
 from glotclip.library.catalogue import FILE, Catalogue
 from glotclip.library.encoder import Encoder
@@ -161,6 +161,17 @@ class Library:
         """A store's URL; that of a file is kept relative to the library, so that the library can be moved."""
         scheme, _, name = model.store_url.partition(":")
         return f"file:{self.path / name}" if scheme == "file" else model.store_url
+
+    def move(
+        self, url: str, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, moving.Moved]:
+        """Move the vectors of all models to another engine; see :func:`glotclip.library.moving.move`.
+
+        Returns:
+            By the model's name, where its vectors are now, and how many.
+        """
+        with self.writing():
+            return moving.move(self.catalogue, self.path, url, self._address, progress)
 
     # --- indexing ---------------------------------------------------------------------------------------------
 

@@ -11,15 +11,22 @@ Shapes as in :mod:`glotclip.library.stores.protocol`; R records.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glotclip.errors import StorageError
+from glotclip.library.stores.exact import best, cosines
 from glotclip.library.stores.protocol import Floats, Numbers
 from glotclip.storage import append_whole, disk_errors, shown, writing
 
 _BLOCK = 8192  # records that are compared at once
+_FEW = 0.15  # share of the records up to which those asked for are gathered and not all compared
+_ROUNDING = 1e-5  # by which sums of products differ with their order
+_LONGEST = 1.001  # length of a normalised vector in half precision
 
 
 class FileStore:
@@ -110,34 +117,48 @@ class FileStore:
         return at
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
-        """Compare all, block by block, and keep the best."""
+        """Compare all in half precision, and what can be among the best in full precision."""
         self._refresh()
         at = np.arange(len(self._rows)) if among is None else np.flatnonzero(np.isin(self._rows, among))
-        rows = np.full((len(queries), k), -1, np.int64)
-        best = np.full((len(queries), k), -np.inf, np.float32)
-        if not len(at) or k < 1:
-            return rows, best
-        scores = np.concatenate([self._cosines(queries, at[start : start + _BLOCK]) for start in _starts(len(at))], 1)
-        found = self._rows[at]
-        for place, own in enumerate(scores):
-            kept = np.arange(len(own))
-            if k < len(own):  # the k best, and all that equal the last of them
-                kept = np.flatnonzero(own >= np.partition(own, len(own) - k)[len(own) - k])
-            order = kept[np.argsort(-own[kept], kind="stable")][:k]
-            rows[place, : len(order)], best[place, : len(order)] = found[order], own[order]
-        return rows, best
+        found = [self._best(query, at, k) for query in queries]
+        shape = len(queries), max(k, 0)
+        return (
+            np.array([rows for rows, _ in found], np.int64).reshape(shape),
+            np.array([scores for _, scores in found], np.float32).reshape(shape),
+        )
+
+    def _best(self, query: Floats, at: Numbers, k: int) -> tuple[Numbers, Floats]:
+        """The k best rows of those at some places."""
+        if 0 < k < len(at) and len(at) > _FEW * self._count:
+            rough, error = self._rough(query)
+            own = rough[self._places[at]]
+            at = at[own >= np.partition(own, len(own) - k)[len(own) - k] - 2 * error]
+        return best(self._rows[at], self._cosines(query, at), max(k, 0))
+
+    def _rough(self, query: Floats) -> tuple[npt.NDArray[np.floating], float]:
+        """Cosines of all records with a query, and by how much any of them is wrong at most."""
+        numkong = find_numkong()
+        if numkong is None:
+            parts = [
+                np.asarray(self._records["vector"][start : start + _BLOCK], np.float32) @ query
+                for start in _starts(self._count)
+            ]
+            return np.concatenate(parts), _ROUNDING
+        half = query.astype(np.float16)
+        scores = np.asarray(numkong.cdist(half[None], self._records["vector"], "dot"))[0]
+        return scores, float(np.linalg.norm(half.astype(np.float32) - query)) * _LONGEST + _ROUNDING
 
     def scores(self, query: Floats, rows: Numbers) -> Floats:
         """Cosines with some rows."""
         self._refresh()
-        at = self._found(rows)
-        parts = [self._cosines(query[None], at[start : start + _BLOCK])[0] for start in _starts(len(at))]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+        return self._cosines(query, self._found(rows))
 
-    def _cosines(self, queries: Floats, at: Numbers) -> Floats:
-        vectors = np.asarray(self._records["vector"][self._places[at]], np.float32)
-        # By row, whatever the block and the number of queries: a matrix product would round by its shape.
-        return np.asarray(np.stack([np.einsum("ne,e->n", vectors, query) for query in queries]), np.float32)
+    def _cosines(self, query: Floats, at: Numbers) -> Floats:
+        parts = [
+            cosines(np.asarray(self._records["vector"][self._places[at[start : start + _BLOCK]]], np.float32), query)
+            for start in _starts(len(at))
+        ]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def compact(self) -> None:
         """Write anew what is left."""
@@ -154,6 +175,24 @@ class FileStore:
     def close(self) -> None:
         """Write what is pending. The map closes itself when nobody reads it any more."""
         self.flush()
+
+
+def open_url(url: str, dim: int, *, create: bool = False) -> FileStore:
+    """Open the store of ``file:PATH``."""
+    return FileStore(Path(url.removeprefix("file:")), dim, create=create)
+
+
+@cache
+def find_numkong() -> Any:
+    """The package numkong, which compares in half precision as it lies on the disk; None where it is not installed.
+
+    Without it vectors are converted first, which takes some ten times as long; answers are the same.
+    """
+    try:
+        import numkong
+    except ImportError:
+        return None
+    return numkong
 
 
 def _starts(count: int) -> range:

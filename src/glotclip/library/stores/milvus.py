@@ -1,0 +1,199 @@
+"""Vectors in Milvus: ``milvus:PATH.db#COLLECTION`` is a file (Milvus Lite), ``milvus://host:19530/database#COLLECTION``
+a server or a cluster.
+
+The index compares every vector, so that answers are exact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glotclip.errors import ConfigError, StorageError, require
+from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines
+from glotclip.library.stores.protocol import Floats, Numbers
+
+_BATCH = 1000  # vectors that are sent or fetched at once
+_MOST = 16_384  # hits that Milvus gives at most
+_NAMED = 4096  # rows that a filter names at once
+_SECONDS = 10.0
+
+
+def open_url(url: str, dim: int, *, create: bool = False) -> MilvusStore:
+    """Open the store of a URL."""
+    return MilvusStore(url, dim, create=create)
+
+
+class MilvusStore:
+    """See :class:`glotclip.library.stores.protocol.VectorStore`.
+
+    Raises:
+        ConfigError: if the URL names no collection.
+        StorageError: if the engine cannot be reached, or has no such collection and none is to be made.
+    """
+
+    def __init__(self, url: str, dim: int, *, create: bool = False) -> None:
+        self.url, self.dim = url, dim
+        address, _, self.collection = url.partition("#")
+        address = address.removeprefix("milvus:")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,200}", self.collection):
+            raise ConfigError(
+                f"{url!r} names no collection", hint="milvus:vectors.db#photos, milvus://host:19530#photos"
+            )
+        pymilvus: Any = require("pymilvus", extra="milvus", purpose="vectors in Milvus")
+        self._types = pymilvus.DataType
+        given: dict[str, Any] = {"uri": address}
+        if address.startswith("//"):
+            host, _, database = address[2:].partition("/")
+            given = {"uri": f"http://{host}", "timeout": _SECONDS} | ({"db_name": database} if database else {})
+        with self._errors():
+            self._client: Any = pymilvus.MilvusClient(**given)
+            there = self._client.has_collection(self.collection)
+            if not there and not create:
+                raise StorageError(f"there are no vectors in {url}", hint="make them: `glotclip index`")
+            if not there:
+                self._make()
+            self._check_width()
+            self._client.load_collection(self.collection)
+
+    def _make(self) -> None:
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("row", self._types.INT64, is_primary=True)
+        schema.add_field("v", self._types.FLOAT_VECTOR, dim=self.dim)
+        index = self._client.prepare_index_params()
+        index.add_index(field_name="v", index_type="FLAT", metric_type="IP")
+        self._client.create_collection(self.collection, schema=schema, index_params=index, consistency_level="Strong")
+
+    def _check_width(self) -> None:
+        fields = self._client.describe_collection(self.collection)["fields"]
+        width = next((int(each["params"]["dim"]) for each in fields if each["name"] == "v"), 0)
+        if width != self.dim:
+            raise StorageError(f"{self.url} has vectors of {width} numbers, not {self.dim}", hint="name another one")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (StorageError, ConfigError):
+            raise
+        except Exception as error:  # pymilvus, grpc and the file engine have no base class in common
+            first = str(error).strip().splitlines()
+            raise StorageError(
+                f"{self.url} does not answer: {first[0] if first else type(error).__name__}",
+                hint="check that the engine runs; what was written before is kept",
+            ) from error
+
+    def __len__(self) -> int:
+        with self._errors():
+            told = self._client.query(self.collection, filter="", output_fields=["count(*)"])
+            return int(told[0]["count(*)"])
+
+    def add(self, rows: Numbers, vectors: Floats) -> None:
+        """Put vectors under rows."""
+        kept = as_kept(np.asarray(vectors, np.float32))
+        last = {row: place for place, row in enumerate(rows.tolist())}
+        entries = [{"row": row, "v": kept[place].tolist()} for row, place in last.items()]
+        with self._errors():
+            for start in range(0, len(entries), _BATCH):
+                self._client.upsert(self.collection, entries[start : start + _BATCH])
+
+    def delete(self, rows: Numbers) -> None:
+        """Take rows out."""
+        with self._errors():
+            for start in range(0, len(rows), _NAMED):
+                self._client.delete(self.collection, filter=_named(rows[start : start + _NAMED]))
+
+    def rows(self) -> Numbers:
+        """All rows, ascending."""
+        found: list[int] = []
+        with self._errors():
+            while True:  # in the order of the rows, whatever order the engine has
+                last = found[-1] if found else -1
+                told = self._client.query(
+                    self.collection, filter=f"row > {last}", output_fields=["row"], limit=_MOST,
+                )  # fmt: skip
+                part = sorted(int(each["row"]) for each in told)
+                if len(told) == _MOST:
+                    return self._rows_by_iterator()
+                found += part
+                return np.array(found, np.int64)
+
+    def _rows_by_iterator(self) -> Numbers:
+        found: list[int] = []
+        iterator = self._client.query_iterator(
+            self.collection, batch_size=_MOST, filter="row >= 0", output_fields=["row"]
+        )
+        while part := iterator.next():
+            found += [int(each["row"]) for each in part]
+        iterator.close()
+        return np.array(sorted(set(found)), np.int64)
+
+    def get(self, rows: Numbers) -> Floats:
+        """Vectors by rows.
+
+        Raises:
+            StorageError: if one is not there.
+        """
+        found: dict[int, Any] = {}
+        with self._errors():
+            for start in range(0, len(rows), _BATCH):
+                part = rows[start : start + _BATCH].tolist()
+                for each in self._client.get(self.collection, ids=part, output_fields=["row", "v"]):
+                    found[int(each["row"])] = each["v"]
+        if missing := [row for row in rows.tolist() if row not in found]:
+            raise StorageError(
+                f"{self.url} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
+            )
+        listed = [found[row] for row in rows.tolist()]
+        return np.array(listed, np.float32).reshape(len(listed), self.dim)
+
+    def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
+        """The engine finds candidates, whose exact cosines decide."""
+        found = [self._best(query, max(k, 0), among) for query in queries]
+        shape = len(queries), max(k, 0)
+        return (
+            np.array([rows for rows, _ in found], np.int64).reshape(shape),
+            np.array([scores for _, scores in found], np.float32).reshape(shape),
+        )
+
+    def _best(self, query: Floats, k: int, among: Numbers | None) -> tuple[Numbers, Floats]:
+        if among is not None and not len(among):
+            return best(np.zeros(0, np.int64), np.zeros(0, np.float32), k)
+        parts = [None] if among is None else [among[start : start + _NAMED] for start in range(0, len(among), _NAMED)]
+        rows = np.concatenate([self._candidates(query, min(k + ENOUGH, _MOST), part) for part in parts])
+        return best(rows, cosines(self.get(rows), query), k)
+
+    def _candidates(self, query: Floats, count: int, among: Numbers | None) -> Numbers:
+        with self._errors():
+            told = self._client.search(
+                self.collection, data=[query.tolist()], limit=count, filter="" if among is None else _named(among),
+                output_fields=["row"],
+            )  # fmt: skip
+        return np.array([int(each["entity"]["row"]) for each in told[0]], np.int64)
+
+    def scores(self, query: Floats, rows: Numbers) -> Floats:
+        """Cosines with some rows."""
+        return cosines(self.get(rows), query)
+
+    def compact(self) -> None:
+        """Ask the engine to give back what was deleted; a file does so by itself."""
+        with contextlib.suppress(Exception):  # Milvus Lite has no such call
+            self._client.compact(self.collection)
+
+    def flush(self) -> None:
+        """Have all that was changed on the disk."""
+        with self._errors():
+            self._client.flush(self.collection)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with contextlib.suppress(Exception):  # it may have gone away, which closes it, too
+            self._client.close()
+
+
+def _named(rows: Numbers) -> str:
+    return f"row in [{', '.join(map(str, rows.tolist()))}]"

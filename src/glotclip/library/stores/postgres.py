@@ -1,0 +1,184 @@
+"""Vectors in PostgreSQL with pgvector: ``postgresql://user@host/database#TABLE``.
+
+The table has a row's number and its vector; every vector is compared, so that answers are exact. Who wants an
+approximate index makes one in the database: then answers are as good as the index finds candidates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from glotclip.errors import ConfigError, StorageError, require
+from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines
+from glotclip.library.stores.protocol import Floats, Numbers
+
+_BATCH = 2000  # vectors that are sent or fetched at once
+_SECONDS = 10  # in which a connection has to come about
+_ITERATIVE = "SET hnsw.iterative_scan = strict_order"  # or an index with a filter finds too few
+
+
+def open_url(url: str, dim: int, *, create: bool = False) -> PostgresStore:
+    """Open the store of a URL."""
+    return PostgresStore(url, dim, create=create)
+
+
+class PostgresStore:
+    """See :class:`glotclip.library.stores.protocol.VectorStore`. Threads share one; each has a connection of its own.
+
+    Raises:
+        ConfigError: if the URL names no table.
+        StorageError: if the database cannot be reached, lacks pgvector, or has no such table and none is to be made.
+    """
+
+    def __init__(self, url: str, dim: int, *, create: bool = False) -> None:
+        self.url, self.dim = url, dim
+        self._address, _, self.table = url.partition("#")
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", self.table):
+            raise ConfigError(f"{url!r} names no table", hint="postgresql://user@host/database#vectors")
+        self._psycopg: Any = require("psycopg", extra="postgres", purpose="vectors in PostgreSQL")
+        self._local = threading.local()
+        self._all: list[Any] = []
+        if create:
+            self._run("CREATE EXTENSION IF NOT EXISTS vector")
+            self._run(
+                f"CREATE TABLE IF NOT EXISTS {self.table} (row bigint PRIMARY KEY, v vector({int(dim)}) NOT NULL)"
+            )
+        found = self._run(
+            "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'v'", [self.table]
+        )
+        if not found:
+            raise StorageError(f"there are no vectors in {self._shown}", hint="make them: `glotclip index`")
+        if found[0][0] != dim:
+            raise StorageError(
+                f"{self._shown} has vectors of {found[0][0]} numbers, not {dim}", hint="name another table"
+            )
+
+    @property
+    def _shown(self) -> str:
+        """The address without a password."""
+        return re.sub(r"//([^:@/]*):[^@/]*@", r"//\\1:…@", self.url)
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor in a transaction; a connection that broke is made anew for the next call."""
+        try:
+            if getattr(self._local, "connection", None) is None or self._local.connection.closed:
+                made = self._psycopg.connect(self._address, connect_timeout=_SECONDS)
+                self._local.connection = made
+                self._all.append(made)
+            with self._local.connection.transaction(), self._local.connection.cursor() as cursor:
+                yield cursor
+        except self._psycopg.Error as error:
+            first = str(error).strip().splitlines()
+            raise StorageError(
+                f"{self._shown} does not answer: {first[0] if first else type(error).__name__}",
+                hint="check that the database runs and has pgvector; what was written before is kept",
+            ) from error
+
+    def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def __len__(self) -> int:
+        return int(self._run(f"SELECT count(*) FROM {self.table}")[0][0])
+
+    def add(self, rows: Numbers, vectors: Floats) -> None:
+        """Put vectors under rows, all or none."""
+        kept = as_kept(np.asarray(vectors, np.float32))
+        with self._cursor() as cursor:
+            cursor.execute(f"CREATE TEMP TABLE incoming (row bigint, v vector({self.dim})) ON COMMIT DROP")
+            with cursor.copy("COPY incoming (row, v) FROM STDIN") as copy:
+                for row, vector in zip(rows.tolist(), kept, strict=True):
+                    copy.write_row((row, _written(vector)))
+            cursor.execute(
+                f"INSERT INTO {self.table} SELECT DISTINCT ON (row) row, v FROM incoming "
+                "ON CONFLICT (row) DO UPDATE SET v = excluded.v"
+            )
+
+    def delete(self, rows: Numbers) -> None:
+        """Take rows out."""
+        self._run(f"DELETE FROM {self.table} WHERE row = ANY(%s)", [rows.tolist()])
+
+    def rows(self) -> Numbers:
+        """All rows, ascending."""
+        found = self._run(f"SELECT row FROM {self.table} ORDER BY row")
+        return np.array([row for (row,) in found], np.int64)
+
+    def get(self, rows: Numbers) -> Floats:
+        """Vectors by rows.
+
+        Raises:
+            StorageError: if one is not there.
+        """
+        found: dict[int, Floats] = {}
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH].tolist()
+            told = self._run(f"SELECT row, v::text FROM {self.table} WHERE row = ANY(%s)", [part])
+            found |= {row: _read(text) for row, text in told}
+        if missing := [row for row in rows.tolist() if row not in found]:
+            raise StorageError(
+                f"{self._shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
+            )
+        return np.stack([found[row] for row in rows.tolist()]) if len(rows) else np.zeros((0, self.dim), np.float32)
+
+    def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
+        """The database finds candidates, whose exact cosines decide."""
+        found = [self._best(query, max(k, 0), among) for query in queries]
+        shape = len(queries), max(k, 0)
+        return (
+            np.array([rows for rows, _ in found], np.int64).reshape(shape),
+            np.array([scores for _, scores in found], np.float32).reshape(shape),
+        )
+
+    def _best(self, query: Floats, k: int, among: Numbers | None) -> tuple[Numbers, Floats]:
+        where, values = "", [_written(query), k + ENOUGH]
+        if among is not None:
+            where, values = "WHERE row = ANY(%s) ", [among.tolist(), *values]
+        statement = f"SELECT row, v::text FROM {self.table} {where}ORDER BY v <#> %s::vector LIMIT %s"
+        with self._cursor() as cursor:
+            with contextlib.suppress(self._psycopg.Error), self._local.connection.transaction():
+                cursor.execute(_ITERATIVE)  # pgvector before 0.8 has no such setting
+            cursor.execute(statement, values)
+            told = cursor.fetchall()
+        rows = np.array([row for row, _ in told], np.int64)
+        vectors = np.stack([_read(text) for _, text in told]) if told else np.zeros((0, self.dim), np.float32)
+        return best(rows, cosines(vectors, query), k)
+
+    def scores(self, query: Floats, rows: Numbers) -> Floats:
+        """Cosines with some rows."""
+        return cosines(self.get(rows), query)
+
+    def compact(self) -> None:
+        """Have the database give back what was deleted."""
+        with self._cursor():
+            pass  # there is a connection now
+        try:
+            self._local.connection.autocommit = True
+            self._local.connection.execute(f"VACUUM {self.table}")
+        except self._psycopg.Error as error:
+            raise StorageError(f"{self._shown} cannot be compacted: {error}", hint="run VACUUM yourself") from error
+        finally:
+            self._local.connection.autocommit = False
+
+    def flush(self) -> None:
+        """Nothing waits: every change is committed."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._all:
+            connection.close()
+
+
+def _written(vector: Floats) -> str:
+    return "[" + ",".join(map(repr, vector.tolist())) + "]"
+
+
+def _read(text: str) -> Floats:
+    return np.array(text[1:-1].split(","), np.float32)
