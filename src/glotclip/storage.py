@@ -24,6 +24,14 @@ from typing import Any
 from glotclip.errors import CacheWarning, DataError, StorageError
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; what cannot be a path, being too long or holding a zero byte, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def disk_errors(path: Path, option: str = "--out") -> Iterator[None]:
     """Turn the operating system's refusals into :class:`StorageError` with a next step.

@@ -39,6 +39,12 @@ def test_logging_in(start: Start) -> None:
     assert [client.post("/api/login", data={"token": "x"}).status_code for _ in range(4)] == [401, 401, 429, 429]
 
 
+def test_wrong_methods_are_told_the_right_ones(client: TestClient) -> None:
+    answer = client.put("/api/search")
+    assert answer.status_code == 405 and answer.headers["allow"] == "GET, POST"
+    assert client.get("/v1/embeddings").headers["allow"] == "POST"
+
+
 def test_settings_are_checked(library: Library) -> None:
     with pytest.raises(ConfigError):
         create_app(library, ServerSettings(host="0.0.0.0"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from glotclip.server.schemas import Embed, ImagePart, Narrowed, Search, SearchParameters
+from glotclip.server.schemas import Embed, Hiding, ImagePart, Narrowed, Search, SearchParameters
 
 
 def test_filters_are_what_a_library_takes() -> None:
@@ -30,6 +30,15 @@ def test_a_query_has_something_in_it(query: str) -> None:
         SearchParameters(q=query)
     with pytest.raises(ValidationError):
         Search(texts=[query])
+
+
+def test_no_number_is_a_truth_value() -> None:
+    for given in ({"items": [1], "hidden": 0}, {"items": ["1"]}, {"items": [1.5]}):
+        with pytest.raises(ValidationError):
+            Hiding.model_validate(given)
+    with pytest.raises(ValidationError):
+        Search.model_validate({"like": [1], "fold": 1})
+    assert SearchParameters.model_validate({"q": "dog", "fold": "false", "limit": "3"}).limit == 3
 
 
 def test_parts_of_embeddings() -> None:

@@ -120,6 +120,16 @@ def test_what_the_library_is_made_of(client: TestClient, photos: Path) -> None:
     assert client.get("/api/duplicates").json() == {"groups": []}
 
 
+def test_nobody_opens_another_model_through_it(client: TestClient, library: Library, tmp_path: Path) -> None:
+    for name in (str(tmp_path), "emoji-clip", "openai/clip-vit-base-patch32", "0" * 1000, "../secret"):
+        asked = client.get("/api/search", params={"q": "dog", "model": name, "lang": "en"})
+        embedded = client.post("/v1/embeddings", json={"input": "dog", "model": name})
+        for answer in (asked, embedded):
+            assert answer.status_code == 422 and "no vectors of the model" in answer.json()["error"]
+    name = library.models[0].name
+    assert client.get("/api/search", params={"q": "dog", "model": name, "lang": "en"}).status_code == 200
+
+
 def test_wrong_questions(client: TestClient) -> None:
     for address in ("/api/search", "/api/search?q=", "/api/search?q=%20%20", "/api/search?q=dog&lang=xx",
                     "/api/search?q=dog&near=here", "/api/search?q=dog&after=2021-13", "/api/search?q=-dog",

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import CheckpointError, DataError
-from glotclip.storage import read_json
+from glotclip.storage import is_there, read_json
 
 FILE, FORMAT = "export.json", 1
 PROFILES, TABLE = "profiles.json", "table"
@@ -82,7 +82,7 @@ class Export(Settings):
 
 def is_export(path: Path | str) -> bool:
     """Whether a folder was written by ``glotclip export``."""
-    return (Path(path) / FILE).is_file()
+    return is_there(Path(path) / FILE)
 
 
 def read_export(folder: Path) -> Export:

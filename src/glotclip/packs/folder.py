@@ -31,7 +31,7 @@ from glotclip.packs.base_source import BaseSource, absolute
 from glotclip.packs.manifest import FORMAT, Manifest, check_format, pack_for
 from glotclip.packs.manifest import RECORD as RECORD
 from glotclip.packs.pack import read_manifest, remove_pack_files
-from glotclip.storage import disk_errors, read_json, write_json
+from glotclip.storage import disk_errors, is_there, read_json, write_json
 
 if TYPE_CHECKING:
     from glotclip.packs.polyglot import Polyglot
@@ -78,7 +78,7 @@ class PolyglotFolder:
     @staticmethod
     def is_one(path: Path | str) -> bool:
         """Whether a folder holds a polyglot."""
-        return (Path(path) / RECORD).is_file()
+        return is_there(Path(path) / RECORD)
 
     @property
     def run_folder(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -154,4 +155,17 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def http(request: Request, error: StarletteHTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), "", error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # Starlette names the methods of the first route alone
+            headers["allow"] = ", ".join(sorted(_methods(app, request)))
+        return problem(error.status_code, str(error.detail), "", headers)
+
+
+def _methods(app: FastAPI, request: Request) -> set[str]:
+    """The methods of all routes of an address."""
+    return {
+        method.upper()
+        for path, methods in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", path), request.url.path)
+        for method in methods
+    }

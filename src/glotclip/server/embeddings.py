@@ -13,7 +13,7 @@ from glotclip.errors import ConfigError
 from glotclip.library.encoder import Encoder, Floats
 from glotclip.library.query import LONGEST
 from glotclip.server import schemas
-from glotclip.server.searching import PROBLEMS, library_of, read_picture, settings_of
+from glotclip.server.searching import PROBLEMS, library_of, model_of, read_picture
 
 router = APIRouter(prefix="/v1", tags=["embeddings"])
 MOST_INPUTS, AT_ONCE = 256, 16
@@ -26,7 +26,7 @@ def embeddings(request: Request, asked: schemas.Embed) -> Any:
     inputs = asked.input if isinstance(asked.input, list) else [asked.input]
     if not 0 < len(inputs) <= MOST_INPUTS:
         raise ConfigError(f"{len(inputs)} inputs at once", hint=f"send from 1 to {MOST_INPUTS}")
-    library, name = library_of(request), asked.model or settings_of(request).model
+    library, name = library_of(request), model_of(request, asked.model)
     encoder = library.encoder(library.model(name), name)
     if asked.dimensions not in (None, encoder.dim):
         raise ConfigError(

@@ -18,6 +18,10 @@ NEAR = r"^\s*-?\d+(\.\d+)?\s*,\s*-?\d+(\.\d+)?\s*,\s*\d+(\.\d+)?\s*$"
 Place = Annotated[str, Field(pattern=NEAR, max_length=100, examples=["48.2,16.37,5"])]
 
 
+#: For JSON, where no number stands for a truth value; in addresses there is text alone.
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
 class Strict(BaseModel):
     """A request; what it does not know it refuses."""
 
@@ -73,6 +77,8 @@ class WeightedText(Strict):
 
 class Search(Narrowed):
     """A search of several texts and items."""
+
+    model_config = STRICT
 
     texts: list[WeightedText | Seen] = Field(default_factory=list, max_length=MOST_TERMS)
     lang: Language | None = None
@@ -165,6 +171,8 @@ class Duplicates(BaseModel):
 class Items(Strict):
     """Some items."""
 
+    model_config = STRICT
+
     items: list[Number] = Field(min_length=1, max_length=10_000)
 
 
@@ -226,7 +234,9 @@ Input = Annotated[str, Field(min_length=1)] | TextPart | ImagePart
 
 
 class Embed(BaseModel):
-    """A request of embeddings in OpenAI's shape, with a language for texts."""
+    """A request of embeddings in OpenAI's shape, with a language for texts; what it does not know has no effect."""
+
+    model_config = ConfigDict(strict=True)
 
     input: Input | list[Input] = Field(
         description="texts, data URLs of pictures, or parts as chat requests write them"

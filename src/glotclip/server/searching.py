@@ -12,12 +12,14 @@ from fastapi.exceptions import HTTPException
 from PIL import Image
 
 from glotclip import image_formats
+from glotclip.errors import ConfigError
 from glotclip.library import facets
 from glotclip.library.library import Library
 from glotclip.library.records import Item
 from glotclip.server import schemas
 from glotclip.server.media import Media, NotThereError
 from glotclip.server.settings import ServerSettings
+from glotclip.storage import printable
 
 router = APIRouter(prefix="/api", tags=["search"])
 _DECODING = threading.Semaphore(2)  # a picture at the limit of pixels takes 450 MB
@@ -56,9 +58,24 @@ def media_of(request: Request) -> Media:
     return found
 
 
+def model_of(request: Request, name: str | None) -> str | None:
+    """The model that is to answer: one of the library's, by name; whoever asks opens no other.
+
+    Raises:
+        ConfigError: if the library has none of this name.
+    """
+    own = settings_of(request).model
+    if name is None or name == own:
+        return own
+    known = [each for model in library_of(request).models for each in (model.name, model.source, model.fingerprint)]
+    if name not in known:
+        raise ConfigError(f"the library has no vectors of the model {printable(name)!r}", hint="leave out model")
+    return name
+
+
 def _search(request: Request, narrowed: schemas.Narrowed, query: Any = None, **asked: Any) -> dict[str, Any]:
     filters = narrowed.filters()
-    filters["model"] = filters["model"] or settings_of(request).model
+    filters["model"] = model_of(request, filters["model"])
     filters["limit"] = min(filters["limit"], settings_of(request).page)
     return library_of(request).search(query, **asked, **filters).record()
 

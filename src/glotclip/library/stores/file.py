@@ -24,7 +24,7 @@ from glotclip.library.stores.protocol import Floats, Numbers
 from glotclip.storage import append_whole, disk_errors, shown, writing
 
 _BLOCK = 8192  # records that are compared at once
-_FEW = 0.15  # share of the records up to which those asked for are gathered and not all compared
+_FEW = 0.03  # share of the records up to which those asked for are gathered and not all compared
 _ROUNDING = 1e-5  # by which sums of products differ with their order
 _LONGEST = 1.001  # length of a normalised vector in half precision
 
