@@ -64,6 +64,8 @@ def results() -> dict[str, Rows]:
     return {
         "table": list(zip(*committed("ten_languages.md"), strict=True)),
         "unseen names": unseen(),
+        "photo languages": photo_languages(),
+        "photo parts": photo_parts(),
         **pect("few"),
         **pect("full"),
     }
@@ -134,7 +136,7 @@ def weights(found: Numbers) -> tuple[str, str]:
 
 
 def encoders() -> dict[str, Rows]:
-    """The table of ``docs/methods.md``."""
+    """The table of text encoders."""
     head = ["", "de labels", "fr labels", "de captions", "fr captions", "CPU-s"]
     rows = []
     for row in json.loads((RESULTS / "encoder.json").read_text(encoding="utf-8"))["rows"]:
@@ -145,20 +147,110 @@ def encoders() -> dict[str, Rows]:
     return {"encoders": [head, *rows]}
 
 
+def pack_sizes() -> Rows:
+    """How small packs may be."""
+    head = ["", "rows", "bytes a row", "entries", "MB", "R@1 / R@5", "of the best R@5"]
+    found = json.loads((RESULTS / "pack_sizes.json").read_text(encoding="utf-8"))["rows"]
+    rows = [
+        [
+            row["language"], row["rows"], f"{row['bytes a row']:,}", f"{row['entries']:,}", f"{row['MB']:.1f}",
+            f"{row['R@1']:.1f} / {row['R@5']:.1f}", f"{row['kept']:.1f} %",
+        ]
+        for row in found
+    ]  # fmt: skip
+    return [head, *rows]
+
+
+def photo_languages() -> Rows:
+    """Languages on photo-clip: ways and rivals as rows, R@1 / R@5 of each language."""
+    found = json.loads((RESULTS / "photo_languages.json").read_text(encoding="utf-8"))["rows"]
+    languages = list(dict.fromkeys(row["language"] for row in found))
+    cells = {(row["what"], row["language"]): f"{row['R@1']:.1f} / {row['R@5']:.1f}" for row in found}
+    ways = sorted({what for what, _ in cells}, key=lambda what: [row["what"] for row in found].index(what))
+    own = [way for way in ways if ":" not in way]
+    rivals = [f"{way}" for way in ways if ":" in way]
+    return [
+        ["", *languages],
+        *([way, *(cells.get((way, lang), "") for lang in languages)] for way in (*own, *rivals)),
+    ]
+
+
+def photo_parts() -> Rows:
+    """Known and unknown labels, captions, seconds and megabytes of the way that photo-clip recommends."""
+    found = json.loads((RESULTS / "photo_languages.json").read_text(encoding="utf-8"))["rows"]
+    head = ["", "way", "known", "R@1 / R@5", "unknown", "R@1 / R@5", "captions", "CPU-s", "MB"]
+    rows = []
+    for row in found:
+        if row["what"] in ("solved rows, glossary", "… and lessons of 1 min", "dictionary:freedict"):
+            parts = [
+                cell
+                for part in ("known", "unknown")
+                for cell in (
+                    str(row.get(part, "")),
+                    f"{row.get(f'{part} R@1', 0):.1f} / {row.get(f'{part} R@5', 0):.1f}",
+                )
+            ]
+            rest = [f"{row[key]:.1f}" if key in row else "" for key in ("captions", "CPU-s", "MB")]
+            rows.append([row["language"], row["what"], *parts, *rest])
+    return [head, *rows]
+
+
+def bases() -> dict[str, Rows]:
+    """The table of docs/bases.md."""
+    head = ["base", "known R@1 / R@5", "withheld R@1 / R@5", "kinds P@5 / P@10", "withheld kinds P@5", "MB"]
+    found = json.loads((RESULTS / "photo_base.json").read_text(encoding="utf-8"))["rows"]
+    rows = [
+        [
+            f"`{row['base']}`", f"{row['known R@1']} / {row['known R@5']}",
+            f"{row['withheld R@1']} / {row['withheld R@5']}", f"{row['kinds P@5']} / {row['kinds P@10']}",
+            str(row["withheld kinds P@5"]), f"{row['MB on disk']:.0f}",
+        ]
+        for row in found
+    ]  # fmt: skip
+    return {"photo bases": [head, *rows]}
+
+
+def engines() -> Rows:
+    """Time and memory of engines."""
+    head = ["vectors", "engine", "query, ms (p99)", "among a tenth, ms", "recall@10", "build, s", "MB"]
+    found = json.loads((RESULTS / "search.json").read_text(encoding="utf-8"))["rows"]
+    rows = [
+        [
+            f"{row['vectors']:,}", row["engine"], f"{row['p50']:.1f} ({row['p99']:.1f})",
+            f"{row['tenth p50']:.1f}" if "tenth p50" in row else "", f"{row['recall@10']:.3f}", f"{row['build']:.1f}",
+            f"{row['MB']:.0f}",
+        ]
+        for row in found
+    ]  # fmt: skip
+    return [head, *rows]
+
+
 def deploy() -> dict[str, Rows]:
     """The table of docs/deploy.md."""
     return {"cold start": committed("cold_start.md")}
 
 
 def library() -> dict[str, Rows]:
-    """The table of docs/library.md: how often nothing is said to match; without the precision."""
-    return {"cutoff": [row[:6] for row in committed("cutoff.md")]}
+    """The tables of docs/library.md: how often nothing is said to match, without the precision; engines."""
+    return {"cutoff": [row[:6] for row in committed("cutoff.md")], "engines": engines()}
+
+
+def methods() -> dict[str, Rows]:
+    """The tables of docs/methods.md."""
+    return {**encoders(), "pack sizes": pack_sizes()}
+
+
+def serve() -> dict[str, Rows]:
+    """The table of docs/serve.md."""
+    return {"serve": committed("serve.md")}
 
 
 PAGES: Mapping[str, Callable[[], dict[str, Rows]]] = {
     "results.md": results,
     "text.md": text,
-    "methods.md": encoders,
+    "methods.md": methods,
+    "bases.md": bases,
+    "serve.md": serve,
     "deploy.md": deploy,
     "library.md": library,
 }

@@ -20,7 +20,7 @@ from typing import Literal
 from glotclip.errors import GlotclipError
 
 State = Literal["fine", "missing", "broken"]
-MODULES = ("installation", "disk", "models", "engines")
+MODULES = ("installation", "disk", "models", "libraries", "engines")
 
 
 @dataclass(frozen=True)

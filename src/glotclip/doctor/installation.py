@@ -36,6 +36,9 @@ OPTIONAL = (
     Package("av", "av", "video", "videos"),
     Package("transformers", "transformers", "hf", "LoRA in peft's format, translation"),
     Package("ctranslate2", "ctranslate2", "mt", "translation"),
+    Package("fastapi", "fastapi", "serve", "glotclip serve"),
+    Package("psycopg", "psycopg", "postgres", "vectors in PostgreSQL"),
+    Package("pymilvus", "pymilvus", "milvus", "vectors in Milvus"),
     Package("matplotlib", "matplotlib", "report", "plots in reports"),
 )
 
