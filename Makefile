@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check docs format bench bench-lessons bench-threads bench-continual results base clean
+.PHONY: help demo test test-fast check docs format bench bench-lessons bench-threads bench-continual bench-hundred results base clean
 
 help:  ## this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench-threads: $(STAMP)  ## training alone and beside busy processes, with the t
 bench-continual: $(STAMP)  ## 36 languages, every method and strategy (an hour or two; resumable; same needs as results)
 	$(BIN)/glotclip data get emoji-google
 	$(BIN)/glotclip compare recipes/compare_continual.yaml --out bench-continual-out --processes 2
+
+bench-hundred: $(STAMP)  ## a hundred languages on photo-clip (under two hours; resumable; needs ../shared/data)
+	$(BIN)/python benchmarks/hundred.py
 
 results: $(STAMP)  ## the figures of docs/results.md (about half an hour; fetches google's images with npm)
 	$(BIN)/glotclip data get emoji-google

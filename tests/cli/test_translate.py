@@ -98,3 +98,15 @@ def test_json_is_all_of_standard_output(here: Here, shout: str, tmp_path: Path) 
     out, err = here("translate", tmp_path / "in.txt", tmp_path / "o.txt", "--to", "es", "--engine", shout, "--json")
     assert json.loads(out)["empty_lines"] == 1
     assert "1 lines are empty" in err
+
+
+def test_a_dictionary_of_a_models_words(world: World, here: Here, shout: str, tmp_path: Path) -> None:
+    (tmp_path / "data.noun").write_text("02084071 05 n 01 domestic_dog 0 000 | a member\n", encoding="utf-8")
+    command = ["translate", world.base, tmp_path / "out.tsv", "--to", "es", "--engine", shout, "--vocabulary"]
+    out, _ = here(*command, "--wordnet", tmp_path / "data.noun", "--cache", tmp_path / "cache")
+    assert "1 nouns of WordNet" in out
+    lines = (tmp_path / "out.tsv").read_text(encoding="utf-8").splitlines()
+    head = lines[0].split("\t")
+    rows = [dict(zip(head, line.split("\t"), strict=False)) for line in lines[1:]]
+    assert ("DOMESTIC DOG", "domestic dog") in [(row["text"], row["english"]) for row in rows]
+    assert all(row["text"] == row["english"].upper() and row["lang"] == "es" for row in rows)

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.library.conftest import CountingEncoder, encoder, library, photos, polyglot  # noqa: F401 -- fixtures
 
 from glotclip.doctor.check import Case, Finding
 from glotclip.doctor.libraries import libraries
 from glotclip.library.catalogue import FILE
 from glotclip.library.library import Library
-from tests.library.conftest import CountingEncoder, encoder, library, photos, polyglot  # noqa: F401 -- fixtures
 
 
 def found() -> list[Finding]:

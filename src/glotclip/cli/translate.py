@@ -33,6 +33,15 @@ def translate(
     origin: Annotated[str, typer.Option("--from", metavar="CODE", help="The language to translate from.")] = "en",
     engine: Engine = "apertium",
     cache: Annotated[Path | None, typer.Option(help="Folder of the cache; by default glotclip's own.")] = None,
+    vocabulary: Annotated[
+        bool,
+        typer.Option(
+            "--vocabulary", help="IN is a model: translate the English words that its tokenizer knows whole."
+        ),
+    ] = False,
+    wordnet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --vocabulary: WordNet's data.noun; its nouns as well.")
+    ] = None,
     encoding: Encoding = None,
     max_skipped: MaxSkipped = MAX_SKIPPED,
     check: Annotated[bool, typer.Option("--check", help="Read both files again and compare them.")] = False,
@@ -40,8 +49,10 @@ def translate(
 ) -> None:
     """Translate captions. A table gets rows in the new language with their English, ready for `extend --data`.
 
+    With --vocabulary it makes a dictionary for a language that has none: IN is a model, such as photo-clip.
     Run again after a kill, it goes on; what was translated once comes out of the cache.
     """
+    import tempfile
     import time
     from dataclasses import asdict
     from functools import partial
@@ -55,7 +66,9 @@ def translate(
     ownership.check_file(out, (source,), option="OUT")  # before an engine is looked for
     started = time.perf_counter()
     translator = open_translator(engine, cache)
-    with Progress() as progress:
+    with Progress() as progress, tempfile.TemporaryDirectory() as scratch:
+        if vocabulary or wordnet:
+            source = _words(source, wordnet, Path(scratch) / "words.txt", console)
         made = translate_file(
             source, out, translator, origin, to, encoding=encoding, max_skipped=max_skipped,
             progress=partial(progress, "captions"),
@@ -68,7 +81,7 @@ def translate(
     )
     _show(made, console)
     console.say(f"wrote {out}")
-    if check:
+    if check and not vocabulary:
         checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
         console.say(f"checked: {checked:,} captions on both sides, none empty")
     console.result(
@@ -83,6 +96,23 @@ def translate(
             "checked": check,
         }
     )
+
+
+def _words(model: Path, wordnet: Path | None, path: Path, console: Console) -> Path:
+    """Write the English words of a model, and WordNet's nouns, one a line."""
+    from glotclip import api
+    from glotclip.errors import ConfigError
+    from glotclip.translate.vocabulary import whole_words, wordnet_nouns
+
+    tokenizer = api.load(str(model)).base.tokenizer
+    pieces = getattr(tokenizer, "vocabulary", None)
+    if pieces is None:
+        raise ConfigError(f"the tokenizer of {model} names no words", hint="translate a list of words instead")
+    words = whole_words(pieces)
+    nouns = [] if wordnet is None else wordnet_nouns(wordnet)
+    console.say(f"{len(words):,} English words of {model}" + (f", {len(nouns):,} nouns of WordNet" if nouns else ""))
+    path.write_text("".join(f"{word}\n" for word in dict.fromkeys([*words, *nouns])), encoding="utf-8")
+    return path
 
 
 def _show(made: TranslatedFile, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The library that commands use by default: whether it opens, its folders are there, and its vectors can be reached."""
+"""The library that commands use by default: whether it opens, and its folders and vectors are there."""
 
 from __future__ import annotations
 

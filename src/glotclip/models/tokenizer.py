@@ -264,6 +264,11 @@ class HfTokenizer:
         self.special_ids = frozenset([*backend.encode("").ids, pad_id])
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Token → id."""
+        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+
     def with_prefix(self, prefix: str) -> HfTokenizer:
         """The tokenizer that reads ``prefix`` before every text; no text that is cut loses it."""
         return HfTokenizer(
