@@ -148,9 +148,7 @@ def write_pack(
     """
     modules = [(scope, module) for scope, several in state.modules.items() for module in several]
     weights = {
-        f"{scope}.{module.kind}.{key}": tensor.cpu()
-        for scope, module in modules
-        for key, tensor in module.tensors().items()
+        f"{scope}.{module.kind}.{key}": t.cpu() for scope, module in modules for key, t in module.tensors().items()
     }
     tensors = stored(weights, settings.get("store", "fp32"), settings.get("row_bytes", 48))
     with writing_folder(folder) as aside:
