@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
 from pathlib import Path
@@ -74,3 +75,15 @@ def test_readers_see_whole_changes_from_any_thread(tmp_path: Path) -> None:
     assert made.generation == first + 10
     numbers = list(range(100_000))
     assert len(made.rows_of("SELECT id FROM root WHERE id IN ({})", numbers)) == 50
+
+
+def test_threads_that_ended_leave_no_connection_behind(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite", create=True)
+    catalogue.value("SELECT 1")
+    for _ in range(20):
+        thread = threading.Thread(target=catalogue.value, args=("SELECT 1",))
+        thread.start()
+        thread.join()
+    gc.collect()
+    assert len(catalogue._all) == 1
+    catalogue.close()

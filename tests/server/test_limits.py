@@ -39,6 +39,16 @@ def test_only_its_own_names_are_answered(client: TestClient) -> None:
     assert client.get("/health", headers={"host": "localhost:8420"}).status_code == 200
 
 
+def test_other_sites_pages_see_nothing(client: TestClient) -> None:
+    for address in ("/thumbs/1", "/files/1", "/api/search?q=dog"):
+        assert client.get(address, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+        assert client.get(address, headers={"sec-fetch-site": "same-origin"}).status_code == 200
+    assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200  # a link to the page
+    for origin, status in (("https://evil.example", 403), ("null", 403), ("http://localhost", 200)):
+        answer = client.post("/api/hide", json={"items": [99]}, headers={"origin": origin})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_other_sites_pages_change_nothing(client: TestClient, site: str) -> None:
     answer = client.post("/api/hide", json={"items": [1]}, headers={"sec-fetch-site": site})

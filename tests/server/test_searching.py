@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.library.conftest import picture
 from tests.server.conftest import Start
 
 from glotclip.library.library import Library
@@ -128,6 +130,20 @@ def test_nobody_opens_another_model_through_it(client: TestClient, library: Libr
             assert answer.status_code == 422 and "no vectors of the model" in answer.json()["error"]
     name = library.models[0].name
     assert client.get("/api/search", params={"q": "dog", "model": name, "lang": "en"}).status_code == 200
+
+
+def test_file_names_that_are_no_utf8(start: Start, library: Library, photos: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    picture(photos / name, 77, size=(48, 24))
+    library.index(encoder=library.encoder(library.model()))
+    client = start()
+    found = client.get("/api/search?q=dog&min_probability=0&limit=500").json()["hits"]
+    number = next(hit["item"] for hit in found if "caf\\xe9.png" in hit["path"])
+    assert client.get(f"/api/items/{number}").json()["paths"] == [str(photos / "caf\\xe9.png")]
+    for address in (f"/thumbs/{number}", f"/files/{number}", "/api/facets", f"/api/items/{number}/similar"):
+        assert client.get(address).status_code == 200
+    for form in ("paths", "csv", "zip"):
+        assert client.post("/api/export", json={"items": [number], "form": form}).status_code == 200
 
 
 def test_wrong_questions(client: TestClient) -> None:

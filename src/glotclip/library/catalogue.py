@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -21,6 +22,13 @@ APPLICATION = 0x676C6F74  # "glot": what says that a database is ours
 _BUSY_SECONDS = 30.0
 _MOST_PARAMETERS = 30_000  # of one statement; SQLite's limit is 32,766
 _FULL, _READ_ONLY, _LOCKED = "disk is full", "readonly", "locked"
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly, and closes itself when its thread has ended."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Catalogue:
@@ -39,7 +47,7 @@ class Catalogue:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[_Connection] = weakref.WeakSet()  # a thread that ends lets go of its own
         self._lock = threading.Lock()
         if not path.exists() and not create:
             raise StorageError(f"there is no library in {shown(path.parent)}", hint="make one: `glotclip index DIR`")
@@ -49,21 +57,23 @@ class Catalogue:
     @property
     def db(self) -> sqlite3.Connection:
         """This thread's connection; statements outside :meth:`changing` only read."""
-        found: sqlite3.Connection | None = getattr(self._local, "db", None)
+        found: _Connection | None = getattr(self._local, "db", None)
         if found is None:
-            found = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            found = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
             found.execute("PRAGMA foreign_keys = ON")
             # A power cut may undo the last changes, never half of one; what the store has beyond is then put right.
             found.execute("PRAGMA synchronous = NORMAL")
             with self._lock:
-                self._all.append(found)
+                self._all.add(found)
             self._local.db = found
         return found
 
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:
-            for each in self._all:
+            for each in list(self._all):
                 each.close()
             self._all.clear()
         self._local = threading.local()

@@ -213,3 +213,13 @@ def paths_of(catalogue: Catalogue, items: Sequence[int]) -> dict[int, list[Path]
     ):
         found[item].append(Path(os.fsdecode(os.path.join(folder, name))))  # noqa: PTH118 -- names are bytes
     return found
+
+
+def facts_of(catalogue: Catalogue, item: int) -> set[tuple[int, int, str, str]]:
+    """What the files of an item were when they were indexed, as :func:`identity` tells it."""
+    return set(catalogue.rows("SELECT size, mtime_ns, dev, ino FROM file WHERE item = ?", (item,)))
+
+
+def identity(facts: os.stat_result) -> tuple[int, int, str, str]:
+    """Size, time of the last change, device and inode of a file."""
+    return facts.st_size, facts.st_mtime_ns, str(facts.st_dev), str(facts.st_ino)

@@ -24,7 +24,7 @@ OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/icon.svg", "/health", "/
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (
@@ -83,7 +83,7 @@ class Guard:
 
     def _admit(self, scope: Scope) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["method"] not in SAFE_METHODS and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        if _elsewhere(scope, headers):
             raise Refused(403, "another site's page asks", "open the page of this server itself")
         if scope["path"] not in OPEN_PATHS and not self.access.open:
             self._check_token(scope, headers)
@@ -141,6 +141,15 @@ class Guard:
     def _too_large(self) -> Refused:
         most = self.settings.body / 2**20
         return Refused(413, f"a request may have {most:g} MB", "send a smaller picture, or fewer things")
+
+
+def _elsewhere(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a page of another site asks: to change something, or for anything but the page itself."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if scope["method"] not in SAFE_METHODS:
+        foreign = origin is not None and origin.partition("://")[2] != headers.get("host", "")
+        return foreign or site in ("cross-site", "same-site")
+    return site == "cross-site" and scope["path"] not in OPEN_PATHS
 
 
 async def _answer(refused: Refused, send: Send) -> None:

@@ -1,7 +1,8 @@
 """What a server sends of the library's files: the files themselves, and small pictures of them.
 
-A file is sent only if the library shows its item now, and its real path lies in one of the library's folders: a link
-that leads out of them, or was put in a file's place since, is as if there were nothing.
+A file is sent only if the library shows its item now, its real path lies in one of the library's folders, and it is
+the file that was indexed, by device, inode, size and time: a link that leads elsewhere, or was put in a file's place
+since, is as if there were nothing. What was edited since is there again once it is indexed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from glotclip.errors import ImageError, VideoError
+from glotclip.library import records
 from glotclip.library.decoding import VIDEO
 from glotclip.library.library import Library
 from glotclip.library.records import Item
@@ -61,11 +63,13 @@ class Media:
         """
         item = self.item(number)
         roots = [root.path.resolve() for root in self.library.roots]
+        indexed = records.facts_of(self.library.catalogue, number)
         for path in item.paths:
             try:
                 real = path.resolve(strict=True)
                 inside = any(real.is_relative_to(root) for root in roots)
-                if inside and real.is_file():
+                # Inside, a link could still lead to what is hidden: it must be the very file that was indexed.
+                if inside and real.is_file() and records.identity(real.stat()) in indexed:
                     return item, real
             except (OSError, RuntimeError, ValueError):  # it went away, or links lead in a circle
                 continue

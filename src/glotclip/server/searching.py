@@ -58,6 +58,15 @@ def media_of(request: Request) -> Media:
     return found
 
 
+def told(value: Any) -> Any:
+    """A value as JSON in UTF-8 can hold it: what is no UTF-8 in names of files is written as ``printable`` does."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {told(key): told(each) for key, each in value.items()}
+    return [told(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def model_of(request: Request, name: str | None) -> str | None:
     """The model that is to answer: one of the library's, by name; whoever asks opens no other.
 
@@ -77,7 +86,7 @@ def _search(request: Request, narrowed: schemas.Narrowed, query: Any = None, **a
     filters = narrowed.filters()
     filters["model"] = model_of(request, filters["model"])
     filters["limit"] = min(filters["limit"], settings_of(request).page)
-    return library_of(request).search(query, **asked, **filters).record()
+    return told(library_of(request).search(query, **asked, **filters).record())
 
 
 @router.get("/search", response_model=schemas.Answer, responses=PROBLEMS)
@@ -150,7 +159,7 @@ def languages(request: Request) -> Any:
 def narrowing(request: Request) -> Any:
     """Count what searches can be narrowed down by."""
     library = library_of(request)
-    return {"items": len(library), **asdict(facets.facets(library.catalogue))}
+    return {"items": len(library), **told(asdict(facets.facets(library.catalogue)))}
 
 
 @router.post("/hide", response_model=schemas.Changed, responses=PROBLEMS)
@@ -163,8 +172,9 @@ def hide(request: Request, asked: schemas.Hiding) -> Any:
 
 def about(found: Item) -> dict[str, Any]:
     """An item as JSON."""
-    return {**{name: getattr(found, name) for name in schemas.About.model_fields if hasattr(found, name)},
-            "item": found.id, "paths": [str(path) for path in found.paths]}  # fmt: skip
+    known = {name: getattr(found, name) for name in schemas.About.model_fields if hasattr(found, name)}
+    record: dict[str, Any] = told({**known, "item": found.id, "paths": [str(path) for path in found.paths]})
+    return record
 
 
 def _check_shown(request: Request, numbers: list[int]) -> None:
