@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measured(lang: str, data: str) -> list[dict[str, Any]]:
-    """One line for each way of storing rows with the whole glossary, and for each size of it at 48 bytes a row."""
+    """One line for each way of storing rows with the whole glossary, and for each size of it at 96 bytes a row."""
     names, english, place = emoji_names(lang)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -79,7 +79,7 @@ def measured(lang: str, data: str) -> list[dict[str, Any]]:
         pack = model.pack_of(lang)
         assert pack is not None and pack.glossary is not None
         targets = model.encode_text(english, "en").numpy()
-        ways = [(*way, EVERY) for way in STORES] + [("pq", 48, size) for size in GLOSSARIES[:-1]]
+        ways = [(*way, EVERY) for way in STORES] + [("pq", 96, size) for size in GLOSSARIES[:-1]]
         rows = []
         for number, (store, row_bytes, size) in enumerate(ways):
             at = folder / str(number)

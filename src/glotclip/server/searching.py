@@ -86,7 +86,8 @@ def _search(request: Request, narrowed: schemas.Narrowed, query: Any = None, **a
     filters = narrowed.filters()
     filters["model"] = model_of(request, filters["model"])
     filters["limit"] = min(filters["limit"], settings_of(request).page)
-    return told(library_of(request).search(query, **asked, **filters).record())
+    record: dict[str, Any] = told(library_of(request).search(query, **asked, **filters).record())
+    return record
 
 
 @router.get("/search", response_model=schemas.Answer, responses=PROBLEMS)
