@@ -171,7 +171,7 @@ def test_hostile_addresses_give_nothing_of_the_disk(client: TestClient, start_of
         assert answer.status_code < 500
         kind = answer.headers.get("content-type", "")
         if answer.status_code == 200 and kind.startswith("image/") and start_of in ("/files/", "/thumbs/"):
-            assert name.strip("/ ") == "1"
+            assert answer.content == client.get(f"{start_of}1").content  # a slash or so beside the number
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
