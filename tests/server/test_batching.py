@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,21 +44,28 @@ def noting(base: DualEncoder) -> Noting:
     return Noting(base)
 
 
-def test_what_waits_is_encoded_together(noting: Noting) -> None:
-    encoder = BatchingEncoder(noting, most=4)
-    texts = [f"text {n}" for n in range(7)]
-    expected = noting.encode_texts(texts, ["en"] * 7)
-    noting.batches.clear()
-    noting.entered.clear()
+@contextmanager
+def held(noting: Noting, encoder: BatchingEncoder, *waiting: tuple[str, str]) -> Iterator[list[Future[Any]]]:
+    """Texts with their languages that all wait while the first one is encoded, and go on inside."""
     noting.gate.clear()
+    noting.entered.clear()
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(encoder.encode_texts, texts[:1], ["en"])
+        found = [pool.submit(encoder.encode_texts, ["first"], ["en"])]
         noting.entered.wait(20)
-        rest = [pool.submit(encoder.encode_texts, [text], ["en"]) for text in texts[1:]]
-        while len(encoder._pending) < 6:
+        found += [pool.submit(encoder.encode_texts, [text], [lang]) for text, lang in waiting]
+        while len(encoder._pending) < len(waiting):
             pass
         noting.gate.set()
-        found = np.concatenate([first.result(), *(each.result() for each in rest)])
+        yield found
+
+
+def test_what_waits_is_encoded_together(noting: Noting) -> None:
+    encoder = BatchingEncoder(noting, most=4)
+    texts = ["first", *(f"text {n}" for n in range(6))]
+    expected = noting.encode_texts(texts, ["en"] * 7)
+    noting.batches.clear()
+    with held(noting, encoder, *((text, "en") for text in texts[1:])) as waiting:
+        found = np.concatenate([each.result() for each in waiting])
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert noting.batches == [1, 4, 2]
 
@@ -73,16 +81,7 @@ def test_what_was_asked_before_is_remembered_up_to_a_limit(noting: Noting) -> No
 
 def test_an_error_is_only_its_own(noting: Noting) -> None:
     encoder = BatchingEncoder(noting)
-    noting.gate.clear()
-    noting.entered.clear()
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(encoder.encode_texts, ["first"], ["en"])
-        noting.entered.wait(20)
-        good = pool.submit(encoder.encode_texts, ["good"], ["en"])
-        bad = pool.submit(encoder.encode_texts, ["bad"], ["xx"])
-        while len(encoder._pending) < 2:
-            pass
-        noting.gate.set()
+    with held(noting, encoder, ("good", "en"), ("bad", "xx")) as (first, good, bad):
         assert first.result().shape == good.result().shape == (1, noting.dim)
         with pytest.raises(LanguageError):
             bad.result()
@@ -90,15 +89,7 @@ def test_an_error_is_only_its_own(noting: Noting) -> None:
 
 def test_nobody_waits_for_ever_where_the_encoder_fails(noting: Noting) -> None:
     encoder = BatchingEncoder(noting)
-    noting.gate.clear()
-    noting.entered.clear()
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(encoder.encode_texts, ["first"], ["en"])
-        noting.entered.wait(20)
-        both = [pool.submit(encoder.encode_texts, [text], ["en"]) for text in ("stumble", "beside it")]
-        while len(encoder._pending) < 2:
-            pass
-        noting.gate.set()
+    with held(noting, encoder, ("stumble", "en"), ("beside it", "en")) as (first, *both):
         first.result()
         for each in both:
             with pytest.raises((RuntimeError, GlotclipError)):

@@ -10,7 +10,8 @@ import typer
 
 from glotclip.cli.console import Console, Progress, duration
 from glotclip.cli.options import AsJson
-from glotclip.cli.serve import PACKAGES
+from glotclip.cli.serve import check_packages
+from glotclip.server.settings import PORT
 
 if TYPE_CHECKING:
     from glotclip.demo import Answer, Variant
@@ -24,7 +25,7 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve/--no-serve", help="End at a page to search emoji with; --json serves nothing.")
     ] = True,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8420,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = PORT,
     as_json: AsJson = False,
 ) -> None:
     """See an English CLIP learn ten languages, one after another, with and without forgetting; then search in all."""
@@ -75,11 +76,10 @@ def _serve(out: Path, port: int, console: Console) -> None:
     """Index the emoji's images into a library, and serve it with the languages that were just taught."""
     from glotclip import api
     from glotclip.demo import VARIANTS, gallery
-    from glotclip.errors import MissingExtraError, require
+    from glotclip.errors import MissingExtraError
 
     try:
-        for package in PACKAGES:
-            require(package, extra="serve", purpose="the page")
+        check_packages()
     except MissingExtraError as error:
         console.say(f"no page to search with: {error.message}; {error.hint}")
         return

@@ -9,8 +9,17 @@ import typer
 
 from glotclip.cli.console import BaseOption, Console
 from glotclip.cli.options import Device
+from glotclip.server.settings import HOST, PORT
 
-PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
+_PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
+
+
+def check_packages() -> None:
+    """Raise :class:`MissingExtraError` unless what a server needs is installed."""
+    from glotclip.errors import require
+
+    for package in _PACKAGES:
+        require(package, extra="serve", purpose="serving a library")
 
 
 def serve(
@@ -18,8 +27,8 @@ def serve(
         Path | None,
         typer.Argument(help="The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; any but localhost needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8420,
+    host: Annotated[str, typer.Option(help="Address to listen at; any but localhost needs a token.")] = HOST,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,
     token: Annotated[
         str | None,
         typer.Option(envvar="GLOTCLIP_TOKEN", help="What whoever asks has to know.", show_default=False),
@@ -39,10 +48,8 @@ def serve(
     """Serve a library: a page to search it with, and an HTTP API (/openapi.json)."""
     from glotclip import api
     from glotclip.allocation import keep_memory
-    from glotclip.errors import require
 
-    for package in PACKAGES:
-        require(package, extra="serve", purpose="serving a library")
+    check_packages()
     from glotclip.server.run import serve as run
     from glotclip.server.settings import ServerSettings
 

@@ -66,24 +66,19 @@ def translate(
     ownership.check_file(out, (source,), option="OUT")  # before an engine is looked for
     started = time.perf_counter()
     translator = open_translator(engine, cache)
-    with Progress() as progress, tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         if vocabulary or wordnet:
             source = _words(source, wordnet, Path(scratch) / "words.txt", console)
-        made = translate_file(
-            source, out, translator, origin, to, encoding=encoding, max_skipped=max_skipped,
-            progress=partial(progress, "captions"),
-        )  # fmt: skip
-    say_notes(console, made.notes)
-    seconds = time.perf_counter() - started
-    console.say(
-        f"{made.captions:,} captions from {origin} into {to} by {translator.name} {translator.version} "
-        f"in {f'{seconds:.2f} s' if seconds < 10 else duration(seconds)}, {made.cached:,} of them from the cache"
-    )
-    _show(made, console)
-    console.say(f"wrote {out}")
-    if check and not vocabulary:
-        checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
-        console.say(f"checked: {checked:,} captions on both sides, none empty")
+        with Progress() as progress:
+            made = translate_file(
+                source, out, translator, origin, to, encoding=encoding, max_skipped=max_skipped,
+                progress=partial(progress, "captions"),
+            )  # fmt: skip
+        seconds = time.perf_counter() - started
+        _tell(made, f"from {origin} into {to} by {translator.name} {translator.version}", seconds, out, console)
+        if check:
+            checked = check_file(source, out, origin, to, encoding=encoding, max_skipped=max_skipped)
+            console.say(f"checked: {checked:,} captions on both sides, none empty")
     console.result(
         {
             **asdict(made),
@@ -110,10 +105,13 @@ def _words(model: Path, wordnet: Path | None, path: Path, console: Console) -> P
     return path
 
 
-def _show(made: TranslatedFile, console: Console) -> None:
-    """The first translations, and what stayed as it was or was left out."""
+def _tell(made: TranslatedFile, how: str, seconds: float, out: Path, console: Console) -> None:
+    """How many captions there are, the first of them, and what stayed as it was or was left out."""
     from glotclip.data.schema import describe
 
+    say_notes(console, made.notes)
+    took = f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
+    console.say(f"{made.captions:,} captions {how} in {took}, {made.cached:,} of them from the cache")
     for before, after in made.first:
         console.say(f"  {before}\n  → {after}")
     if made.unchanged:
@@ -122,3 +120,4 @@ def _show(made: TranslatedFile, console: Console) -> None:
         console.say(f"{made.empty_lines:,} lines are empty and were left so")
     if made.skipped:
         console.say(f"{len(made.skipped):,} rows cannot be used, first: {describe(made.skipped[0])}")
+    console.say(f"wrote {out}")

@@ -19,6 +19,12 @@ SCORE_BUDGET = 64 * 2**20
 """Bytes that a block of scores may take."""
 
 
+def normalised(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Features (…, E) at length 1; what has no length stays zero."""
+    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+
+
 def as_matrix(features: ArrayLike, what: str) -> Floats:
     """Features as a float matrix; half precision is widened, −0 becomes 0 so that equal rows have equal bytes.
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from glotclip.data.frame_readers import VIDEO_SUFFIXES, VideoFileReader, open_frames
+from glotclip.data.similarity import normalised
 from glotclip.errors import ConfigError, VideoError
 
 Mode = Literal["uniform", "fps"]
@@ -175,8 +176,8 @@ def pool(features: Floats) -> Floats:
     v = normalise(Σ_t f_t / k), f_t = normalise(f(frame_t)): CLIP4Clip's parameter-free "meanP", as in MLA. Absent
     frames are no rows, which is what its mask does.
     """
-    mean = _normalised(np.asarray(features, np.float32)).mean(axis=0)
-    return _normalised(mean)
+    mean = normalised(np.asarray(features, np.float32)).mean(axis=0)
+    return normalised(mean)
 
 
 def pool_clips(clips: Sequence[Sequence[Floats]], encode: Callable[[Floats], Floats], *, batch: int = 64) -> Floats:
@@ -194,8 +195,3 @@ def pool_clips(clips: Sequence[Sequence[Floats]], encode: Callable[[Floats], Flo
     encoded = [encode(np.stack(frames[start : start + batch])) for start in range(0, len(frames), batch)]
     ends = np.cumsum([len(clip) for clip in clips])
     return np.stack([pool(own) for own in np.split(np.concatenate(encoded), ends[:-1])])
-
-
-def _normalised(features: Floats) -> Floats:
-    lengths: Floats = np.linalg.norm(features, axis=-1, keepdims=True)
-    return np.asarray(features / np.maximum(lengths, np.float32(1e-12)), np.float32)

@@ -115,20 +115,24 @@ def _copied(source: VectorStore, target: VectorStore, progress: Callable[[int], 
             hint="name another place, or empty it",
         )
     missing = np.setdiff1d(rows, target.rows())
-    for start in range(0, len(missing), _BATCH):
-        part = missing[start : start + _BATCH]
-        target.add(part, source.get(part))
-        target.flush()
-        progress(len(rows) - len(missing) + start + len(part))
+    _put(source, target, missing, lambda count: progress(len(rows) - len(missing) + count))
     digest = _digest(source, rows)
     if len(target) != len(rows) or _digest(target, rows) != digest:
-        # What an interrupted move left may be of an earlier state: once more, all of it.
-        for start in range(0, len(rows), _BATCH):
-            target.add(rows[start : start + _BATCH], source.get(rows[start : start + _BATCH]))
-        target.flush()
+        _put(source, target, rows)  # what an interrupted move left may be of an earlier state: once more, all of it
         if len(target) != len(rows) or _digest(target, rows) != digest:
             raise StorageError(f"{target.url} gives back other vectors than it was given", hint="try another engine")
     return len(rows), digest
+
+
+def _put(
+    source: VectorStore, target: VectorStore, rows: Numbers, told: Callable[[int], None] = lambda count: None
+) -> None:
+    """Copy some rows; ``told`` is called with how many are copied."""
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        target.add(part, source.get(part))
+        target.flush()
+        told(start + len(part))
 
 
 def _digest(store: VectorStore, rows: Numbers) -> str:

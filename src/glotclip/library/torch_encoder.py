@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from glotclip.data.similarity import normalised
 from glotclip.errors import ConfigError
 from glotclip.library.encoder import Floats
 
@@ -49,9 +50,7 @@ class TorchEncoder:
         """Normalised vectors (N, E)."""
         if not len(batch):
             return np.zeros((0, self.dim), np.float32)
-        features = self.polyglot.image_features(np.stack(batch))
-        lengths = np.linalg.norm(features, axis=1, keepdims=True)
-        return np.asarray(features / np.maximum(lengths, 1e-12), np.float32)
+        return normalised(self.polyglot.image_features(np.stack(batch)))
 
     def encode_texts(self, texts: Sequence[str], langs: Sequence[str]) -> Floats:
         """Normalised vectors (M, E).

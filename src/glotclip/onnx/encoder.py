@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from glotclip.data.similarity import normalised as normalised
 from glotclip.errors import CheckpointError, ConfigError, TruncationWarning, require
 from glotclip.languages import resolve
 from glotclip.models.preprocess import Preprocess
@@ -303,9 +304,3 @@ def run_images(session: Any, pixels: Floats) -> Floats:
     """Run an image graph: raw features (N, E) of at least one image's pixels (N, 3, H, W)."""
     starts = range(0, len(pixels), BATCH_IMAGES)
     return np.concatenate([session.run(None, {"pixels": pixels[s : s + BATCH_IMAGES]})[0] for s in starts])
-
-
-def normalised(features: Floats) -> Floats:
-    """Features (…, E) at length 1; what has no length stays zero."""
-    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
-    return np.asarray(features / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import regex  # type: ignore[import-untyped]
 
 from glotclip.data.dictionary import Dictionary, mean_of_readings
+from glotclip.data.similarity import normalised
 from glotclip.errors import PackError
 from glotclip.storage import writing
 
@@ -62,11 +63,13 @@ class Glossary:
 
     def shortest(self, size: int) -> Glossary:
         """The ``size`` entries of each language whose texts are the shortest."""
+        if len(self) <= size:
+            return self
         kept: list[bytes] = []
-        for code in self.codes if len(self) > size else ():
+        for code in self.codes:
             own = self.only({code})._lines
             kept += sorted(own, key=lambda line: len(line.partition(b"\t")[0].decode()))[:size]
-        return Glossary(_sorted(kept)) if kept or not size else self
+        return Glossary(_sorted(kept))
 
     def joined(self, other: Glossary) -> Glossary:
         """Both; where both have a language, the other's entries take its place."""
@@ -170,7 +173,7 @@ def fused(
     encoded = encode(english)[[place[each] for row in rows for each in readings[row]]]
     looked_up = mean_of_readings(encoded, [len(readings[row]) for row in rows])
     found = features.copy()
-    found[rows] = _unit(_unit(features[rows]) + _unit(looked_up))
+    found[rows] = normalised(normalised(features[rows]) + normalised(looked_up))
     return found
 
 
@@ -179,11 +182,6 @@ def _may_be_a_loan(text: str) -> bool:
     letters = [letter for letter in text if letter.isalpha()]
     few = len(text.split()) <= MOST_PIECES
     return few and bool(letters) and all(_LATIN.match(letter) for letter in letters)
-
-
-def _unit(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(lengths, 1e-12), np.float32)
 
 
 def _sorted(lines: Iterable[bytes]) -> bytes:

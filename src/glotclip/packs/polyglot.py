@@ -261,6 +261,8 @@ class Polyglot:
         self, now: Installed, readings: Sequence[Sequence[str]], features: torch.Tensor, precision: str
     ) -> torch.Tensor:
         """Features (M, E) of texts that may have readings in English, together with those of the readings."""
+        if not any(readings):
+            return features
 
         def english(texts: list[str]) -> npt.NDArray[np.float32]:
             code = resolve(ENGLISH, now.languages) or now.languages[0]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +27,7 @@ from glotclip.library.library import Library
 from glotclip.server import embeddings, files, schemas, searching
 from glotclip.server.access import COOKIE, Access
 from glotclip.server.batching import BatchingEncoder
-from glotclip.server.limits import Guard, Refused
+from glotclip.server.limits import Guard
 from glotclip.server.media import Media, NotThereError
 from glotclip.server.metrics import Measured, Metrics
 from glotclip.server.searching import PROBLEMS
@@ -52,12 +50,8 @@ def create_app(library: Library, settings: ServerSettings) -> FastAPI:
     settings.checked()
     access, metrics = Access(settings.token, settings.guesses), Metrics(lambda: len(library))
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-
     app = FastAPI(
-        title="glotclip", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        title="glotclip", version=__version__, docs_url=None, redoc_url=None,
         description="Search a library of pictures and videos in any language that its model was taught.",
     )  # fmt: skip
     app.state.library, app.state.settings = library, settings
@@ -134,10 +128,6 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(NotThereError)
     async def not_there(request: Request, error: NotThereError) -> JSONResponse:
         return problem(404, str(error), "search again")
-
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> JSONResponse:
-        return problem(error.status, error.error, error.hint)
 
     @app.exception_handler(GlotclipError)
     async def known(request: Request, error: GlotclipError) -> JSONResponse:

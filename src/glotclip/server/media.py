@@ -20,7 +20,6 @@ from glotclip.library.decoding import VIDEO
 from glotclip.library.library import Library
 from glotclip.library.records import Item
 
-SIZES = (320, 1280)  # longer sides of small pictures, in pixels
 KEPT = 64 * 2**20  # bytes of small pictures that are kept in memory
 _QUALITY = 82
 

@@ -85,7 +85,6 @@ def model_of(request: Request, name: str | None) -> str | None:
 def _search(request: Request, narrowed: schemas.Narrowed, query: Any = None, **asked: Any) -> dict[str, Any]:
     filters = narrowed.filters()
     filters["model"] = model_of(request, filters["model"])
-    filters["limit"] = min(filters["limit"], settings_of(request).page)
     record: dict[str, Any] = told(library_of(request).search(query, **asked, **filters).record())
     return record
 

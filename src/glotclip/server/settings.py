@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glotclip.errors import ConfigError
 
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
+HOST, PORT = "127.0.0.1", 8420
 SHORTEST_TOKEN = 16
 
 
@@ -26,12 +27,11 @@ class ServerSettings:
         body_seconds: in which a request has to arrive.
         waiting: requests that are worked on or wait at once; more are told to come again.
         guesses: wrong tokens in a minute, from one address, from which on it has to wait.
-        page: hits of an answer at most.
         zip_bytes: of all files of an export together.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8420
+    host: str = HOST
+    port: int = PORT
     token: str | None = None
     names: tuple[str, ...] = ()
     model: str | None = None
@@ -40,7 +40,6 @@ class ServerSettings:
     body_seconds: float = 30.0
     waiting: int = 128
     guesses: int = 10
-    page: int = 500
     zip_bytes: int = 2 * 2**30
 
     def checked(self) -> ServerSettings:

@@ -126,7 +126,7 @@ class Dictd:
         """Those of the lines that tell of the dictionary itself, without reading all others."""
         return self._read_index(_ABOUT)
 
-    def _read_index(self, beginning: bytes | tuple[bytes, ...]) -> list[tuple[bytes, int, int]]:
+    def _read_index(self, beginning: bytes) -> list[tuple[bytes, int, int]]:
         found = []
         for number, line in enumerate(self.index.read_bytes().split(b"\n"), start=1):
             if not line or not line.startswith(beginning):

@@ -8,6 +8,8 @@ Shapes as in :mod:`glotclip.library.stores.protocol`; C candidates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from glotclip.library.stores.protocol import Floats, Numbers
@@ -29,6 +31,14 @@ def best(rows: Numbers, scores: Floats, k: int) -> tuple[Numbers, Floats]:
     found, own = np.full(k, -1, np.int64), np.full(k, -np.inf, np.float32)
     found[: len(order)], own[: len(order)] = rows[order], scores[order]
     return found, own
+
+
+def for_each(queries: Floats, k: int, one: Callable[[Floats], tuple[Numbers, Floats]]) -> tuple[Numbers, Floats]:
+    """The rows and scores (Q, k) of several queries, of what ``one`` finds for each (k,)."""
+    found = [one(query) for query in queries]
+    shape = len(queries), k
+    rows, scores = ([each[part] for each in found] for part in (0, 1))
+    return np.array(rows, np.int64).reshape(shape), np.array(scores, np.float32).reshape(shape)
 
 
 def as_kept(vectors: Floats) -> Floats:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glotclip.errors import StorageError
-from glotclip.library.stores.exact import best, cosines
+from glotclip.library.stores.exact import best, cosines, for_each
 from glotclip.library.stores.protocol import Floats, Numbers
 from glotclip.storage import append_whole, disk_errors, shown, writing
 
@@ -120,12 +120,8 @@ class FileStore:
         """Compare all in half precision, and what can be among the best in full precision."""
         self._refresh()
         at = np.arange(len(self._rows)) if among is None else np.flatnonzero(np.isin(self._rows, among))
-        found = [self._best(query, at, k) for query in queries]
-        shape = len(queries), max(k, 0)
-        return (
-            np.array([rows for rows, _ in found], np.int64).reshape(shape),
-            np.array([scores for _, scores in found], np.float32).reshape(shape),
-        )
+        k = max(k, 0)
+        return for_each(queries, k, lambda query: self._best(query, at, k))
 
     def _best(self, query: Floats, at: Numbers, k: int) -> tuple[Numbers, Floats]:
         """The k best rows of those at some places."""
@@ -133,7 +129,7 @@ class FileStore:
             rough, error = self._rough(query)
             own = rough[self._places[at]]
             at = at[own >= np.partition(own, len(own) - k)[len(own) - k] - 2 * error]
-        return best(self._rows[at], self._cosines(query, at), max(k, 0))
+        return best(self._rows[at], self._cosines(query, at), k)
 
     def _rough(self, query: Floats) -> tuple[npt.NDArray[np.floating], float]:
         """Cosines of all records with a query, and by how much any of them is wrong at most."""

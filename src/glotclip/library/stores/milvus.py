@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from glotclip.errors import ConfigError, StorageError, require
-from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines
+from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines, for_each
 from glotclip.library.stores.protocol import Floats, Numbers
 
 _BATCH = 1000  # vectors that are sent or fetched at once
@@ -111,25 +111,12 @@ class MilvusStore:
         """All rows, ascending."""
         found: list[int] = []
         with self._errors():
-            while True:  # in the order of the rows, whatever order the engine has
-                last = found[-1] if found else -1
-                told = self._client.query(
-                    self.collection, filter=f"row > {last}", output_fields=["row"], limit=_MOST,
-                )  # fmt: skip
-                part = sorted(int(each["row"]) for each in told)
-                if len(told) == _MOST:
-                    return self._rows_by_iterator()
-                found += part
-                return np.array(found, np.int64)
-
-    def _rows_by_iterator(self) -> Numbers:
-        found: list[int] = []
-        iterator = self._client.query_iterator(
-            self.collection, batch_size=_MOST, filter="row >= 0", output_fields=["row"]
-        )
-        while part := iterator.next():
-            found += [int(each["row"]) for each in part]
-        iterator.close()
+            iterator = self._client.query_iterator(
+                self.collection, batch_size=_MOST, filter="row >= 0", output_fields=["row"]
+            )
+            while part := iterator.next():
+                found += [int(each["row"]) for each in part]
+            iterator.close()
         return np.array(sorted(set(found)), np.int64)
 
     def get(self, rows: Numbers) -> Floats:
@@ -153,12 +140,8 @@ class MilvusStore:
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
         """The engine finds candidates, whose exact cosines decide."""
-        found = [self._best(query, max(k, 0), among) for query in queries]
-        shape = len(queries), max(k, 0)
-        return (
-            np.array([rows for rows, _ in found], np.int64).reshape(shape),
-            np.array([scores for _, scores in found], np.float32).reshape(shape),
-        )
+        k = max(k, 0)
+        return for_each(queries, k, lambda query: self._best(query, k, among))
 
     def _best(self, query: Floats, k: int, among: Numbers | None) -> tuple[Numbers, Floats]:
         if among is not None and not len(among):

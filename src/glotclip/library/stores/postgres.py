@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from glotclip.errors import ConfigError, StorageError, require
-from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines
+from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines, for_each
 from glotclip.library.stores.protocol import Floats, Numbers
 
 _BATCH = 2000  # vectors that are sent or fetched at once
@@ -133,12 +133,8 @@ class PostgresStore:
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
         """The database finds candidates, whose exact cosines decide."""
-        found = [self._best(query, max(k, 0), among) for query in queries]
-        shape = len(queries), max(k, 0)
-        return (
-            np.array([rows for rows, _ in found], np.int64).reshape(shape),
-            np.array([scores for _, scores in found], np.float32).reshape(shape),
-        )
+        k = max(k, 0)
+        return for_each(queries, k, lambda query: self._best(query, k, among))
 
     def _best(self, query: Floats, k: int, among: Numbers | None) -> tuple[Numbers, Floats]:
         where, values = "", [_written(query), k + ENOUGH]
