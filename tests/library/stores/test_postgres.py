@@ -18,6 +18,7 @@ def test_a_table_has_a_plain_name(table: str) -> None:
 def test_passwords_are_not_told() -> None:
     with pytest.raises(StorageError) as caught:
         PostgresStore("postgresql://me:secret@127.0.0.1:1/none#photos", 8)
+    assert "//me:…@127.0.0.1" in str(caught.value)
     assert "secret" not in str(caught.value) and "does not answer" in str(caught.value)
 
 

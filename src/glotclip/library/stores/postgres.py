@@ -65,7 +65,7 @@ class PostgresStore:
     @property
     def _shown(self) -> str:
         """The address without a password."""
-        return re.sub(r"//([^:@/]*):[^@/]*@", r"//\\1:…@", self.url)
+        return re.sub(r"//([^:@/]*):[^@/]*@", r"//\1:…@", self.url)
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:
