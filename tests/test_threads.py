@@ -96,7 +96,8 @@ def test_a_busy_process_is_seen() -> None:
 
 
 @pytest.mark.parametrize("name", [*threads.NUMBERS, *threads.WAITING])
-def test_every_variable_counts_as_a_choice(name: str) -> None:
+def test_every_variable_counts_as_a_choice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "others_running", lambda: 0)  # two answers are compared: the load must not change
     chosen = threads.rule({name: "1"})
     ours = set(chosen) & ({*threads.NUMBERS} if name in threads.NUMBERS else {*threads.WAITING})
     assert not ours
