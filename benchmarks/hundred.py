@@ -2,11 +2,11 @@
 
     make bench-hundred        # python benchmarks/hundred.py [--langs de,fr] [--data ../shared/data] [--minutes 110]
 
-For each language: FreeDict's dictionary where Debian has one, Tatoeba's sentences, and CLDR's names of emoji where at
-least 97 % of the concepts have one. It is asked for the classes of 500 photographs, where their labels have the
-language: R@1 and R@5, of names all of whose words are in its texts (known) and of others; beside it the rivals: its
-texts as a dictionary, and photo-e5. A language that is done stays in the file of results, so that a run that was
-stopped goes on; ``--minutes`` stops it after a language.
+For each language: FreeDict's dictionary where Debian has one, Tatoeba's and NTREX's sentences, and CLDR's names of
+emoji where at least 97 % of the concepts have one. It is asked for the classes of 500 photographs, where their labels
+have the language: R@1 and R@5, of names all of whose words are in its texts (known) and of others; beside it the
+rivals: its texts as a dictionary, and photo-e5. A language that is done stays in the file of results, so that a run
+that was stopped goes on; ``--minutes`` stops it after a language.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -72,11 +73,18 @@ def written(rows: list[dict[str, Any]], out: Path) -> None:
 
 def languages(data: Path, labelled: Mapping[str, Any] | Any) -> list[str]:
     """The languages with texts to learn from and labels to be asked for by, those with the fewest texts first."""
-    tatoeba = open_dataset(f"tatoeba:{data / 'tatoeba'}").languages()
-    found = (set(names()) | set(tatoeba)) & set(labelled) - {"en"}
+    found = set(names()).union(*(spoken for _, spoken in corpora(data).values())) & set(labelled) - {"en"}
     return sorted(found, key=lambda lang: (has_dictionary(lang), lang))
 
 
+@cache
+def corpora(data: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Corpora of sentences by name: how each is given, and its languages."""
+    given = {name: f"{name}:{data / name}" for name in ("tatoeba", "ntrex")}
+    return {name: (source, tuple(open_dataset(source).languages())) for name, source in given.items()}
+
+
+@cache
 def names() -> dict[str, dict[str, str]]:
     """By language, the names of emoji where nearly all have one."""
     english = emoji.texts("en")
@@ -141,8 +149,7 @@ def texts(lang: str, data: Path, scratch: Path) -> list[tuple[str, str]]:
         subprocess.run([*command, "--lang", lang], capture_output=True, check=False)  # most have none
     if has_dictionary(lang):
         found.append(("freedict", "freedict"))
-    if lang in open_dataset(f"tatoeba:{data / 'tatoeba'}").languages():
-        found.append(("tatoeba", f"tatoeba:{data / 'tatoeba'}"))
+    found += [(name, source) for name, (source, spoken) in corpora(data).items() if lang in spoken]
     if lang in (named := names()):
         english = emoji.texts("en")
         rows = (f"{name}\t{english[concept].name}\t{lang}\n" for concept, name in named[lang].items())
