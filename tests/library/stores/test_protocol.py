@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.library.stores.conftest import Open
+from tests.library.stores.conftest import GIVEN, Open
 
 from glotclip.errors import StorageError
 from glotclip.library.stores.exact import as_kept
@@ -25,7 +25,8 @@ def vectors(number: int, seed: int, ties: bool = False) -> np.ndarray[tuple[int,
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), np.float32)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Milvus itself takes seconds for each.
+@settings(max_examples=3 if GIVEN else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     number=st.integers(0, 60), gone=st.integers(0, 20), again=st.integers(0, 20), k=st.integers(1, 70),
     seed=st.integers(0, 99), ties=st.booleans(), share=st.sampled_from([None, 0.0, 0.1, 0.6, 1.0]),
@@ -62,6 +63,7 @@ def test_the_same_answers_as_comparing_all(
         assert np.array_equal(their[: len(order)], cosines[order])
         assert (own[len(order) :] == -1).all() and np.isneginf(their[len(order) :]).all()
         np.testing.assert_array_equal(store.scores(query, kept), np.einsum("ne,e->n", table, query))
+    store.close()
 
 
 def test_what_was_written_is_there_when_opened_again(opened: Open) -> None:
