@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glotclip.data.dictionaries.cleaning import MOST_SENSES, MOST_WORDS, Cleaner, words
+from glotclip.data.dictionaries.cleaning import MOST_SENSES, MOST_WORDS, Cleaner, completed, words
 from glotclip.data.markers import is_missing
 
 WORD = st.text(st.characters(categories=("Ll", "Lo")), min_size=4, max_size=9)
@@ -95,3 +96,32 @@ def test_whatever_comes_pairs_are_clean_and_cleaning_again_changes_nothing(headw
         for each in (text, english):
             assert each == each.strip() and "\n" not in each and not set("<>{}[]()") & set(each)
             assert words(each) <= MOST_WORDS
+
+
+FORMS = ("Plural of : {}", "plural of {}", "Past tense of: {}", "feminine of {}", "superlative of {}")
+
+
+@given(WORD, st.text("abcdefghij", min_size=2, max_size=9), st.sampled_from(FORMS), st.sampled_from(["sw", "de"]))
+def test_a_form_of_a_word_means_that_word(text: str, english: str, form: str, lang: str) -> None:
+    dropped = Counter[str]()
+    assert list(completed([(text, form.format(english))], lang, dropped)) == [(text, english)]
+    assert list(completed([(text, form.format("").strip())], lang, dropped)) == []
+    assert dropped == {"cross references and notes": 1}
+
+
+@pytest.mark.parametrize("english", ["form of government", "plurals", "comparative law", "of"])
+def test_what_only_looks_like_a_form_stays(english: str) -> None:
+    assert list(completed([("x", english)], "sw", Counter())) == [("x", english)]
+
+
+ARABIC = st.text("بتثجحخدرزسشصضطعغفقكلمنهوي", min_size=2, max_size=6)
+
+
+@given(st.lists(ARABIC, min_size=1, max_size=6), st.sampled_from(["ar", "ar-EG", "fa"]), st.booleans())
+def test_names_with_an_arabic_article_come_without_it_too(nouns: list[str], lang: str, marked: bool) -> None:
+    doubled = [f"{noun[0]}ّ{noun[1:]}" if marked else noun for noun in nouns]
+    text, bare = " ".join(f"ال{noun}" for noun in doubled), " ".join(doubled)
+    found = list(completed([(text, "name")], lang, Counter()))
+    named = lang != "fa" and len(nouns) <= 4
+    assert found == [(text, "name"), *([(bare, "name")] if named else [])]
+    assert list(completed([(bare, "name")], "fa", Counter())) == [(bare, "name")]

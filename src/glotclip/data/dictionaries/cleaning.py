@@ -51,6 +51,15 @@ _GRAMMAR = re.compile(
 )
 _STAND_INS = "placeholders such as sth."
 _STANDS_IN = re.compile(r"\b(?:s[bo]|sth|smth|etw|j[dm]|q)")
+#: ``Plural of : chair`` says of its word what it is a form of, which is what it means.
+_FORM_OF = re.compile(
+    r"^(?:plural|singular|feminine|masculine|diminutive|augmentative|comparative|superlative|past"
+    r"(?: tense| participle)?) of(?=[\s:]|$)[\s:]*",
+    re.IGNORECASE,
+)
+#: Definite articles that are written as one with their noun, in languages whose dictionaries cite nouns with them.
+_ARTICLES = {"ar": re.compile(r"(?<!\w)ال(?=\w[\u064b-\u0652]*\w)")}  # its vowel signs are no \w
+_MOST_WITH_ARTICLE = 4  # words; longer texts are no names, whose words are asked for in both forms
 # What stands in lists, and texts that need no cleaning; both save most of the time.
 _DIVIDED = re.compile(r"[;；|│/、،؛\d①-⑳\n]")
 _PLAIN = re.compile(r"[^\W\d_](?:[\w'’ -]*\w)?")
@@ -193,6 +202,29 @@ class Cleaner:
         if count:
             self.dropped[reason] += count
         return shorter
+
+
+def completed(pairs: Iterable[Pair], lang: str, dropped: Counter[str]) -> Iterator[Pair]:
+    """Yield pairs (text, English) of a dictionary in any direction as they are learnt from.
+
+    English that says what a word is a form of becomes what that is; where it does not say that, the pair is dropped.
+    Names that stand with an article come without it as well: people search for ``قطار``, not ``القطار``.
+
+    Args:
+        pairs: a cleaner's.
+        lang: the language of the texts.
+        dropped: counts pairs that are dropped, by reason.
+    """
+    article = _ARTICLES.get(lang.split("-")[0])
+    for text, english in pairs:
+        if form := _FORM_OF.match(english):
+            english = english[form.end() :]
+            if not english:
+                dropped["cross references and notes"] += 1
+                continue
+        yield text, english
+        if article is not None and words(text) <= _MOST_WITH_ARTICLE and (bare := article.sub("", text)) != text:
+            yield bare, english
 
 
 def words(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import PathDataset
-from glotclip.data.dictionaries.cleaning import Cleaner, Pair
+from glotclip.data.dictionaries.cleaning import Cleaner, Pair, completed
 from glotclip.data.licences import Licence
 from glotclip.data.pairs import MOST_PAIRS, PairCollector, corpus_of
 from glotclip.data.parallel import Kind, Text, check
@@ -59,7 +59,7 @@ def read_sources(name: str, sources: Sequence[PairSource], most: int = MOST_PAIR
         collector, dropped = PairCollector(lang, most), Counter[str]()
         for each in mine:
             cleaner = Cleaner()
-            collector.add(each.pairs(cleaner))
+            collector.add(completed(each.pairs(cleaner), lang, cleaner.dropped))
             dropped += cleaner.dropped
         notes += [f"{each.name} goes from English into {lang}; it is turned round" for each in mine if each.turned]
         notes += collector.notes(_listed([each.name for each in mine]), dropped)
