@@ -33,6 +33,15 @@ def test_a_result_is_told_by_its_inputs(experiment: Callable[..., Experiment]) -
         experiment()
 
 
+@pytest.mark.parametrize(("beside", "scored"), [([], {"de"}), (["en"], {"de", "en"}), (None, {"de", "en"})])
+def test_what_is_scored_beside_the_languages_learnt(
+    experiment: Callable[..., Experiment], beside: list[str] | None, scored: set[str]
+) -> None:
+    made = experiment(languages="de", beside=beside, runs=[{"name": "one"}])
+    assert made.run(made.trials) == {}
+    assert set(json.loads(made.result_file(made.trials[0]).read_text(encoding="utf-8"))["final"]) == scored
+
+
 def test_what_lies_in_the_way_stays(experiment: Callable[..., Experiment]) -> None:
     made = experiment()
     place = made.work(made.trials[0])

@@ -216,6 +216,7 @@ def evaluator(
     progress: Progress = silent,
     *,
     intervals: int = 0,
+    beside: Sequence[str] | None = None,
 ) -> Scorer | None:
     """What scores the languages of a run on one benchmark; None if there is nothing to score on.
 
@@ -224,9 +225,12 @@ def evaluator(
         benchmark: as :func:`extend` takes it.
         progress: called with (what, done, total) while images are encoded, which happens once.
         intervals: bootstrap draws of the scores after the last task; 0 leaves the intervals out.
+        beside: languages scored beside those of the run; by default all that the model knows, of which a multilingual
+            base has a hundred.
     """
     base, learnt = extension.start.base, extension.curriculum.languages
-    wanted = list(dict.fromkeys((*extension.start.languages, *base.languages, *learnt)))
+    known = (*extension.start.languages, *base.languages) if beside is None else beside
+    wanted = list(dict.fromkeys((*known, *learnt)))
     if isinstance(benchmark, bool):
         chosen = extension.dataset.held_out(wanted) if benchmark else None
     elif isinstance(benchmark, str | Path):

@@ -41,6 +41,9 @@ class Recipe(TeachingConfig):
         description="'every': all languages after every task; 'own': a task's languages and the base's after it, all "
         "at the end; 'last': all before and at the end. Forgetting is read off what was measured",
     )
+    beside: Languages | None = Field(
+        None, description="languages scored beside those that are learnt; by default all that the base knows"
+    )
     intervals: int = Field(1000, ge=0, description="bootstrap draws of the final scores; 0: no intervals")
     common: dict[str, Any] = Field(default_factory=dict, description="settings of all runs")
     runs: tuple[RunEntry, ...] = Field(min_length=1)

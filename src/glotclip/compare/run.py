@@ -71,7 +71,9 @@ def run_trial(experiment: Experiment, trial: Trial) -> None:
 def _taught(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     """Teach and score a trial in its prepared folder; returns what there is to say of it."""
     extension, recipe = experiment.prepare(trial), trial.recipe
-    scorer = api.evaluator(extension, recipe.benchmark, experiment.progress, intervals=recipe.intervals)
+    scorer = api.evaluator(
+        extension, recipe.benchmark, experiment.progress, intervals=recipe.intervals, beside=recipe.beside
+    )
     if scorer is None:
         raise DataError(
             f"{described(recipe.data)} has no held-out images to compare runs on",

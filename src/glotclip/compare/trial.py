@@ -68,6 +68,7 @@ class Trial:
         return {
             **({"translator": recipe.translator} if recipe.translator else {}),
             **({"reading": {**recipe.reading}} if recipe.reading else {}),
+            **({} if recipe.beside is None else {"beside": list(recipe.beside)}),
             "data": _contents(recipe.data),
             "benchmark": _contents(other),
             "languages": list(self.languages),
