@@ -20,7 +20,11 @@ _SHOWN = 5  # skipped files that are named
 def index(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Folders to add; without any, those that the library has already."),
+        typer.Argument(
+            metavar="[DIR]...",
+            help="Folders to add, or shards: .tar files (WebDataset), .parquet tables of addresses, as many as "
+            "{00000..00041} names. Without any, what the library has already is looked at again.",
+        ),
     ] = None,
     library: LibraryOption = None,
     model: Annotated[

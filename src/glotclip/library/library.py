@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from glotclip.errors import ConfigError, DataError, StorageError, did_you_mean
-from glotclip.library import moving, records, scanning, searching, upkeep
+from glotclip.library import moving, records, scanning, searching, shards, upkeep
 from glotclip.library.answer import Answer
 from glotclip.library.catalogue import FILE, Catalogue
 from glotclip.library.encoder import Encoder
@@ -25,6 +25,7 @@ from glotclip.storage import disk_errors, shown
 
 KIND = "library"
 LOCK = ".lock"
+PICTURES = "pictures"  # of shards
 FindEncoder = Callable[[str], Encoder]
 
 
@@ -188,7 +189,8 @@ class Library:
         """Bring the library up to date with some folders, or with all that it is made of.
 
         Args:
-            folders: become part of the library, with all that lies below them.
+            folders: become part of the library, with all that lies below them; also shards of pictures, tar or
+                tables of addresses, which are brought into the library (:mod:`glotclip.library.shards`).
             encoder: the model; a library may have vectors of several.
             exclude: patterns of names, such as ``*.png`` or ``2019/raw/*``, that are left out of these folders now
                 and later; None: as it was.
@@ -201,6 +203,8 @@ class Library:
             StorageError: if the disk refuses, or another process is indexing. What was done is kept.
         """
         with self.writing():
+            brought = [shards.bring(each, self.path / PICTURES) for each in self._shards(folders)]
+            folders = [each for each in folders if not shards.is_shard(each)] + [each.folder for each in brought]
             places = scanning.add_roots(self.catalogue, folders, exclude)
             if not places:
                 places = [root.path for root in self.roots]
@@ -215,9 +219,17 @@ class Library:
                         self.catalogue, store, model, encoder, batch=batch, threads=threads, progress=progress
                     )
                     report = indexer.run(scanning.scan(self.catalogue, places))
+                    report.skipped += [item for each in brought for item in each.skipped]
                 upkeep.purge(self.catalogue, self.changing_store)
             report.items = len(self)
             return report
+
+    def _shards(self, names: Sequence[str | Path]) -> list[Path]:
+        """The shards among what is to be indexed; the folder of their pictures is entered as the library's own."""
+        found = [shard for name in names if shards.is_shard(name) for shard in shards.matching(name)]
+        if found:
+            Workplace(self.path, KIND).claim_folder(PICTURES)
+        return found
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
