@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         resolve_settings,
         run_extension,
     )
-    from glotclip.api.library import DEFAULT_MODEL, encoder_of, index, open_library
+    from glotclip.api.library import DEFAULT_MODEL, encoder_of, index, open_library, share_of_processes
     from glotclip.api.progress import Progress, silent
     from glotclip.api.searching import SearchResult, search
 
@@ -38,7 +38,7 @@ _HOMES = {
     **dict.fromkeys(
         ("Extended", "curriculum_of", "extend", "prepare_extension", "resolve_settings", "run_extension"), "extending"
     ),
-    **dict.fromkeys(("DEFAULT_MODEL", "encoder_of", "index", "open_library"), "library"),
+    **dict.fromkeys(("DEFAULT_MODEL", "encoder_of", "index", "open_library", "share_of_processes"), "library"),
     **dict.fromkeys(("SearchResult", "search"), "searching"),
 }
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "resolve_settings",
     "run_extension",
     "search",
+    "share_of_processes",
     "silent",
 ]
 

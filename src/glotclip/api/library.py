@@ -12,6 +12,7 @@ from glotclip.library.indexing import BATCH, Report
 from glotclip.library.library import Library
 
 if TYPE_CHECKING:
+    from glotclip.library.sharing import Share
     from glotclip.packs.folder import Base
     from glotclip.packs.polyglot import Polyglot
 
@@ -98,3 +99,26 @@ def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", 
         taught = str(Path(model).resolve()) if PolyglotFolder.is_one(model) else None
         return TorchEncoder(load(model, device=device, base=base), taught)
     return TorchEncoder(model) if isinstance(model, Polyglot) else model
+
+
+def share_of_processes() -> Share | None:
+    """Which of torchrun's processes this is; None where there is one.
+
+    An accelerator is taken by the process's number on its machine.
+    """
+    import os
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world < 2 or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    from datetime import timedelta
+
+    import torch
+    from torch import distributed
+
+    from glotclip.library.sharing import Share
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    distributed.init_process_group("gloo", timeout=timedelta(days=30))  # one may have much more to decode
+    return Share(int(os.environ["RANK"]), world, distributed.barrier)

@@ -49,9 +49,13 @@ def index(
     from glotclip import api
     from glotclip.allocation import keep_memory
     from glotclip.library.library import Library
+    from glotclip.library.sharing import index as shared
 
     keep_memory()
+    share = api.share_of_processes()
     console = Console(as_json)
+    if share is not None and share.rank:
+        share.wait()  # until the first has made the library
     with Library(library, create=True) as opened:
         known = opened.models
         chosen = model or (known[0].source if known else api.DEFAULT_MODEL)
@@ -59,12 +63,17 @@ def index(
 
         def update(places: list[Path], patterns: list[str] | None) -> Report:
             with Progress() as progress:
-                return opened.index(
-                    places, encoder=encoder, exclude=patterns, batch=batch, threads=threads,
-                    progress=lambda done, total: progress("files", done, total),
-                )  # fmt: skip
+                options: dict[str, Any] = {
+                    "encoder": encoder, "exclude": patterns, "batch": batch, "threads": threads,
+                    "progress": lambda done, total: progress("files", done, total),
+                }  # fmt: skip
+                return opened.index(places, **options) if share is None else shared(share, opened, places, **options)
 
+        if share is not None and not share.rank:
+            share.wait()
         report = update(folders or [], exclude)
+        if share is not None and share.rank:
+            return
         _show(report, opened, console)
         console.result(_record(report, opened))
         if watch:

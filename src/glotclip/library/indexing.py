@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,6 +86,7 @@ class Indexer:
         batch: pictures that are encoded at once.
         threads: that decode ahead.
         progress: called with (done, total) files.
+        elsewhere: digests of contents that are passed over, since another catalogue has them.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ class Indexer:
         batch: int = BATCH,
         threads: int | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        elsewhere: Collection[bytes] = (),
     ) -> None:
+        self._elsewhere = frozenset(elsewhere)
         self.catalogue, self.store, self.model, self.encoder = catalogue, store, model, encoder
         self.batch, self.progress = batch, progress
         self.threads = threads or min(8, os.cpu_count() or 1)
@@ -201,7 +204,7 @@ class Indexer:
                 return _Seen(candidate, facts, settled=settled, motion=True)
             digest = self._digests.known(facts) or self._digests.compute(path, facts)
             with self._claims:
-                if digest in self._taken or digest in self._forgotten:
+                if digest in self._taken or digest in self._forgotten or digest in self._elsewhere:
                     return _Seen(candidate, facts, digest, settled)
                 self._taken.add(digest)
             claimed = digest
@@ -223,6 +226,8 @@ class Indexer:
             self._fail(seen)
         elif seen.motion:
             self._pair(seen)
+        elif seen.digest in self._elsewhere:
+            return
         elif seen.digest in self._forgotten:
             self.report.skipped.append(SkippedItem(str(seen.candidate.path), None, FORGOTTEN))
         elif seen.decoded is not None:

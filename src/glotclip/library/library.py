@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from glotclip.errors import ConfigError, DataError, StorageError, did_you_mean
-from glotclip.library import moving, records, scanning, searching, shards, upkeep
+from glotclip.library import moving, records, scanning, searching, shards, sharing, upkeep
 from glotclip.library.answer import Answer
 from glotclip.library.catalogue import FILE, Catalogue
 from glotclip.library.encoder import Encoder
@@ -203,33 +203,69 @@ class Library:
             StorageError: if the disk refuses, or another process is indexing. What was done is kept.
         """
         with self.writing():
-            brought = [shards.bring(each, self.path / PICTURES) for each in self._shards(folders)]
-            folders = [each for each in folders if not shards.is_shard(each)] + [each.folder for each in brought]
-            places = scanning.add_roots(self.catalogue, folders, exclude)
-            if not places:
-                places = [root.path for root in self.roots]
-            if not places:
-                raise DataError("the library has no folder yet", hint="say which: `glotclip index DIR`")
-            self.add_encoder(encoder)
-            model = records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
+            brought = self._brought(folders)
+            places = self._places(folders, brought, exclude)
+            model = self._use(encoder)
             with disk_errors(self.path, "--library"):
                 with self.changing_store(model, create=True) as store:
                     upkeep.reconcile(self.catalogue, model, store)
+                    sharing.merge(self, model, store)  # what a killed run of several processes left
                     indexer = Indexer(
                         self.catalogue, store, model, encoder, batch=batch, threads=threads, progress=progress
                     )
                     report = indexer.run(scanning.scan(self.catalogue, places))
-                    report.skipped += [item for each in brought for item in each.skipped]
                 upkeep.purge(self.catalogue, self.changing_store)
+            report.skipped += [item for each in brought for item in each.skipped]
             report.items = len(self)
             return report
 
-    def _shards(self, names: Sequence[str | Path]) -> list[Path]:
-        """The shards among what is to be indexed; the folder of their pictures is entered as the library's own."""
+    def prepare(self, folders: Sequence[str | Path], encoder: Encoder, exclude: Sequence[str] | None) -> list[Path]:
+        """Make folders and a model part of the library, for processes that are about to share the encoding.
+
+        Returns:
+            The folders' real paths.
+
+        Raises:
+            DataError: as :meth:`index`.
+            StorageError: likewise.
+        """
+        with self.writing():
+            Workplace(self.path, KIND).claim_folder(sharing.PARTS)
+            places = self._places(folders, self._brought(folders), exclude)
+            self._use(encoder)
+            return places
+
+    def take_over(self, encoder: Encoder) -> sharing.Merged:
+        """Take over what other processes have encoded of a model."""
+        with self.writing(), disk_errors(self.path, "--library"):
+            model = self._use(encoder)
+            with self.changing_store(model, create=True) as store:
+                upkeep.reconcile(self.catalogue, model, store)
+                return sharing.merge(self, model, store)
+
+    def _brought(self, names: Sequence[str | Path]) -> list[shards.Brought]:
+        """Bring the pictures of the shards among what is to be indexed into the library."""
         found = [shard for name in names if shards.is_shard(name) for shard in shards.matching(name)]
         if found:
             Workplace(self.path, KIND).claim_folder(PICTURES)
-        return found
+        return [shards.bring(shard, self.path / PICTURES) for shard in found]
+
+    def _places(
+        self, folders: Sequence[str | Path], brought: Sequence[shards.Brought], exclude: Sequence[str] | None
+    ) -> list[Path]:
+        """Make folders part of the library; without any, those that are."""
+        plain = [each for each in folders if not shards.is_shard(each)]
+        places = scanning.add_roots(self.catalogue, [*plain, *(each.folder for each in brought)], exclude)
+        if not places:
+            places = [root.path for root in self.roots]
+        if not places:
+            raise DataError("the library has no folder yet", hint="say which: `glotclip index DIR`")
+        return places
+
+    def _use(self, encoder: Encoder) -> Model:
+        """Enter an encoder's model."""
+        self.add_encoder(encoder)
+        return records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
