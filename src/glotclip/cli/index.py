@@ -74,18 +74,19 @@ def index(
         report = update(folders or [], exclude)
         if share is not None and share.rank:
             return
-        _show(report, opened, console)
-        console.result(_record(report, opened))
+        show(report, opened, console)
+        console.result(record_of(report, opened))
         if watch:
             from glotclip.library.watching import changes
 
             for _ in changes([root.path for root in opened.roots]):
                 report = update([], None)
                 if report.encoded or report.renamed or report.removed or report.copied:
-                    _show(report, opened, console)
+                    show(report, opened, console)
 
 
-def _show(report: Report, library: Library, console: Console) -> None:
+def show(report: Report, library: Library, console: Console) -> None:
+    """Say what became of the files."""
     from glotclip.data.listing import summary
     from glotclip.storage import shown
 
@@ -98,7 +99,8 @@ def _show(report: Report, library: Library, console: Console) -> None:
     console.say(f"{report.items:,} pictures and videos in {shown(library.path)}")
 
 
-def _record(report: Report, library: Library) -> dict[str, Any]:
+def record_of(report: Report, library: Library) -> dict[str, Any]:
+    """The same as ``--json`` gives it."""
     return {
         "library": str(library.path),
         "model": library.model().source,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glotclip.cli.console import Console, Progress
-from glotclip.cli.options import AsJson, LibraryOption
+from glotclip.cli.console import BaseOption, Console, Progress
+from glotclip.cli.options import AsJson, Device, LibraryOption
 
 if TYPE_CHECKING:
     from glotclip.library.library import Library
@@ -80,6 +81,50 @@ def move(
         if not moved:
             console.say("they are there already")
         console.result({name: {"url": e.url, "vectors": e.vectors, "sha256": e.digest} for name, e in moved.items()})
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty.")],
+    model: Annotated[
+        str | None, typer.Option(help="Whose vectors; by default the model's that indexed last.")
+    ] = None,
+    library: LibraryOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the vectors in clip-retrieval's layout: img_emb/*.npy and metadata/*.parquet."""
+    from glotclip import api
+    from glotclip.library import embeddings
+    from glotclip.storage import shown
+
+    console = Console(as_json)
+    with api.open_library(library) as opened:
+        count = embeddings.export(opened, out, model)
+    console.say(f"{count:,} vectors are in {shown(out)}")
+    console.result({"folder": str(out), "vectors": count})
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="With img_emb/*.npy and metadata/*.parquet.")],
+    model: Annotated[str, typer.Option(help="That the vectors are of; tried on a few pictures.")],
+    library: LibraryOption = None,
+    base: BaseOption = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Take vectors over from clip-retrieval's layout, for the files that its metadata name; nothing is encoded."""
+    from glotclip import api
+    from glotclip.cli.index import record_of, show
+    from glotclip.library import embeddings
+    from glotclip.library.library import Library
+
+    console = Console(as_json)
+    encoder = api.encoder_of(model, device=device, base=base)
+    with Library(library, create=True) as opened, Progress() as progress:
+        report = embeddings.take(opened, folder, encoder, lambda done, total: progress("files", done, total))
+        show(report, opened, console)
+        console.result(record_of(report, opened))
 
 
 @app.command("hide")

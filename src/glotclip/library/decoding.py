@@ -16,7 +16,7 @@ from PIL import Image
 from glotclip.data.frame_readers import VideoFileReader
 from glotclip.data.video import sample_scenes
 from glotclip.library import metadata
-from glotclip.library.encoder import Encoder, Floats
+from glotclip.library.encoder import Floats, Preprocessor
 from glotclip.library.hashes import dhash
 from glotclip.library.metadata import Metadata
 
@@ -54,7 +54,7 @@ class Decoded:
     dhash: int
 
 
-def decode_image(path: Path, encoder: Encoder) -> Decoded:
+def decode_image(path: Path, encoder: Preprocessor) -> Decoded:
     """Decode a picture.
 
     Raises:
@@ -75,7 +75,7 @@ def decode_image(path: Path, encoder: Encoder) -> Decoded:
     return Decoded(IMAGE, [pixels], [None], known, width, height, None, look)
 
 
-def decode_video(path: Path, encoder: Encoder) -> Decoded:
+def decode_video(path: Path, encoder: Preprocessor) -> Decoded:
     """Take frames from all over a video.
 
     Raises:

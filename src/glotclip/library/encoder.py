@@ -39,7 +39,22 @@ class LanguageGuess(Protocol):
         ...
 
 
-class Encoder(Protocol):
+class Preprocessor(Protocol):
+    """What decoding a picture needs of a model.
+
+    Attributes:
+        decode_size: pictures need not be decoded with a shorter side of more pixels than this.
+    """
+
+    @property
+    def decode_size(self) -> int: ...  # noqa: D102
+
+    def preprocess(self, image: Image.Image) -> Floats:
+        """Make a picture (upright, RGB) what the image tower takes; called from several threads at once."""
+        ...
+
+
+class Encoder(Preprocessor, Protocol):
     """A model that encodes pictures and texts; threads may share one.
 
     Attributes:
@@ -48,7 +63,6 @@ class Encoder(Protocol):
         fingerprint: equal exactly where all image vectors are equal: vectors are kept under it.
         dim: width of the vectors, E.
         languages: codes that texts may be in.
-        decode_size: pictures need not be decoded with a shorter side of more pixels than this.
     """
 
     @property
@@ -61,12 +75,6 @@ class Encoder(Protocol):
     def dim(self) -> int: ...  # noqa: D102
     @property
     def languages(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def decode_size(self) -> int: ...  # noqa: D102
-
-    def preprocess(self, image: Image.Image) -> Floats:
-        """Make a picture (upright, RGB) what the image tower takes; called from several threads at once."""
-        ...
 
     def encode_images(self, batch: Sequence[Floats]) -> Floats:
         """Encode preprocessed pictures as normalised vectors float32 (N, E)."""

@@ -24,7 +24,7 @@ from glotclip.errors import ImageError, MissingExtraError, VideoError
 from glotclip.library import records
 from glotclip.library.catalogue import Catalogue
 from glotclip.library.decoding import Decoded, dated, decode_image, decode_video, is_motion
-from glotclip.library.encoder import Encoder
+from glotclip.library.encoder import Encoder, Floats, Preprocessor
 from glotclip.library.records import Model
 from glotclip.library.scanning import Candidate, Scan
 from glotclip.library.scenes import merge_scenes
@@ -194,6 +194,15 @@ class Indexer:
                 for each in ahead:
                     each.cancel()
 
+    def preprocessor(self, path: Path) -> Preprocessor:
+        """What makes a file's pictures that which :meth:`encoded` takes."""
+        del path
+        return self.encoder
+
+    def encoded(self, pictures: Sequence[Floats]) -> Floats:
+        """Normalised vectors of preprocessed pictures (N, E)."""
+        return self.encoder.encode_images(pictures)
+
     def _look(self, candidate: Candidate) -> _Seen:
         path = candidate.path
         claimed = b""
@@ -208,7 +217,7 @@ class Indexer:
                     return _Seen(candidate, facts, digest, settled)
                 self._taken.add(digest)
             claimed = digest
-            decoded = (decode_video if candidate.video else decode_image)(path, self.encoder)
+            decoded = (decode_video if candidate.video else decode_image)(path, self.preprocessor(path))
             return _Seen(candidate, facts, digest, settled, dated(decoded, path.name, facts.modified))
         except (ImageError, VideoError, MissingExtraError) as error:
             hint = f" ({error.hint})" if isinstance(error, MissingExtraError) else ""
@@ -282,10 +291,7 @@ class Indexer:
         vectors = np.concatenate(
             [
                 np.zeros((0, self.encoder.dim), np.float32),
-                *(
-                    self.encoder.encode_images(pixels[start : start + self.batch])
-                    for start in range(0, len(pixels), self.batch)
-                ),
+                *(self.encoded(pixels[start : start + self.batch]) for start in range(0, len(pixels), self.batch)),
             ]
         )
         with self.catalogue.changing() as db:

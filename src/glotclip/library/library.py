@@ -205,7 +205,7 @@ class Library:
         with self.writing():
             brought = self._brought(folders)
             places = self._places(folders, brought, exclude)
-            model = self._use(encoder)
+            model = self.use(encoder)
             with disk_errors(self.path, "--library"):
                 with self.changing_store(model, create=True) as store:
                     upkeep.reconcile(self.catalogue, model, store)
@@ -232,13 +232,13 @@ class Library:
         with self.writing():
             Workplace(self.path, KIND).claim_folder(sharing.PARTS)
             places = self._places(folders, self._brought(folders), exclude)
-            self._use(encoder)
+            self.use(encoder)
             return places
 
     def take_over(self, encoder: Encoder) -> sharing.Merged:
         """Take over what other processes have encoded of a model."""
         with self.writing(), disk_errors(self.path, "--library"):
-            model = self._use(encoder)
+            model = self.use(encoder)
             with self.changing_store(model, create=True) as store:
                 upkeep.reconcile(self.catalogue, model, store)
                 return sharing.merge(self, model, store)
@@ -262,8 +262,8 @@ class Library:
             raise DataError("the library has no folder yet", hint="say which: `glotclip index DIR`")
         return places
 
-    def _use(self, encoder: Encoder) -> Model:
-        """Enter an encoder's model."""
+    def use(self, encoder: Encoder) -> Model:
+        """Enter an encoder's model, which is asked from now on where none is named."""
         self.add_encoder(encoder)
         return records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
 

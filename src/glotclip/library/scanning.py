@@ -145,7 +145,7 @@ def scan(catalogue: Catalogue, folders: Sequence[Path]) -> Scan:
     listed: dict[bytes, tuple[Path, bool]] = {}
     unreachable: list[bytes] = []
     scanned: list[bytes] = []
-    for folder in _outermost(folders):
+    for folder in outermost(folders):
         root = next(root for root in known_roots(catalogue) if folder.is_relative_to(root.path))
         scanned.append(os.fsencode(folder))
         try:
@@ -235,7 +235,8 @@ def _below(path: bytes, places: Sequence[bytes]) -> bool:
     return any(path == place or path.startswith(place.rstrip(b"/") + b"/") for place in places)
 
 
-def _outermost(folders: Sequence[Path]) -> list[Path]:
+def outermost(folders: Sequence[Path]) -> list[Path]:
+    """Those of some folders that lie in no other."""
     return [
         folder
         for folder in dict.fromkeys(folders)
