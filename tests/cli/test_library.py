@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,3 +47,21 @@ def test_move(here: Here, place: Path, tmp_path: Path) -> None:
     assert "it begins with file:, postgresql:, milvus:" in here.error(
         "library", "move", "redis://x", "--library", place, code=2
     )
+
+
+def test_shards_and_vectors_from_elsewhere(here: Here, place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    asked = ("search", "a red circle", "--min-probability", "0", "--library")
+    assert here.json("library", "export", str(tmp_path / "out"), "--library", place)["vectors"] == 12
+    model = here.json("library", "list", "--library", place)["models"][0]["source"]
+    other = str(tmp_path / "other")
+    taken = here.json("library", "import", str(tmp_path / "out"), "--model", model, "--library", other)
+    assert taken["encoded"] + len(taken["skipped"]) == 12 and taken["encoded"] >= 11
+    best = [here.json(*asked, each)["hits"][0]["path"] for each in (place, other)]
+    assert best[0] == best[1]
+    assert "is there already" in here.error("library", "export", str(tmp_path / "out"), "--library", place)
+    assert "there is no file" in here.error("index", str(tmp_path / "{0..3}.tar"), "--library", other)
+    with tarfile.open(tmp_path / "0.tar", "w") as shard:
+        shard.add(best[0], "again.png")
+    report = here.json("index", str(tmp_path / "0.tar"), "--library", other)
+    assert (report["encoded"], report["copied"]) == (0, 1)
