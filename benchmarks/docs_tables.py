@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 STRATEGIES = ("baseline 1", "method 1", "method 2", "baseline 2", "method 3")
+LEAST = 20  # labels that a language must have to count in a mean
 NAMED = 9  # languages that a cell lists; of more it gives the number
 
 Numbers = Mapping[str, Mapping[str, Any]]
@@ -66,6 +67,8 @@ def results() -> dict[str, Rows]:
         "unseen names": unseen(),
         "photo languages": photo_languages(),
         "photo parts": photo_parts(),
+        "hundred": hundred(),
+        "starts": starts(),
         **pect("few"),
         **pect("full"),
     }
@@ -161,17 +164,67 @@ def pack_sizes() -> Rows:
     return [head, *rows]
 
 
+WAYS = {
+    "drawn rows": "drawn", "mean of translations": "mean", "solved rows": "solved",
+    "solved rows, glossary": "glossary", "… and sentences": "sentences", "… and lessons of 1 min": "1 min", "… and lessons of 3 min": "3 min",
+    "dictionary:freedict": "dictionary", "base:photo-e5": "e5",
+}  # fmt: skip
+
+
 def photo_languages() -> Rows:
-    """Languages on photo-clip: ways and rivals as rows, R@1 / R@5 of each language."""
+    """Languages on photo-clip: ways and rivals as columns, R@1/R@5 of each language."""
     found = json.loads((RESULTS / "photo_languages.json").read_text(encoding="utf-8"))["rows"]
-    languages = list(dict.fromkeys(row["language"] for row in found))
-    cells = {(row["what"], row["language"]): f"{row['R@1']:.1f} / {row['R@5']:.1f}" for row in found}
-    ways = sorted({what for what, _ in cells}, key=lambda what: [row["what"] for row in found].index(what))
-    own = [way for way in ways if ":" not in way]
-    rivals = [f"{way}" for way in ways if ":" in way]
+    cells = {(row["what"], row["language"]): f"{row['R@1']:.1f}/{row['R@5']:.1f}" for row in found}
+    languages = dict.fromkeys(row["language"] for row in found)
     return [
-        ["", *languages],
-        *([way, *(cells.get((way, lang), "") for lang in languages)] for way in (*own, *rivals)),
+        ["", *WAYS.values()],
+        *([lang, *(cells.get((way, lang), "") for way in WAYS)] for lang in languages),
+    ]
+
+
+def hundred() -> Rows:
+    """A hundred languages, by what they are learnt from: how many, and the means over them."""
+    found = json.loads((RESULTS / "hundred.json").read_text(encoding="utf-8"))["rows"]
+    asked = [row for row in found if row["queries"] >= LEAST]
+    groups = {
+        "a dictionary": [row for row in asked if "freedict" in row["from"]],
+        "names and sentences": [row for row in asked if row["from"].count("+") and "freedict" not in row["from"]],
+        "names or sentences": [row for row in asked if "+" not in row["from"]],
+    }
+    head = [
+        "learnt from",
+        "languages",
+        "R@1 / R@5",
+        "dictionary",
+        "e5",
+        "beats the dictionary",
+        "beats e5",
+        "s",
+        "MB",
+    ]
+    rows = []
+    for title, some in groups.items():
+        means = [_mean(some, f"{who}R@1") + " / " + _mean(some, f"{who}R@5") for who in ("", "dictionary ", "e5 ")]
+        beaten = [str(sum(row["R@5"] > row[f"{who} R@5"] for row in some)) for who in ("dictionary", "e5")]
+        rows.append([title, str(len(some)), *means, *beaten, _mean(some, "seconds"), _mean(some, "MB")])
+    return [head, *rows]
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> str:
+    return f"{sum(row[key] for row in rows) / len(rows):.1f}"
+
+
+def starts() -> Rows:
+    """Starts of rows by steps: R@1 of the languages learnt, on taught names and on others."""
+    found = json.loads((RESULTS / "compare_starts.json").read_text(encoding="utf-8"))["runs"]
+    numbers = {tuple(run["name"].split(", ")): run["numbers"] for run in found}
+    steps = dict.fromkeys(count for _, count in numbers)
+    return [
+        ["start", *(f"{count} steps" for count in steps)],
+        *(
+            [f"{start} rows", *(score(numbers[start, count]) for count in steps)]
+            for start in ("drawn", "mean", "solved")
+        ),
     ]
 
 
@@ -181,7 +234,7 @@ def photo_parts() -> Rows:
     head = ["", "way", "known", "R@1 / R@5", "unknown", "R@1 / R@5", "captions", "CPU-s", "MB"]
     rows = []
     for row in found:
-        if row["what"] in ("solved rows, glossary", "… and lessons of 1 min", "dictionary:freedict"):
+        if row["what"] in ("… and sentences", "… and lessons of 1 min", "dictionary:freedict"):
             parts = [
                 cell
                 for part in ("known", "unknown")
@@ -191,7 +244,7 @@ def photo_parts() -> Rows:
                 )
             ]
             rest = [f"{row[key]:.1f}" if key in row else "" for key in ("captions", "CPU-s", "MB")]
-            rows.append([row["language"], row["what"], *parts, *rest])
+            rows.append([row["language"], WAYS[row["what"]], *parts, *rest])
     return [head, *rows]
 
 
