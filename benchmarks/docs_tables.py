@@ -165,10 +165,16 @@ def pack_sizes() -> Rows:
 
 
 WAYS = {
-    "drawn rows": "drawn", "mean of translations": "mean", "solved rows": "solved",
-    "solved rows, glossary": "glossary", "… and sentences": "sentences", "… and lessons of 1 min": "1 min", "… and lessons of 3 min": "3 min",
-    "dictionary:freedict": "dictionary", "base:photo-e5": "e5",
-}  # fmt: skip
+    "drawn rows": "drawn",
+    "mean of translations": "mean",
+    "solved rows": "solved",
+    "solved rows, glossary": "glossary",
+    "… and sentences": "sentences",
+    "… and lessons of 1 min": "1 min",
+    "… and lessons of 3 min": "3 min",
+    "dictionary:freedict": "dictionary",
+    "base:photo-e5": "e5",
+}
 
 
 def photo_languages() -> Rows:
