@@ -20,7 +20,7 @@ from glotclip.library.stores.protocol import Floats, Numbers
 _BATCH = 1000  # vectors that are sent or fetched at once
 _MOST = 16_384  # hits that Milvus gives at most
 _NAMED = 4096  # rows that a filter names at once
-_SECONDS = 10.0
+_SECONDS, _SECONDS_OF_A_FILE = 10.0, 60.0  # Milvus Lite starts a process of its own, which a busy machine delays
 
 
 def open_url(url: str, dim: int, *, create: bool = False) -> MilvusStore:
@@ -46,7 +46,7 @@ class MilvusStore:
             )
         pymilvus: Any = require("pymilvus", extra="milvus", purpose="vectors in Milvus")
         self._types = pymilvus.DataType
-        given: dict[str, Any] = {"uri": address}
+        given: dict[str, Any] = {"uri": address, "timeout": _SECONDS_OF_A_FILE}
         if address.startswith("//"):
             host, _, database = address[2:].partition("/")
             given = {"uri": f"http://{host}", "timeout": _SECONDS} | ({"db_name": database} if database else {})
