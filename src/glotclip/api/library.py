@@ -101,22 +101,22 @@ def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", 
     return TorchEncoder(model) if isinstance(model, Polyglot) else model
 
 
-def share_of_processes() -> Share | None:
-    """Which of torchrun's processes this is; None where there is one.
+def share_of_processes() -> Share:
+    """Which of torchrun's processes this is, or the only one.
 
     An accelerator is taken by the process's number on its machine.
     """
     import os
 
+    from glotclip.library.sharing import Share
+
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world < 2 or "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
+        return Share(0, 1, lambda: None)
     from datetime import timedelta
 
     import torch
     from torch import distributed
-
-    from glotclip.library.sharing import Share
 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())

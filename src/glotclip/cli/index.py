@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,41 +49,46 @@ def index(
     """Bring a library up to date: what is new is encoded, what has moved is followed, what is gone is forgotten."""
     from glotclip import api
     from glotclip.allocation import keep_memory
+    from glotclip.errors import ConfigError
     from glotclip.library.library import Library
     from glotclip.library.sharing import index as shared
 
     keep_memory()
-    share = api.share_of_processes()
-    console = Console(as_json)
-    if share is not None and share.rank:
+    share, console = api.share_of_processes(), Console(as_json)
+    if watch and share.world > 1:
+        raise ConfigError("several processes cannot follow changes", hint="leave --watch out under torchrun")
+    if share.rank:
         share.wait()  # until the first has made the library
     with Library(library, create=True) as opened:
         known = opened.models
         chosen = model or (known[0].source if known else api.DEFAULT_MODEL)
         encoder = api.encoder_of(chosen, device=device, base=base)
+        if not share.rank:
+            share.wait()
 
         def update(places: list[Path], patterns: list[str] | None) -> Report:
             with Progress() as progress:
-                options: dict[str, Any] = {
-                    "encoder": encoder, "exclude": patterns, "batch": batch, "threads": threads,
-                    "progress": lambda done, total: progress("files", done, total),
-                }  # fmt: skip
-                return opened.index(places, **options) if share is None else shared(share, opened, places, **options)
+                return shared(
+                    share, opened, places, encoder=encoder, exclude=patterns, batch=batch, threads=threads,
+                    progress=lambda done, total: progress("files", done, total),
+                )  # fmt: skip
 
-        if share is not None and not share.rank:
-            share.wait()
         report = update(folders or [], exclude)
-        if share is not None and share.rank:
-            return
-        show(report, opened, console)
-        console.result(record_of(report, opened))
+        if not share.rank:
+            show(report, opened, console)
+            console.result(record_of(report, opened))
         if watch:
-            from glotclip.library.watching import changes
+            _follow(opened, lambda: update([], None), console)
 
-            for _ in changes([root.path for root in opened.roots]):
-                report = update([], None)
-                if report.encoded or report.renamed or report.removed or report.copied:
-                    show(report, opened, console)
+
+def _follow(library: Library, update: Callable[[], Report], console: Console) -> None:
+    """Bring the library up to date after every change, until Ctrl-C."""
+    from glotclip.library.watching import changes
+
+    for _ in changes([root.path for root in library.roots]):
+        report = update()
+        if report.encoded or report.renamed or report.removed or report.copied:
+            show(report, library, console)
 
 
 def show(report: Report, library: Library, console: Console) -> None:

@@ -203,7 +203,7 @@ class Library:
             StorageError: if the disk refuses, or another process is indexing. What was done is kept.
         """
         with self.writing():
-            brought = self._brought(folders)
+            brought = shards.bring_all(folders, Workplace(self.path, KIND), PICTURES)
             places = self._places(folders, brought, exclude)
             model = self.use(encoder)
             with disk_errors(self.path, "--library"):
@@ -231,24 +231,13 @@ class Library:
         """
         with self.writing():
             Workplace(self.path, KIND).claim_folder(sharing.PARTS)
-            places = self._places(folders, self._brought(folders), exclude)
+            places = self._places(folders, shards.bring_all(folders, Workplace(self.path, KIND), PICTURES), exclude)
             self.use(encoder)
             return places
 
-    def take_over(self, encoder: Encoder) -> sharing.Merged:
-        """Take over what other processes have encoded of a model."""
-        with self.writing(), disk_errors(self.path, "--library"):
-            model = self.use(encoder)
-            with self.changing_store(model, create=True) as store:
-                upkeep.reconcile(self.catalogue, model, store)
-                return sharing.merge(self, model, store)
-
-    def _brought(self, names: Sequence[str | Path]) -> list[shards.Brought]:
-        """Bring the pictures of the shards among what is to be indexed into the library."""
-        found = [shard for name in names if shards.is_shard(name) for shard in shards.matching(name)]
-        if found:
-            Workplace(self.path, KIND).claim_folder(PICTURES)
-        return [shards.bring(shard, self.path / PICTURES) for shard in found]
+    def part(self, name: str, *, create: bool = False) -> Library:
+        """A library inside this one, in which one of several processes keeps what it encodes."""
+        return Library(self.path / sharing.PARTS / name, create=create)
 
     def _places(
         self, folders: Sequence[str | Path], brought: Sequence[shards.Brought], exclude: Sequence[str] | None
@@ -256,8 +245,7 @@ class Library:
         """Make folders part of the library; without any, those that are."""
         plain = [each for each in folders if not shards.is_shard(each)]
         places = scanning.add_roots(self.catalogue, [*plain, *(each.folder for each in brought)], exclude)
-        if not places:
-            places = [root.path for root in self.roots]
+        places = places or [root.path for root in self.roots]
         if not places:
             raise DataError("the library has no folder yet", hint="say which: `glotclip index DIR`")
         return places

@@ -21,7 +21,7 @@ from glotclip.library import records, scanning, upkeep
 from glotclip.library.catalogue import FILE, Catalogue
 from glotclip.library.indexing import Indexer, Report
 from glotclip.library.records import Model
-from glotclip.storage import read_json, write_json
+from glotclip.storage import disk_errors, read_json, write_json
 
 if TYPE_CHECKING:
     from glotclip.library.encoder import Encoder
@@ -76,10 +76,12 @@ def index(
     Returns:
         In the first process the report of all; in others what they encoded.
     """
+    if share.world == 1:
+        return library.index(folders, encoder=encoder, **options)
     listing = library.path / PARTS / PLACES
     if share.rank == 0:
         places = library.prepare(folders, encoder, options.get("exclude"))
-        library.take_over(encoder)
+        take_over(library, encoder)
         write_json(listing, [os.fsencode(each).hex() for each in places])
     share.wait()
     chosen = [Path(os.fsdecode(bytes.fromhex(each))) for each in read_json(listing)]
@@ -87,7 +89,7 @@ def index(
     share.wait()
     if share.rank:
         return report
-    merged = library.take_over(encoder)
+    merged = take_over(library, encoder)
     report = library.index(folders, encoder=encoder, **options)
     report.encoded += merged.items
     report.unchanged -= len(merged.files)
@@ -96,8 +98,6 @@ def index(
 
 def _encoded(library: Library, share: Share, places: Sequence[Path], encoder: Encoder, **options: Any) -> Report:
     """Encode the new files that fall to a process into its part."""
-    from glotclip.library.library import Library as Part
-
     scan = scanning.scan(library.catalogue, places)
     # The moving part of a live photo belongs to its still, wherever that falls; there are few.
     mine = [each for each in scan.fresh if each.still is None and share.has(each.path)]
@@ -106,7 +106,7 @@ def _encoded(library: Library, share: Share, places: Sequence[Path], encoder: En
     elsewhere = library.catalogue.rows(
         f"SELECT digest FROM item WHERE state = ? OR {has}", (records.FORGOTTEN, model.id)
     )
-    with Part(library.path / PARTS / str(share.rank), create=True) as part:
+    with library.part(str(share.rank), create=True) as part:
         part.prepare([root.path for root in library.roots], encoder, None)
         own = part.model(encoder.fingerprint)
         with part.writing(), part.changing_store(own, create=True) as store:
@@ -118,13 +118,20 @@ def _encoded(library: Library, share: Share, places: Sequence[Path], encoder: En
             return indexer.run(scanning.Scan(fresh=mine))
 
 
+def take_over(library: Library, encoder: Encoder) -> Merged:
+    """Take over what parts have of an encoder's model."""
+    with library.writing(), disk_errors(library.path, "--library"):
+        model = library.use(encoder)
+        with library.changing_store(model, create=True) as store:
+            upkeep.reconcile(library.catalogue, model, store)
+            return merge(library, model, store)
+
+
 def merge(library: Library, model: Model, store: VectorStore) -> Merged:
     """Take over what parts have of a model, and remove them; a part of another model stays until that indexes."""
     merged = Merged()
     for place in sorted((library.path / PARTS).glob(f"*/{FILE}")):
-        from glotclip.library.library import Library as Part
-
-        with Part(place.parent) as part:
+        with library.part(place.parent.name) as part:
             own = next((each for each in part.models if each.fingerprint == model.fingerprint), None)
             if part.models and own is None:
                 continue

@@ -12,13 +12,14 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glotclip.data.schema import SkippedItem
 from glotclip.errors import DataError
 from glotclip.library.shards import tar, urls
+from glotclip.ownership import Workplace
 from glotclip.storage import read_json, shown, write_json
 
 KINDS = (tar, urls)
@@ -80,6 +81,18 @@ def _unfolded(text: str) -> Iterable[str]:
         for number in range(int(first), int(last) + 1)
         for name in _unfolded(f"{before}{number:0{len(first)}}{after}")
     )
+
+
+def bring_all(names: Sequence[str | Path], library: Workplace, home: str) -> list[Brought]:
+    """Bring the pictures of the shards among names of folders and shards into a subfolder of a library.
+
+    Raises:
+        DataError: if one of the shards is not there, or cannot be read at all.
+    """
+    found = [shard for name in names if is_shard(name) for shard in matching(name)]
+    if found:
+        library.claim_folder(home)
+    return [bring(shard, library.folder / home) for shard in found]
 
 
 def bring(shard: Path, home: Path) -> Brought:
