@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ def test_files_that_are_gone_are_named(written: Path, encoder: CountingEncoder, 
         report = embeddings.take(other, written, encoder)
         assert (report.encoded, [each.reason for each in report.skipped]) == (39, [NOT_THERE])
         assert other.index(encoder=encoder).encoded == 1
+
+
+def test_names_that_are_no_utf_8_are_written_as_far_as_they_can_be(
+    library: Library, encoder: CountingEncoder, tmp_path: Path
+) -> None:
+    path = picture(tmp_path / "photos" / "a.png", 1)
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xff.png"))
+    library.index([path.parent], encoder=encoder)
+    assert embeddings.export(library, tmp_path / "out") == 1
+    with Library(tmp_path / "other", create=True) as other, pytest.raises(DataError, match="none of the 1 files"):
+        embeddings.take(other, tmp_path / "out", encoder)
 
 
 def test_what_is_hidden_is_not_written(

@@ -80,7 +80,9 @@ def export(library: Library, folder: Path, model: str | None = None, rows_a_file
                 out[first : first + _BATCH] = store.get(rows[first : first + _BATCH])
             out.flush()
             columns = {
-                PATH: [os.fsdecode(os.fsencode(item.paths[0])) for item in items],
+                PATH: [
+                    os.fsencode(item.paths[0]).decode(errors="replace") for item in items
+                ],  # parquet has UTF-8 alone
                 SECOND: arrow.array([moments[row] for row in rows.tolist()], arrow.float64()),
                 "width": [item.width for item in items],
                 "height": [item.height for item in items],
@@ -103,14 +105,14 @@ class _Given:
     def preprocess(self, image: Image.Image) -> Floats:
         """The vector (E,), whatever the picture."""
         del image
-        return self.vector
+        return np.asarray(self.vector, np.float32)
 
 
 class _Importer(Indexer):
     """Enters files with vectors that are given.
 
     Attributes:
-        vectors: by the file's path.
+        vectors: by the file's path, in whatever precision.
     """
 
     vectors: dict[bytes, Floats]
@@ -215,7 +217,7 @@ def _rows(folder: Path, dim: int) -> Iterator[tuple[Path, Floats]]:
             )
         for place, path in enumerate(paths):
             if path:
-                yield Path(path), np.asarray(matrix[place], np.float32)
+                yield Path(path), matrix[place]  # of the file, not of memory: there may be many millions
 
 
 def _check(encoder: Encoder, given: dict[bytes, Floats], folder: Path) -> None:
@@ -227,7 +229,7 @@ def _check(encoder: Encoder, given: dict[bytes, Floats], folder: Path) -> None:
         except GlotclipError:
             continue
         own = encoder.encode_images(pixels)[0]
-        cosines.append(float(own @ normalised(given[key][None])[0]))
+        cosines.append(float(own @ normalised(np.asarray(given[key], np.float32)[None])[0]))
         if len(cosines) == TRIED:
             break
     if cosines and np.median(cosines) < ALIKE:
