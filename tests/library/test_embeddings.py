@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,23 @@ def test_out_and_in_again(library: Library, written: Path, encoder: CountingEnco
         count = encoder.count
         later = other.index(encoder=encoder)
         assert (later.encoded, later.unchanged, encoder.count) == (0, 40, count)
+
+
+def test_a_second_models_vectors_for_files_that_are_known(
+    library: Library, photos: Path, encoder: CountingEncoder, tmp_path: Path
+) -> None:
+    other = CountingEncoder(encoder.polyglot)
+    other.fingerprint, other.source = "another", "another"
+    library.index([photos], encoder=other)
+    with Library(tmp_path / "one", create=True) as one:
+        one.index([photos], encoder=encoder)
+        embeddings.export(one, tmp_path / "out")
+    time.sleep(2.1)  # beyond the time in which a file may still be written
+    library.index(encoder=other)
+    encoder.count = 0
+    report = embeddings.take(library, tmp_path / "out", encoder)
+    assert (report.encoded, report.unchanged, encoder.count <= TRIED) == (40, 0, True)
+    assert len(library.view(library.model(encoder.fingerprint))[0].rows) == 40
 
 
 @pytest.mark.parametrize("value", [0, np.nan, np.inf])

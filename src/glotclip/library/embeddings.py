@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from glotclip.data.frame_readers import VIDEO_SUFFIXES
 from glotclip.data.schema import SkippedItem
 from glotclip.data.similarity import normalised
 from glotclip.errors import DataError, GlotclipError, require
-from glotclip.library import records, scanning
+from glotclip.library import records, scanning, upkeep
 from glotclip.library.decoding import decode_image
 from glotclip.library.encoder import Encoder, Floats, Preprocessor
 from glotclip.library.indexing import Indexer, Report
-from glotclip.storage import shown, writing_folder
+from glotclip.storage import disk_errors, shown, writing_folder
 
 if TYPE_CHECKING:
     from glotclip.library.library import Library
@@ -38,7 +38,6 @@ TRIED, ALIKE = 5, 0.9
 NOT_THERE, NO_VECTOR = "no file is there", "its vector is zero or not finite: `glotclip index` encodes it"
 VIDEO = "a video, whose moments the layout does not tell: `glotclip index` encodes it"
 _BATCH = 10_000
-Half = npt.NDArray[np.float16]
 
 
 # --- out ------------------------------------------------------------------------------------------------------------
@@ -111,11 +110,15 @@ class _Given:
 class _Importer(Indexer):
     """Enters files with vectors that are given.
 
-    Attributes:
+    Args:
         vectors: by the file's path, in whatever precision.
+        given: as :class:`~glotclip.library.indexing.Indexer` takes it.
+        more: likewise.
     """
 
-    vectors: dict[bytes, Floats]
+    def __init__(self, vectors: dict[bytes, Floats], *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.vectors = vectors
 
     def preprocessor(self, path: Path) -> Preprocessor:
         """What has the file's vector."""
@@ -157,21 +160,26 @@ def take(
             hint=f"{PATH} must be paths on this machine; for addresses: `glotclip index TABLE.parquet`",
         )
     _check(encoder, given, folder)
-    with library.writing():
+    with library.writing(), disk_errors(library.path, "--library"):
         parents = scanning.outermost([Path(os.fsdecode(path)).parent for path in given])
-        places = scanning.add_roots(library.catalogue, parents, None)
-        model = library.use(encoder)
-        scan = scanning.scan(library.catalogue, places)
-        mine = [each for each in scan.fresh if os.fsencode(each.path) in given]
+        found = scanning.scan(library.catalogue, scanning.add_roots(library.catalogue, parents, None))
+        mine = [each for each in found.fresh if os.fsencode(each.path) in given]
         skipped += [SkippedItem(str(each.path), None, VIDEO) for each in mine if each.video]
+        scan = scanning.Scan(
+            fresh=[each for each in mine if not each.video],
+            unchanged=[each for each in found.unchanged if each.path in given and not _is_video(each.path)],
+        )
+        model = library.use(encoder)
         with library.changing_store(model, create=True) as store:
-            importer = _Importer(library.catalogue, store, model, encoder, progress=progress)
-            importer.vectors = given
-            report = importer.run(scanning.Scan(fresh=[each for each in mine if not each.video]))
-        report.unchanged += sum(each.path in given for each in scan.unchanged)
+            upkeep.reconcile(library.catalogue, model, store)
+            report = _Importer(given, library.catalogue, store, model, encoder, progress=progress).run(scan)
         report.skipped += skipped
         report.items = len(library)
         return report
+
+
+def _is_video(path: bytes) -> bool:
+    return Path(os.fsdecode(path)).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _rows(folder: Path, dim: int) -> Iterator[tuple[Path, Floats]]:
