@@ -92,6 +92,14 @@ def test_every_figure_by_hand() -> None:
         assert found[name] == pytest.approx(value), name
 
 
+def test_a_base_that_knows_the_languages_already() -> None:
+    """What is learnt is then what the run went on with; English beside it is the reference."""
+    known = {code: scored(value, value) for code, value in (("en", 80), ("de", 40), ("ru", 20), ("fr", 60))}
+    after = {**known, "de": scored(50, 50), "ru": scored(26, 26)}
+    found = numbers(cell(scores={"start": known, "de": after, "ru": after}, final={}, tasks=[["en", "de"], ["ru"]]))
+    assert (found["learnt"], found["average"]) == (38, 54)
+
+
 def test_scored_at_the_start_and_end_alone() -> None:
     """What lies between was not measured, and nothing is made up for it."""
     sparse = cell()

@@ -36,11 +36,13 @@ def numbers(trial: Mapping[str, Any]) -> Numbers:
     """All figures of one trial by name, such as ``average (T→I)``; None where it was not measured.
 
     ``average`` is over the languages known at the end, the base's own included, as in CLL-CLIP; ``learnt`` over
-    those that the run taught.
+    those that the run taught, of a multilingual base those that it went on with.
     """
     found: Numbers = {}
     for side in SIDES:
-        found |= {_named(name, side): value for name, value in _of_matrix(matrix(trial, side)).items()}
+        found |= {
+            _named(name, side): value for name, value in _of_matrix(matrix(trial, side), trial["tasks"]).items()
+        }
         taught = {code: each for code, each in trial["final"].items() if any(code in task for task in trial["tasks"])}
         for whose, final in (("", trial["final"]), ("learnt ", taught)):
             low, high = _interval(final, SIDES[side])
@@ -51,9 +53,10 @@ def numbers(trial: Mapping[str, Any]) -> Numbers:
     return found | _costs(trial)
 
 
-def _of_matrix(whole: AccuracyMatrix) -> Numbers:
+def _of_matrix(whole: AccuracyMatrix, tasks: Sequence[Sequence[str]]) -> Numbers:
     summary, final = whole.summary(), dict(whole.rows[-1])
-    taught = [final[code] for code in whole.taught if code in final]
+    went_on = (code for task in tasks for code in task if code != REFERENCE)
+    taught = [final[code] for code in whole.taught or went_on if code in final]
     found: Numbers = {
         "average": summary["average"],
         "learnt": statistics.mean(taught) if taught else None,
