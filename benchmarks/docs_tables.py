@@ -71,6 +71,8 @@ def results() -> dict[str, Rows]:
         "starts": starts(),
         **pect("few"),
         **pect("full"),
+        "photos scores": pect("photos")["photos scores"],
+        "sequence": sequence(),
     }
 
 
@@ -98,7 +100,7 @@ def pect(scenario: str) -> dict[str, Rows]:
     """The tables of a comparison by their marks: modules × strategies, and what the modules cost."""
     found = json.loads((RESULTS / f"compare_pect_{scenario}.json").read_text(encoding="utf-8"))
     runs: dict[str, Numbers] = {run["name"]: run["numbers"] for run in found["runs"]}
-    names = dict.fromkeys(name.rsplit(", ", 1)[0] for name in runs)
+    names = dict.fromkeys(name.rsplit(", ", 1)[0] for name in runs if name.endswith(STRATEGIES))
     modules = {name: [runs[f"{name}, {strategy}"] for strategy in STRATEGIES] for name in names}
     languages = len(found["recipe"]["languages"])
 
@@ -110,6 +112,18 @@ def pect(scenario: str) -> dict[str, Rows]:
     head = [f"{text}: {what}" for text in ("own text", "machine English") for what in ("weights", "share")]
     costs = [[name, *weights(own[0]), *weights(own[3])] for name, own in modules.items()]
     return {**made, f"{scenario} costs": [["module", *head], *costs]}
+
+
+def sequence() -> Rows:
+    """One table for ten languages in sequence: what is learnt, and what English loses."""
+    runs = json.loads((RESULTS / "compare_sequence_photos.json").read_text(encoding="utf-8"))["runs"]
+    columns = {"learnt": "learnt", "en before": "English before", "en after": "English after", "MB a language": "MB"}
+    rows = [[run["name"], *(_spread(run["numbers"][key]) for key in columns)] for run in runs]
+    return [["", *columns.values()], *rows]
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    return f"{value['mean']:.1f}" + ("" if not value["deviation"] else f" ± {value['deviation']:.1f}")
 
 
 def _modules(modules: Mapping[str, Sequence[Numbers]], cell: Callable[[Numbers], str]) -> Rows:
