@@ -21,6 +21,9 @@ _BATCH = 1000  # vectors that are sent or fetched at once
 _MOST = 16_384  # hits that Milvus gives at most
 _NAMED = 4096  # rows that a filter names at once
 _SECONDS, _SECONDS_OF_A_FILE = 10.0, 60.0  # Milvus Lite starts a process of its own, which a busy machine delays
+# pymilvus asks every ten seconds whether the engine is there, and grpc's servers, Milvus Lite's among them, end a
+# connection on which more than one such question comes within five minutes.
+_QUIET = {"grpc.keepalive_time_ms": 600_000, "grpc.keepalive_permit_without_calls": 0}
 
 
 def open_url(url: str, dim: int, *, create: bool = False) -> MilvusStore:
@@ -46,10 +49,10 @@ class MilvusStore:
             )
         pymilvus: Any = require("pymilvus", extra="milvus", purpose="vectors in Milvus")
         self._types = pymilvus.DataType
-        given: dict[str, Any] = {"uri": address, "timeout": _SECONDS_OF_A_FILE}
+        given: dict[str, Any] = {"uri": address, "timeout": _SECONDS_OF_A_FILE, "grpc_options": _QUIET}
         if address.startswith("//"):
             host, _, database = address[2:].partition("/")
-            given = {"uri": f"http://{host}", "timeout": _SECONDS} | ({"db_name": database} if database else {})
+            given |= {"uri": f"http://{host}", "timeout": _SECONDS} | ({"db_name": database} if database else {})
         with self._errors():
             self._client: Any = pymilvus.MilvusClient(**given)
             there = self._client.has_collection(self.collection)
