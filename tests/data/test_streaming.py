@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from glotclip.data import streaming
@@ -40,6 +40,7 @@ def test_lines_are_those_of_the_file_however_it_is_packed(desk: Desk) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufeff"), max_size=60), st.booleans())
 def test_lines_are_as_the_whole_text_has_them(text: str, marked: bool) -> None:
+    assume(not (marked and text.startswith("\0")))  # the mark of UTF-16 and a zero are the mark of UTF-32
     path = Path(pytest.importorskip("tempfile").mkdtemp()) / "a.txt"
     path.write_bytes(text.encode("utf-16" if marked else "utf-8"))
     assert list(TextFile(path).lines()) == split_lines(text)
