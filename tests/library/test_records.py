@@ -53,19 +53,6 @@ def test_a_content_is_entered_once_and_its_files_by_name(
     assert roots[os.fsencode(tmp_path / "in")] == os.fsencode(tmp_path / "in")  # the innermost that holds it
 
 
-def test_a_file_that_is_there_stays_when_another_catalogue_has_it_too(
-    catalogue: Catalogue, tmp_path: Path, encoder: CountingEncoder
-) -> None:
-    path = picture(tmp_path / "a.png", 1)
-    columns = "name, size, mtime_ns, ctime_ns, dev, ino, settled, motion"
-    with catalogue.changing() as db:
-        one, two = (records.put_item(db, digest * 32, decode_image(path, encoder)) for digest in (b"1", b"2"))
-        records.put_file(db, path, one, Facts.of(path), settled=True, motion=False)
-        records.copy_file(db, tmp_path, two, (b"a.png", 1, 1, 1, "1", "1", 1, 0), columns)
-        records.copy_file(db, tmp_path, two, (b"b.png", 1, 1, 1, "1", "1", 1, 0), columns)
-    assert records.paths_of(catalogue, [one, two]) == {one: [path], two: [tmp_path / "b.png"]}
-
-
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moments=st.lists(st.lists(st.none() | st.floats(0, 100), max_size=4), max_size=6), gone=st.sets(st.integers(0, 5))

@@ -8,19 +8,25 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conftest import make_tiny_base
 from tests.library.conftest import CountingEncoder, picture
 
+from glotclip.data import digests
 from glotclip.library import sharing
 from glotclip.library.indexing import Report
 from glotclip.library.library import Library
 from glotclip.library.records import paths_of
 from glotclip.library.sharing import Share
+from glotclip.packs.polyglot import Polyglot
 
 
 def contents(library: Library) -> dict[tuple[bytes, str], tuple[object, ...]]:
@@ -97,7 +103,7 @@ def test_what_a_killed_run_left_is_taken_over(
         whole = sharing.Share.has
         try:
             sharing.Share.has = lambda self, path: path.name in names  # type: ignore[method-assign]
-            sharing._encoded(library, share, [photos], encoder)
+            sharing._encode(library, share, [photos], encoder, ())
         finally:
             sharing.Share.has = whole  # type: ignore[method-assign]
         if lost and done:  # the vectors of a part that was cut off are fewer than its catalogue says
@@ -111,6 +117,70 @@ def test_what_a_killed_run_left_is_taken_over(
         view, store = library.view(library.model())
         assert len(view.rows) == 40
         np.testing.assert_array_equal(view.rows, store.rows())
+
+
+@pytest.fixture(scope="module")
+def other() -> CountingEncoder:
+    """A second model."""
+    return CountingEncoder(Polyglot(make_tiny_base(1)))
+
+
+NAMES = ("a.png", "b.jpg", "2021-07-04.png", "trip/a.png", "trip/z.png")
+names = st.sampled_from(NAMES)
+CHANGES = st.one_of(
+    st.tuples(st.just("write"), names, st.integers(0, 5)),
+    st.tuples(st.just("move"), names, names),
+    st.tuples(st.just("copy"), names, names),
+    st.tuples(st.just("remove"), names),
+    st.tuples(st.just("index"), st.integers(0, 1)),
+)
+
+
+def change(root: Path, kind: str, name: str, other: object = "") -> None:
+    """Do to a folder what a person may do."""
+    path = root / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    if kind == "write" and other == 5:
+        path.write_bytes(b"\x89PNG\r\n\x1a\nno")
+    elif kind == "write":
+        picture(path, int(str(other)))
+    elif path.is_file() and kind == "remove":
+        path.unlink()
+    elif path.is_file() and path.name != other:
+        target = root / str(other)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target) if kind == "move" else target.write_bytes(path.read_bytes())
+
+
+def told(report: Report) -> tuple[object, ...]:
+    """A report but for its seconds."""
+    skipped = sorted((Path(each.where).name, each.reason) for each in report.skipped)
+    return replace(report, skipped=[], seconds=0), skipped
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=st.lists(CHANGES, max_size=14), world=st.integers(2, 3), settled=st.booleans())
+def test_any_history_ends_as_with_one_process(
+    encoder: CountingEncoder, other: CountingEncoder, tmp_path_factory: pytest.TempPathFactory,
+    history: list[tuple[str, Any]], world: int, settled: bool,
+) -> None:  # fmt: skip
+    """Files new, changed, moved, copied, gone, just now or long ago; and a second model."""
+    place = tmp_path_factory.mktemp("history")
+    photos = place / "photos"
+    photos.mkdir()
+    encoders = (encoder, other)
+    age = mock.patch.object(digests, "SETTLED", -(10**15) if settled else digests.SETTLED)
+    with age, Library(place / "one", create=True) as one, Library(place / "shared", create=True) as many:
+        for kind, *about in [*history, ("index", 0)]:
+            if kind != "index":
+                change(photos, kind, *about)
+                continue
+            chosen = encoders[about[0]]
+            alone = one.index([photos], encoder=chosen, threads=1)
+            assert told(shared(many, photos, chosen, world)) == told(alone)
+            if len(one):
+                assert contents(many) == contents(one)
+            assert not list((many.path / sharing.PARTS).glob("*/"))
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ class Decoded:
         height: pixels, upright.
         duration: seconds, of a video.
         dhash: of the picture, or a video's first frame.
+        vectors: normalised (k, E), where the content was encoded before; there are no pixels then.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Decoded:
     height: int
     duration: float | None
     dhash: int
+    vectors: Floats | None = None
 
 
 def decode_image(path: Path, encoder: Preprocessor) -> Decoded:

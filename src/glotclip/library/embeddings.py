@@ -9,8 +9,8 @@ Shapes: n vectors of a pair of files, E their width.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ from glotclip.data.schema import SkippedItem
 from glotclip.data.similarity import normalised
 from glotclip.errors import DataError, GlotclipError, require
 from glotclip.library import records, scanning, upkeep
-from glotclip.library.decoding import decode_image
-from glotclip.library.encoder import Encoder, Floats, Preprocessor
+from glotclip.library.decoding import Decoded, decode_image
+from glotclip.library.encoder import Encoder, Floats
 from glotclip.library.indexing import Indexer, Report
 from glotclip.storage import disk_errors, shown, writing_folder
 
@@ -94,17 +94,15 @@ def export(library: Library, folder: Path, model: str | None = None, rows_a_file
 # --- in -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Given:
-    """Decodes a picture for what else is known of it: its vector is there."""
+class _Small:
+    """Decodes a picture no larger than its date, size and looks need: its vector is there."""
 
-    vector: Floats
-    decode_size: int = 64
+    decode_size = 64
 
     def preprocess(self, image: Image.Image) -> Floats:
-        """The vector (E,), whatever the picture."""
+        """Nothing that could be encoded."""
         del image
-        return np.asarray(self.vector, np.float32)
+        return np.zeros(0, np.float32)
 
 
 class _Importer(Indexer):
@@ -120,13 +118,11 @@ class _Importer(Indexer):
         super().__init__(*given, **more)
         self.vectors = vectors
 
-    def preprocessor(self, path: Path) -> Preprocessor:
-        """What has the file's vector."""
-        return _Given(self.vectors[os.fsencode(path)])
-
-    def encoded(self, pictures: Sequence[Floats]) -> Floats:
-        """The vectors, normalised."""
-        return normalised(np.stack(pictures))
+    def decode(self, path: Path, *, video: bool) -> Decoded:
+        """What a picture tells beside its vector."""
+        del video  # they are passed over before
+        vector = np.asarray(self.vectors[os.fsencode(path)], np.float32)
+        return replace(decode_image(path, _Small()), pixels=[], vectors=normalised(vector[None]))
 
 
 def take(

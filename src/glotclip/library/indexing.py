@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from glotclip.data.schema import SkippedItem
 from glotclip.errors import ImageError, MissingExtraError, VideoError
 from glotclip.library import records
 from glotclip.library.catalogue import Catalogue
-from glotclip.library.decoding import Decoded, dated, decode_image, decode_video, is_motion
-from glotclip.library.encoder import Encoder, Floats, Preprocessor
+from glotclip.library.decoding import VIDEO, Decoded, dated, decode_image, decode_video, is_motion
+from glotclip.library.encoder import Encoder
 from glotclip.library.records import Model
 from glotclip.library.scanning import Candidate, Scan
 from glotclip.library.scenes import merge_scenes
@@ -71,8 +72,42 @@ class _Seen:
     digest: bytes = b""
     settled: bool = False
     decoded: Decoded | None = None
+    finished: bool = False
     motion: bool = False
     fault: str = ""
+
+
+class Todo(NamedTuple):
+    """Files to be looked at; so many of them are unchanged, but have no vectors of the model."""
+
+    candidates: list[Candidate]
+    unchanged: int
+    skipped: list[SkippedItem]
+
+
+def to_look_at(catalogue: Catalogue, model: Model, scan: Scan) -> Todo:
+    """What of a scan has to be looked at: fresh files, and known ones without vectors of a model."""
+    passed = {
+        number
+        for (number,) in catalogue.rows(
+            "SELECT id FROM item WHERE state = ? OR id IN (SELECT item FROM vec WHERE model = ?)",
+            (records.FORGOTTEN, model.id),
+        )
+    }
+    videos = {number for (number,) in catalogue.rows("SELECT id FROM item WHERE kind = ?", (VIDEO,))}
+    lacking = [
+        (known, Path(os.fsdecode(known.path)))
+        for known in scan.unchanged
+        if known.item not in passed and not known.motion
+    ]
+    moved = [(known, path) for known, path, _ in scan.moved if known.item not in passed]
+    todo = Todo(list(scan.fresh), len(lacking), [])
+    for known, path in (*lacking, *moved):
+        try:
+            todo.candidates.append(Candidate(path, path.stat(), known, known.item in videos))
+        except OSError as error:
+            todo.skipped.append(SkippedItem(str(path), None, error.strerror or str(error)))
+    return todo
 
 
 class Indexer:
@@ -87,6 +122,7 @@ class Indexer:
         threads: that decode ahead.
         progress: called with (done, total) files.
         elsewhere: digests of contents that are passed over, since another catalogue has them.
+        finished: gives the content of a digest with its vectors, if those are at hand; called by several threads.
     """
 
     def __init__(
@@ -100,8 +136,9 @@ class Indexer:
         threads: int | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
         elsewhere: Collection[bytes] = (),
+        finished: Callable[[bytes], Decoded | None] = lambda digest: None,
     ) -> None:
-        self._elsewhere = frozenset(elsewhere)
+        self._elsewhere, self._finished = frozenset(elsewhere), finished
         self.catalogue, self.store, self.model, self.encoder = catalogue, store, model, encoder
         self.batch, self.progress = batch, progress
         self.threads = threads or min(8, os.cpu_count() or 1)
@@ -125,16 +162,25 @@ class Indexer:
         self._load()
         self.report.skipped += scan.skipped
         self._move(scan)
-        todo = self._todo(scan)
-        for done, seen in enumerate(self._looked_at(todo), start=1):
+        todo = to_look_at(self.catalogue, self.model, scan)
+        self.report.unchanged -= todo.unchanged
+        self.report.skipped += todo.skipped
+        # Stills come before what may be the moving part of one.
+        ordered = sorted(todo.candidates, key=lambda each: (each.still is not None, each.video))
+        for done, seen in enumerate(self._looked_at(ordered), start=1):
             self._take(seen)
-            self.progress(done, len(todo))
+            self.progress(done, len(ordered))
         self._commit()
         self._digests.save()
         self._remove(scan)
         self._count()
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    @property
+    def contents(self) -> set[bytes]:
+        """Digests of what has vectors of the model, or was forgotten."""
+        return self._items.keys() | self._forgotten
 
     def _load(self) -> None:
         """Read which contents have vectors."""
@@ -160,23 +206,6 @@ class Indexer:
                     self._replaced[before, False] += 1
         self.report.unchanged += len(scan.unchanged)
 
-    def _todo(self, scan: Scan) -> list[Candidate]:
-        """What has to be looked at: fresh files, and known ones without vectors of this model; stills first."""
-        have = set(self._items.values())
-        gone = {row for (row,) in self.catalogue.rows("SELECT id FROM item WHERE state = ?", (records.FORGOTTEN,))}
-        lacking = [each for each in scan.unchanged if each.item not in have and each.item not in gone]
-        moved = [(known, path) for known, path, _ in scan.moved if known.item not in have and known.item not in gone]
-        kinds = dict(self.catalogue.rows("SELECT id, kind FROM item"))
-        todo = list(scan.fresh)
-        again = [(each, Path(os.fsdecode(each.path))) for each in lacking if not each.motion]
-        self.report.unchanged -= len(again)
-        for known, path in (*again, *moved):
-            try:
-                todo.append(Candidate(path, path.stat(), known, kinds.get(known.item) == "video"))
-            except OSError as error:
-                self.report.skipped.append(SkippedItem(str(path), None, error.strerror or str(error)))
-        return sorted(todo, key=lambda each: (each.still is not None, each.video))
-
     def _looked_at(self, todo: Sequence[Candidate]) -> Iterator[_Seen]:
         """Look at files in threads, ahead of what is consumed by a bounded number, in the order given."""
         ahead: deque[Future[_Seen]] = deque()
@@ -194,14 +223,9 @@ class Indexer:
                 for each in ahead:
                     each.cancel()
 
-    def preprocessor(self, path: Path) -> Preprocessor:
-        """What makes a file's pictures that which :meth:`encoded` takes."""
-        del path
-        return self.encoder
-
-    def encoded(self, pictures: Sequence[Floats]) -> Floats:
-        """Normalised vectors of preprocessed pictures (N, E)."""
-        return self.encoder.encode_images(pictures)
+    def decode(self, path: Path, *, video: bool) -> Decoded:
+        """Read a file, ready to be encoded."""
+        return (decode_video if video else decode_image)(path, self.encoder)
 
     def _look(self, candidate: Candidate) -> _Seen:
         path = candidate.path
@@ -217,8 +241,9 @@ class Indexer:
                     return _Seen(candidate, facts, digest, settled)
                 self._taken.add(digest)
             claimed = digest
-            decoded = (decode_video if candidate.video else decode_image)(path, self.preprocessor(path))
-            return _Seen(candidate, facts, digest, settled, dated(decoded, path.name, facts.modified))
+            finished = self._finished(digest)
+            decoded = dated(finished or self.decode(path, video=candidate.video), path.name, facts.modified)
+            return _Seen(candidate, facts, digest, settled, decoded, finished is not None)
         except (ImageError, VideoError, MissingExtraError) as error:
             hint = f" ({error.hint})" if isinstance(error, MissingExtraError) else ""
             return _Seen(candidate, digest=claimed, fault=error.message.removeprefix(f"{path} ") + hint)
@@ -248,7 +273,8 @@ class Indexer:
         else:
             self._waiting.setdefault(seen.digest, []).append(seen)
         pictures = sum(len(each.decoded.pixels) for each in self._full if each.decoded)
-        if pictures >= self.batch or len(self._known) >= _ATTACHED:
+        ready = sum(each.decoded is not None and each.decoded.vectors is not None for each in self._full)
+        if pictures >= self.batch or ready + len(self._known) >= _ATTACHED:
             self._commit()
 
     def _fail(self, seen: _Seen) -> None:
@@ -291,7 +317,10 @@ class Indexer:
         vectors = np.concatenate(
             [
                 np.zeros((0, self.encoder.dim), np.float32),
-                *(self.encoded(pixels[start : start + self.batch]) for start in range(0, len(pixels), self.batch)),
+                *(
+                    self.encoder.encode_images(pixels[start : start + self.batch])
+                    for start in range(0, len(pixels), self.batch)
+                ),
             ]
         )
         with self.catalogue.changing() as db:
@@ -299,12 +328,14 @@ class Indexer:
             for seen in full:
                 if seen.decoded is None:
                     continue
-                own = vectors[start : start + len(seen.decoded.pixels)]
-                start += len(own)
+                times, own = seen.decoded.times, seen.decoded.vectors
+                if own is None:
+                    stop = start + len(seen.decoded.pixels)
+                    times, own = merge_scenes(times, vectors[start:stop])
+                    start = stop
                 item = records.put_item(db, seen.digest, seen.decoded)
-                times, merged = merge_scenes(seen.decoded.times, own)
                 moments.append((item, times))
-                kept.append(merged)
+                kept.append(own)
                 self._enter(db, seen, item, encoded=True)
                 known += self._waiting.pop(seen.digest, [])
                 self._items[seen.digest] = item
@@ -314,7 +345,9 @@ class Indexer:
                 rows = records.put_vectors(db, self.model, moments)
                 self.store.add(rows, np.concatenate(kept))
                 self.store.flush()
-        self.report.encoded += len(full)
+        finished = sum(seen.finished for seen in full)
+        self.report.encoded += len(full) - finished
+        self.report.unchanged += finished
 
     def _enter(self, db: sqlite3.Connection, seen: _Seen, item: int, *, encoded: bool = False) -> None:
         if seen.facts is None:

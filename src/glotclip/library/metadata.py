@@ -22,6 +22,7 @@ _IN_NAME = re.compile(
 )
 _LONGEST = 120  # characters of a camera's name
 _EPOCH = datetime(1970, 1, 1)
+EXIF = "exif"  # a date is the file's own record
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def of_image(image: Image.Image) -> Metadata:
     if lat is None or lon is None or (lat == 0 and lon == 0):  # zeros are written where there was no reception
         lat = lon = None
     return Metadata(
-        taken, tz, "exif" if taken is not None else None, lat, lon,
+        taken, tz, EXIF if taken is not None else None, lat, lon,
         _camera(base.get(_MAKE), base.get(_MODEL)), _word(more.get(_LENS)),
     )  # fmt: skip
 
@@ -108,7 +109,7 @@ def of_video(tags: Mapping[str, str]) -> Metadata:
         break
     make = next((lower[key] for key in ("com.apple.quicktime.make", "make") if key in lower), None)
     model = next((lower[key] for key in ("com.apple.quicktime.model", "model") if key in lower), None)
-    return Metadata(taken, tz, "exif" if taken is not None else None, lat, lon, _camera(make, model))
+    return Metadata(taken, tz, EXIF if taken is not None else None, lat, lon, _camera(make, model))
 
 
 def date_in_name(name: str) -> int | None:

@@ -152,15 +152,6 @@ def put_file(
     return int(before[0]) if before and before[0] != item else None
 
 
-def copy_file(db: sqlite3.Connection, folder: Path, item: int, facts: Sequence[object], columns: str) -> None:
-    """Enter a file with the facts that another catalogue has of it; one of this name stays what it is."""
-    marks = ", ".join("?" * len(facts))
-    db.execute(
-        f"INSERT OR IGNORE INTO file (item, folder, {columns}) VALUES (?, ?, {marks})",
-        (item, _folder(db, folder), *facts),
-    )
-
-
 def move_file(db: sqlite3.Connection, number: int, path: Path, ctime_ns: int, *, settled: bool) -> int | None:
     """Give a file another name, and return the item that had this name before, if there was one."""
     folder, name = _folder(db, path.parent), os.fsencode(path.name)

@@ -244,6 +244,11 @@ def outermost(folders: Sequence[Path]) -> list[Path]:
     ]
 
 
+def cover(folders: Sequence[Path], roots: Sequence[Root]) -> bool:
+    """Whether folders hold all of a library."""
+    return all(any(root.path.is_relative_to(folder) for folder in folders) for root in roots)
+
+
 def _elsewhere(root: Root) -> bool:
     """Whether a folder is on another device than when it was indexed: the place where a drive should be."""
     try:

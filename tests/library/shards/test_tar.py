@@ -88,6 +88,41 @@ def test_a_shard_that_is_cut_off_gives_what_is_whole_and_says_so(tmp_path: Path,
     assert len(list(found.folder.rglob("*.png"))) == 6
 
 
+VERSION = st.dictionaries(
+    st.sampled_from(["a.png", "a.png/b.png", "a.png/c/d.png", "e/f.png", "e/g.png", "h.png", "e.png"]),
+    st.tuples(st.sampled_from([b"one", b"two", b"three", b""]), st.floats(-1e300, 1e300) | st.integers(0, 2**31)),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(versions=st.lists(VERSION, min_size=2, max_size=3))
+def test_a_shard_that_changed_is_as_if_it_were_brought_for_the_first_time(
+    tmp_path: Path, versions: list[dict[str, tuple[bytes, float]]]
+) -> None:
+    """Same sizes with other contents, folders in the place of files, times that no file can have."""
+    place = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+    for number, members in enumerate(versions):
+        place.mkdir(exist_ok=True)
+        shard = place / "x.tar"
+        shard.unlink(missing_ok=True)
+        with tarfile.open(shard, "w", format=tarfile.PAX_FORMAT) as out:
+            for name, (content, moment) in members.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mtime = len(content), moment
+                out.addfile(entry, io.BytesIO(content))
+        if not members:
+            continue
+        first = bring(shard, place / f"home{number}")
+        again = bring(shard, place / "home")
+        assert again.skipped == first.skipped
+        assert held(again.folder) == held(first.folder)
+
+
+def held(folder: Path) -> dict[Path, bytes]:
+    """The files of a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 NAMES = st.lists(
     st.sampled_from(["..", ".", "a", "", "b.png", "/", ".hidden", "\\", "ä", "x" * 300]), min_size=1, max_size=5
 )

@@ -6,13 +6,16 @@ labels are not kept: a library is asked for what pictures show.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
+import tempfile
 import zlib
 from collections import Counter
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from glotclip import image_formats
 from glotclip.data.frame_readers import VIDEO_SUFFIXES
@@ -28,6 +31,7 @@ OUTSIDE, NO_FILE, TWICE = (
     "its name is there before",
 )
 _LONGEST = 200  # bytes of a name
+_IN_MEMORY, _CHUNK = 1 << 26, 1 << 20  # bytes
 
 
 def bring(shard: Path, folder: Path) -> Reading:
@@ -71,26 +75,47 @@ def _take(found: Reading, packed: tarfile.TarFile, member: tarfile.TarInfo, shar
     if path is None:
         found.skipped.append(_passed(shard, member, OUTSIDE))
         return
-    if not found.present.isdisjoint((path, *path.parents)) or (folder / path).is_dir():
+    if not found.present.isdisjoint((path, *path.parents)) or any(path in each.parents for each in found.present):
         found.skipped.append(_passed(shard, member, TWICE))
         return
-    found.new += _written(packed, member, folder / path)
+    found.new += _written(packed, member, folder, path)
     found.present.add(path)
 
 
-def _written(packed: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
-    """Write a member whole or not at all; what is there with its size is left."""
-    if path.is_file() and path.stat().st_size == member.size:
-        return False
-    stream = packed.extractfile(member)
+def _written(packed: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: Path) -> bool:
+    """Write a member whole or not at all; what is there with its content is left."""
+    stream, place = packed.extractfile(member), folder / path
     assert stream is not None  # a regular file
-    with disk_errors(path, "--library"):
-        with writing(path) as aside, aside.open("wb") as out:
-            shutil.copyfileobj(stream, out)
-            if out.tell() != member.size:
-                raise tarfile.ReadError("unexpected end of data")
-        os.utime(path, (member.mtime, member.mtime))
+    with disk_errors(place, "--library"), tempfile.SpooledTemporaryFile(_IN_MEMORY) as content:
+        shutil.copyfileobj(stream, content)
+        if content.tell() != member.size:
+            raise tarfile.ReadError("unexpected end of data")
+        if place.is_file() and _equal(content, place):
+            return False
+        _make_room(folder, path)
+        content.seek(0)
+        with writing(place) as aside, aside.open("wb") as out:
+            shutil.copyfileobj(content, out)
+        with contextlib.suppress(OSError, OverflowError, ValueError):  # a time that no file can have
+            os.utime(place, (member.mtime, member.mtime))
     return True
+
+
+def _equal(content: IO[bytes], path: Path) -> bool:
+    if content.tell() != path.stat().st_size:
+        return False
+    content.seek(0)
+    with path.open("rb") as old:
+        return all(chunk == old.read(_CHUNK) for chunk in iter(lambda: content.read(_CHUNK), b""))
+
+
+def _make_room(folder: Path, path: Path) -> None:
+    """Remove what an earlier state of the shard had where a path needs a folder, or a folder where it is a file."""
+    if (folder / path).is_dir():
+        shutil.rmtree(folder / path)
+    for parent in path.parents:
+        if (folder / parent).is_file():
+            (folder / parent).unlink()
 
 
 def _inside(name: str) -> Path | None:
