@@ -305,7 +305,7 @@ def deploy() -> dict[str, Rows]:
 
 def library() -> dict[str, Rows]:
     """The tables of docs/library.md: how often nothing is said to match, without the precision; engines."""
-    return {"cutoff": [row[:6] for row in committed("cutoff.md")], "engines": engines()}
+    return {"cutoff": [row[:7] for row in committed("cutoff.md")], "engines": engines()}
 
 
 def methods() -> dict[str, Rows]:

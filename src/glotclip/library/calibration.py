@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-SLOPE, MIDDLE = 1.0, 2.5
+SLOPE, MIDDLE = 0.6, 3.9
 #: Vectors of the background; and the fewest with which anything can be said.
 SAMPLE, FEWEST = 2048, 30
 #: Hits less probable than this are no answer, unless the caller says otherwise.
-CUTOFF = 0.3
+CUTOFF = 0.2
 _WORDS = ((0.9, "very likely"), (0.7, "likely"), (CUTOFF, "maybe"), (0.0, "unlikely"))
 _SMALLEST = 1e-6
 Numbers = npt.NDArray[np.floating]
