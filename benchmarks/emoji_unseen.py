@@ -49,8 +49,9 @@ def main() -> None:
     rows = measure("emoji-clip", langs, dataset, asked.rivals, {})
     photo = parse_assignments(asked.photo_set) if asked.photo_set else None
     rows += measure("photo-clip", langs if asked.photo_set else [], dataset, asked.rivals, photo)
+    given = "".join(f" --photo-set {each}" for each in asked.photo_set or ())
     results = {
-        "command": "python benchmarks/emoji_unseen.py", "languages": langs, "rivals": asked.rivals,
+        "command": f"python benchmarks/emoji_unseen.py{given}", "languages": langs, "rivals": asked.rivals,
         "photo-clip learns with": photo, "rows": rows, "environment": environment(),
     }  # fmt: skip
     write_json(asked.out / "emoji_unseen.json", results)

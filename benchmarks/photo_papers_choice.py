@@ -2,9 +2,10 @@
 
     python benchmarks/photo_papers_choice.py [--data ../shared/data] > benchmarks/results/photo_papers_choice.txt
 
-The classes of the photographs are divided by a fixed draw (``glotclip.data.view.divide``): a tenth to train on, a
-tenth for validation, the others for the tables of docs/results.md, which nothing here looks at. R@1 in %, mean of
-both directions among the validation classes, one seed. ``--only`` chooses some by their titles.
+The classes of the photographs are divided by a fixed draw (``glotclip.data.view.divide``): a tenth to train on, or
+three fifths (all labels, and MLA's stages), a tenth for validation, the others for the tables of docs/results.md,
+which nothing here looks at. R@1 in %, mean of both directions among the validation classes, one seed. ``--only``
+chooses some by their titles.
 """
 
 from __future__ import annotations
@@ -21,16 +22,30 @@ from glotclip.data.view import View, ViewedDataset, validation
 SHOTS = 40
 PECT = {"shots": SHOTS, "batch_size": SHOTS, "steps": 40, "norms": True, "embedding": "base"}
 ALIGNED = {**PECT, "target_encoder": "trained"}
+FULL = {"train_share": 0.6, "batch_size": 50, "steps": 100, "norms": True, "embedding": "base"}
+ALIGNED_FULL = {**FULL, "target_encoder": "trained"}
 TABLE = {"isolation": "shared", "vocabulary": 0, "own_vocabulary": False, "glossary": 0, "initial_rows": "drawn"}
 SHARED = {**TABLE, "steps": 40, "batch_size": 64}
+STAGED = {
+    **TABLE, "teir": False, "english": "taught", "train_share": 0.6, "steps": 30, "batch_size": 64,
+    "cross_modal": 1.0, "temperature": 0.07, "learn_temperature": False,
+}  # fmt: skip
+LE = {"stage": "le", "temperature": 0.07}
 # Model, language, what it learns from, method, settings.
 TRIED: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "LoRA, method 1": ("photo-e5", "fi", "photos", "lora", ALIGNED),
     "LoRA, baseline 1": ("photo-e5", "fi", "photos", "lora", {**PECT, "cross_lingual": 0}),
     "prefix, method 1": ("photo-e5", "fi", "photos", "prefix", ALIGNED),
     "full, method 1": ("photo-e5", "fi", "photos", "full", {**ALIGNED, "norms": False}),
+    "all labels, LoRA, method 1": ("photo-e5", "fi", "photos", "lora", ALIGNED_FULL),
+    "all labels, LoRA, baseline 1": ("photo-e5", "fi", "photos", "lora", {**FULL, "cross_lingual": 0}),
+    "all labels, prefix, method 1": ("photo-e5", "fi", "photos", "prefix", ALIGNED_FULL),
+    "all labels, full, method 1": ("photo-e5", "fi", "photos", "full", {**ALIGNED_FULL, "norms": False}),
     "CLL-CLIP": ("photo-clip", "fi", "freedict", "lexicon", {**SHARED, "teir": False}),
     "MLA": ("photo-clip", "fi", "freedict", "acquirer", {**SHARED, "teir": False, "english": "taught"}),
+    "MLA, NLT": ("photo-clip", "fi", "both", "acquirer", {**STAGED, "stages": ["nlt"]}),
+    "MLA, LE": ("photo-clip", "fi", "both", "acquirer", {**STAGED, "stages": [LE]}),
+    "MLA, joint": ("photo-clip", "fi", "both", "acquirer", {**STAGED, "stages": []}),
 }
 RATES = (0.0001, 0.0003, 0.001, 0.003)
 
@@ -40,16 +55,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", nargs="*", default=list(TRIED))
     asked = parser.parse_args()
-    photos = ViewedDataset(open_dataset(asked.data / "photos"), View(shots=SHOTS), None)
+    labels = asked.data / "photos"
+    sources = {"photos": labels, "freedict": "freedict", "both": ["freedict", labels]}
     for title in asked.only:
         model, lang, source, method, settings = TRIED[title]
-        classes = validation(photos, [lang, "en"])
-        data = str(asked.data / "photos") if source == "photos" else source
+        share = settings.get("train_share")
+        view = View(shots=SHOTS) if share is None else View(train_share=share)
+        classes = validation(ViewedDataset(open_dataset(labels), view), [lang, "en"])
         for lr in RATES:
             with TemporaryDirectory() as folder:
                 out = Path(folder) / "model"
+                chosen = {**settings, "lr": lr}
                 made = extend(
-                    model, lang, data=data, method=method, settings={**settings, "lr": lr}, out=out, benchmark=classes
+                    model, lang, data=sources[source], method=method, settings=chosen, out=out, benchmark=classes
                 )
             scores = list(made.evaluations.values())[-1]
             said = ", ".join(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset
@@ -117,7 +120,47 @@ def test_a_mere_test_set_is_divided_and_its_test_rows_stay_the_same_for_all_shot
         rows = ViewedDataset(TestSet(), View(shots=shots)).corpus(["de"]).rows
         return {row.group for row in rows if row.split == split}
 
-    assert [len(images(shots, "train")) for shots in (1, 10)] == [1, 10]
-    assert images(1, "test") == images(10, "test")
-    assert len(images(1, "test")) == 80
-    assert not images(10, "test") & (images(10, "train") | images(10, "validation"))
+    assert [len(images(shots, "train")) for shots in (1, 8)] == [1, 8]
+    assert images(1, "test") == images(8, "test")
+    assert 70 <= len(images(1, "test")) <= 90
+    assert not images(8, "test") & (images(8, "train") | images(8, "validation"))
+
+
+@given(share=st.floats(0.01, 0.8), kept=st.sets(st.integers(0, 59)), shots=st.integers(1, 5), named=st.booleans())
+def test_a_split_and_shots_do_not_depend_on_the_languages_asked_for(
+    share: float, kept: set[int], shots: int, named: bool
+) -> None:
+    """A language that some images lack has the others in the splits that they have in all languages."""
+
+    class Mixed(Shelf):
+        def corpus(self, langs: Sequence[str]) -> Corpus:
+            some = {"en": range(60), "de": sorted(kept)}
+            shown = [
+                Row(f"{code} {n}", code, image=Path(f"{n}.png"), split="test", group=f"p{n}" if named else None)
+                for code in langs
+                for n in some[code]
+            ]
+            return Corpus(self.name, (*shown, Row("Wort", "de", english="word"), Row("Wort 2", "de", english="two")))
+
+    def splits(langs: Sequence[str], view: View) -> dict[Path, str]:
+        return {row.image: row.split for row in ViewedDataset(Mixed(), view).corpus(langs).rows if row.image}
+
+    whole, part = splits(["en", "de"], View(train_share=share)), splits(["de"], View(train_share=share))
+    assert len(whole) == 60
+    assert part == {image: split for image, split in whole.items() if int(image.stem) in kept}
+    wanted = {"train": share, "validation": 0.1, "test": 0.9 - share}
+    assert all(abs(Counter(whole.values())[name] - 60 * each) <= 22 for name, each in wanted.items())
+    rows = [Row(f"{n}", "en", image=Path(f"{n}.png")) for n in range(60)]
+    few = {row.image for row in few_shots(rows, shots, 7)}
+    fewer = {row.image for row in few_shots([row for row in rows if row.image in few], 1, 7)}
+    assert fewer <= few
+    assert len(few) == shots
+    assert {row.image for row in few_shots([row for row in rows if row.image in few], shots, 7)} == few
+
+
+def test_no_share_of_images_that_have_a_split_of_their_own(drawn: Path) -> None:
+    file = drawn.with_name("learnt.csv")
+    file.write_text(drawn.read_text(encoding="utf-8").replace(",test\n", ",train\n"), encoding="utf-8")
+    with pytest.raises(DataError, match="is not divided") as caught:
+        ViewedDataset(CaptionFiles(file), View(train_share=0.5)).corpus(["de"])
+    assert "train_share" in str(caught.value.hint)

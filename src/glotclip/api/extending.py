@@ -175,7 +175,7 @@ def _check_out(folder: PolyglotFolder, config: ExtendConfig) -> None:
 def _viewed(dataset: Dataset, curriculum: Curriculum, config: ExtendConfig) -> Dataset:
     """The dataset with the texts and shots that the settings ask for."""
     wanted, train = curriculum.method_settings, curriculum.train
-    view = View(wanted.text, wanted.target_text, train.shots, train.shots_seed)
+    view = View(wanted.text, wanted.target_text, train.shots, train.shots_seed, train.train_share)
     if view == View():
         return dataset
     return ViewedDataset(dataset, view, translate_with(config.translator, config.cache))

@@ -44,7 +44,7 @@ def hold_out(corpus: Corpus, share: float, root: Path) -> Corpus:
         why = f"{len(shown)} images or texts that hang together are fewer than {FEWEST}{more}"
         note = f"nothing is held out for testing: {why}"
     else:
-        ranked = sorted((_place(_name(rows, each, root)), each) for each in shown)
+        ranked = sorted((place_of(_name(rows, each, root)), each) for each in shown)
         held = [each for rank, each in ranked if rank < share] or [ranked[0][1]]
         chosen = {place for each in held for place in each}
         note = (
@@ -106,6 +106,6 @@ def _relative(path: Path, home: Path) -> str:
     return (path.relative_to(home) if path.is_relative_to(home) else path).as_posix()
 
 
-def _place(name: str) -> float:
-    """Return a number between 0 and 1 that a name alone decides."""
+def place_of(name: str) -> float:
+    """Return a number between 0 and 1 that a name alone decides, evenly drawn."""
     return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:7], "big") / 2**56

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from glotclip.data import benchmark as benchmarks
 from glotclip.data.benchmark import Benchmark
 from glotclip.data.dataset import Dataset, held_out_of
+from glotclip.data.holdout import place_of
 from glotclip.data.licences import Licence
 from glotclip.data.schema import Caption, Corpus, Row
 from glotclip.data.serving import servers
 from glotclip.errors import DataError
 
+TENTH = 0.1
 Translate = Callable[[Sequence[str], str, str], list[str]]  # texts, from, to → as many texts
 
 
@@ -32,12 +32,34 @@ class View:
         target_text: "english", the English counterpart, or "from-english", its machine translation into the language.
         shots: train on the rows of so many images only; None: all.
         shots_seed: fixes which. The first k of k + 1 shots are the same images, in every language.
+        train_share: of a mere test set, the share of images to train on, beside a tenth to validate; None: a tenth
+            where shots are asked for, else nothing.
     """
 
     text: Literal["caption", "to-english"] = "caption"
     target_text: Literal["english", "from-english"] = "english"
     shots: int | None = None
     shots_seed: int = 42
+    train_share: float | None = None
+
+    @property
+    def divides(self) -> bool:
+        """Whether a mere test set is divided."""
+        return self.shots is not None or self.train_share is not None
+
+    def divided(self, corpus: Corpus) -> Corpus:
+        """A mere test set, divided; texts without images that come with it are trained on as they are.
+
+        Raises:
+            DataError: if a share is asked of images that have a split of their own.
+        """
+        if self.train_share is None:
+            return corpus if has_training(corpus) else divide(corpus)
+        if any(row.split == "train" and (row.image or row.video) for row in corpus.rows):
+            raise DataError(
+                f"{corpus.name} has images to train on, so it is not divided", hint="leave train_share out"
+            )
+        return divide(corpus, self.train_share)
 
 
 class ViewedDataset(Dataset):
@@ -55,7 +77,7 @@ class ViewedDataset(Dataset):
 
     def view_of(self, other: Dataset) -> ViewedDataset:
         """Another dataset, whole, with the same kind of texts."""
-        return ViewedDataset(other, replace(self.view, shots=None), self.translate)
+        return ViewedDataset(other, replace(self.view, shots=None, train_share=None), self.translate)
 
     def languages(self) -> list[str]:
         """Those of the dataset."""
@@ -102,17 +124,17 @@ class ViewedDataset(Dataset):
         return replace(benchmark, captions=captions, protocol=protocol)
 
     def _held_out(self, langs: Sequence[str]) -> Benchmark | None:
-        """The dataset's benchmark; of a mere test set under shots, the rows that stay for testing."""
-        if self.view.shots is not None:  # only then are the rows worth reading for it
+        """The dataset's benchmark; of a mere test set that is divided, the rows that stay for testing."""
+        if self.view.divides:  # only then are the rows worth reading for it
             corpus = self.dataset.corpus(list(servers(langs, self.dataset.languages())))
-            if not has_training(corpus):
-                return held_out_of(divide(corpus), langs)
+            if self.view.train_share is not None or not has_training(corpus):
+                return held_out_of(self.view.divided(corpus), langs)
         return self.dataset.held_out(langs)
 
     def _divided(self, langs: Sequence[str]) -> Corpus:
-        """The dataset's rows; where shots are asked of a mere test set, divided into splits."""
+        """The dataset's rows; those of a mere test set that is divided, by split."""
         corpus = self.dataset.corpus(langs)
-        return divide(corpus) if self.view.shots is not None and not has_training(corpus) else corpus
+        return self.view.divided(corpus) if self.view.divides else corpus
 
     def _into_english(self, texts: Sequence[str], code: str, known: Mapping[tuple[str, str], str]) -> list[str]:
         missing = [text for text in texts if (code, text) not in known]
@@ -179,18 +201,19 @@ def has_training(corpus: Corpus) -> bool:
     return any(row.split == "train" for row in corpus.rows)
 
 
-def divide(corpus: Corpus, seed: int = 42) -> Corpus:
-    """Divide a mere test set by images: a tenth to train on, a tenth to validate, the rest to test.
+def divide(corpus: Corpus, share: float = TENTH, seed: int = 42) -> Corpus:
+    """Divide a mere test set by images: a share to train on, a tenth to validate, the rest to test.
 
-    The test rows are the same for every number of shots, so that scores can be compared (PECT's are not: it tests on
-    whatever its shots leave).
+    The split of an image follows from a hash of its own name, so it is the same whichever languages are asked for and
+    for every number of shots, and scores can be compared (PECT's cannot: it tests on whatever its shots leave).
     """
-    keys = sorted({_key(row) for row in corpus.rows})
-    order = np.random.default_rng(seed).permutation(len(keys))
-    tenth = len(keys) // 10
-    split = {keys[place]: "train" if n < tenth else "validation" if n < 2 * tenth else "test"
-             for n, place in enumerate(order)}  # fmt: skip
-    return replace(corpus, rows=tuple(replace(row, split=split[_key(row)]) for row in corpus.rows))
+
+    def split_of(row: Row) -> str:
+        rank = _drawn(row, f"split {seed}")
+        return "train" if rank < share else "validation" if rank < share + TENTH else "test"
+
+    rows = (row if row.split == "train" else replace(row, split=split_of(row)) for row in corpus.rows)
+    return replace(corpus, rows=tuple(rows))
 
 
 def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
@@ -199,11 +222,18 @@ def few_shots(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
     Raises:
         DataError: if there are not so many images (or texts, where rows have none).
     """
-    keys = sorted({_key(row) for row in rows if row.split == "train"})
+    keys = {_key(row): _drawn(row, f"shots {seed}") for row in rows if row.split == "train"}
     if len(keys) < shots:
         raise DataError(f"{shots} shots asked for, but there are {len(keys)} training images", hint="ask for fewer")
-    chosen = {keys[place] for place in np.random.default_rng(seed).permutation(len(keys))[:shots]}
+    chosen = set(sorted(keys, key=lambda key: (keys[key], key))[:shots])
     return [row for row in rows if row.split != "train" or _key(row) in chosen]
+
+
+def _drawn(row: Row, draw: str) -> float:
+    """A number from 0 to 1 that follows from a row's group, else the name of its file, wherever that lies."""
+    medium = row.image or row.video
+    name = row.group if row.group is not None else medium.name if medium is not None else _key(row)
+    return place_of(f"{draw} {name}")
 
 
 def _key(row: Row) -> str:

@@ -129,6 +129,13 @@ class DataSettings(Settings):
     )
     shots: int | None = Field(None, ge=1, description="train on so many images only, the same in every language")
     shots_seed: int = Field(42, ge=0, description="fixes which images the shots are")
+    train_share: float | None = Field(
+        None,
+        gt=0,
+        le=0.8,
+        description="of a mere test set, the share of the images to train on, beside a tenth to validate; the scores "
+        "are of the rest. Without it a tenth is trained on where shots are asked for, else nothing",
+    )
 
 
 class ContinualSettings(Settings):
