@@ -1,17 +1,21 @@
 """What a CUDA device gives: the same features and lessons as a processor, in three precisions, and how fast.
 
-    python benchmarks/accelerator.py [--captions train.en.gz] [--out benchmarks/results]
+    python benchmarks/accelerator.py [--captions train.en.gz] [--photos ../shared/data/photos] [--out DIR]
+    python benchmarks/accelerator.py --only photographs    # the others keep their figures
 
 Features: emoji-clip, and random weights at the geometry of ViT-B/32's text tower, against the processor in fp32.
-Lessons: every method learns German emoji names on the processor in fp32 and on the device in fp32, bf16 and fp16 from
-the same start with the same batches; then one lesson is repeated, and stopped and resumed, to see whether the bits
-agree. Speed: texts encoded and trained a second, against transformers' CLIP text tower padded to 77 tokens, in the
-same precision on the same device (medians of alternating rounds). Needs the extras ``demo`` and ``hf``.
+Photographs: labels and 500 pictures under ``photo-clip`` and ``photo-e5``, and how many pictures a second are
+encoded, and indexed into a library, decoding included. Lessons: every method learns German emoji names on the
+processor in fp32 and on the device in fp32, bf16 and fp16 from the same start with the same batches; then one lesson
+is repeated, and stopped and resumed, to see whether the bits agree. Speed: texts encoded and trained a second,
+against transformers' CLIP text tower padded to 77 tokens, in the same precision on the same device (medians of
+alternating rounds). Needs the extras ``demo``, ``hf`` and ``photo``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -32,12 +36,15 @@ from glotclip.data.sources.emoji_dataset import EmojiDataset
 from glotclip.errors import GlotclipError
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Cell, Table, markdown
+from glotclip.library.library import Library
+from glotclip.library.torch_encoder import TorchEncoder
 from glotclip.methods.method import methods
 from glotclip.models import attention
 from glotclip.models.device import DTYPES
 from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokens import Tokens
 from glotclip.packs.folder import PolyglotFolder
+from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, write_text
 from glotclip.training.callbacks import Callbacks
 from text_tower import CAPTIONS, TrainingRows, captions_as_tokens, rival_tower
@@ -45,18 +52,27 @@ from text_tower import CAPTIONS, TrainingRows, captions_as_tokens, rival_tower
 LESSON = {"steps": 20, "batch_size": 128}
 BATCH = 512
 ROUNDS = 7
+BASES = ("photo-clip", "photo-e5")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--only", nargs="*", help="features, speed, kernels, lessons, repeated; all by default")
+    parser.add_argument(
+        "--only", nargs="*", help="features, photographs, speed, kernels, lessons, repeated; all by default"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     sections: list[tuple[str, str, Callable[[], list[dict[str, Cell]]]]] = [
         ("features", "Features against the processor's in fp32", lambda: features(device, arguments.captions)),
+        (
+            "photographs",
+            "Photographs: features against the processor's in fp32, and speed",
+            lambda: photographs(device, arguments.photos),
+        ),
         ("speed", "Texts a second", lambda: speed(device, arguments.captions)),
         (
             "kernels",
@@ -66,17 +82,27 @@ def main() -> None:
         ("lessons", "Lessons: R@1 on twemoji, mean of both directions, after 20 steps", lambda: lessons(device)),
         ("repeated", "The same lesson again", lambda: repeated(device)),
     ]
-    found: dict[str, list[dict[str, Cell]]] = {}
-    page = ""
+    file = arguments.out / "accelerator.json"
+    before = json.loads(file.read_text(encoding="utf-8"))["measured"] if arguments.only and file.exists() else {}
+    measured: dict[str, dict[str, Any]] = before
     for name, title, measure in sections:
         if arguments.only and name not in arguments.only:
             continue
-        found[name] = measure()
-        page += f"## {title}\n\n{markdown(Table.of(found[name], digits=6 if name == 'features' else 1))}\n"
-        content = {"command": "python benchmarks/accelerator.py", "device": device_name(device), **found}
-        write_json(arguments.out / "accelerator.json", {**content, "environment": environment()})
-        write_text(arguments.out / "accelerator.md", f"{device_name(device)}, torch {torch.__version__}\n\n{page}")
-    print(page)
+        measured[name] = {"title": title, "rows": measure(), "on": device_name(device), "environment": environment()}
+        write_json(file, {"command": "python benchmarks/accelerator.py", "measured": measured})
+        write_text(arguments.out / "accelerator.md", page_of(measured, [name for name, _, _ in sections]))
+    print(page_of(measured, [name for name, _, _ in sections]))
+
+
+def page_of(measured: dict[str, dict[str, Any]], order: list[str]) -> str:
+    """The tables, each with what it was measured on."""
+    parts = []
+    for name in (name for name in order if name in measured):
+        digits = 6 if name == "features" else 4 if name == "photographs" else 1
+        each = measured[name]
+        on = f"{each['on']}, torch {each['environment']['torch']}"
+        parts.append(f"## {each['title']}\n\n{on}\n\n{markdown(Table.of(each['rows'], digits=digits))}")
+    return "\n".join(parts)
 
 
 def device_name(device: torch.device) -> str:
@@ -111,6 +137,51 @@ def features(device: torch.device, captions: Path) -> list[dict[str, Cell]]:
                  "smallest cosine": float(cosine)}
             )  # fmt: skip
     return rows
+
+
+def photographs(device: torch.device, photos: Path) -> list[dict[str, Cell]]:
+    """The bases of photographs in every precision, and the pictures encoded and indexed a second."""
+    listed = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
+    names, files = [each["name"] for each in listed], [photos / each["file"] for each in listed]
+    rows: list[dict[str, Cell]] = []
+    for base in BASES:
+        model = api.load(base, device="cpu")
+        pixels = torch.from_numpy(np.stack([model.base.preprocess.load(path) for path in files]))
+        references = model.encode_text(names), F.normalize(model.base.encode_pixels(pixels), dim=-1)
+        indexed(model, files[0].parent)  # remembers the digests of the files
+        for place, precision in [(torch.device("cpu"), "fp32"), *((device, name) for name in DTYPES)]:
+            model = model.to(place)
+            got = (
+                model.encode_text(names, precision=precision).float().cpu(),
+                F.normalize(model.base.encode_pixels(pixels, precision=precision).float().cpu(), dim=-1),  # type: ignore[arg-type]
+            )
+            labels, pictures = ((one * two).sum(1).min() for one, two in zip(got, references, strict=True))
+            row: dict[str, Cell] = {
+                "base": base, "on": device_name(place), "precision": precision,
+                "labels: smallest cosine": float(labels), "pictures: smallest cosine": float(pictures),
+                "encoded a second": encoded(model, pixels, precision, place),
+                "indexed a second": indexed(model, files[0].parent) if precision == "fp32" else None,
+            }  # fmt: skip
+            rows.append(row)
+    return rows
+
+
+def encoded(model: Polyglot, pixels: torch.Tensor, precision: str, place: torch.device) -> int:
+    """Pictures that are encoded a second, from the processor's memory; the median of some rounds."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        model.base.encode_pixels(pixels, precision=precision)  # type: ignore[arg-type]
+        finish(place)
+        seconds.append(time.perf_counter() - began)
+    return round(len(pixels) / statistics.median(seconds))
+
+
+def indexed(model: Polyglot, folder: Path) -> int:
+    """Pictures that are indexed a second into a new library, decoding and all."""
+    with tempfile.TemporaryDirectory() as place, Library(Path(place) / "library", create=True) as library:
+        report = library.index([folder], encoder=TorchEncoder(model), batch=128)
+    return round(report.encoded / report.seconds)
 
 
 def encode(tower: TextTower, tokens: Tokens, dtype: torch.dtype, rows: int = BATCH) -> torch.Tensor:
