@@ -34,6 +34,7 @@ import torch
 from torch.nn import functional as F
 
 from glotclip.models import photo_bases
+from glotclip.models.built_in import ASSETS
 from glotclip.models.checkpoints import load_base
 from glotclip.models.classifier_tower import ClassifierConfig
 from glotclip.models.dual_encoder import DualEncoder
@@ -149,7 +150,7 @@ class Texts:
     """Text features of a base."""
 
     def __init__(self, name: str) -> None:
-        config = TextConfig(**read_table(photo_bases.ASSETS / name / OWN_CONFIG)["text"])
+        config = TextConfig(**read_table(ASSETS / name / OWN_CONFIG)["text"])
         state, tokenizer = photo_bases.read_text(name, config)
         tower = TextTower(config)
         tower.load_state_dict({**state, "center": torch.zeros(config.embed_dim)})
@@ -166,7 +167,7 @@ class Texts:
 
     def kept_mean(self) -> torch.Tensor:
         """The mean that ships, which the tower takes away from now on (E)."""
-        tensors = read_tensors(photo_bases.ASSETS / self.base.name / photo_bases.TABLE)
+        tensors = read_tensors(ASSETS / self.base.name / photo_bases.TABLE)
         center: torch.Tensor = tensors["center"].float()
         self.base.text.center.copy_(center)
         return center
@@ -278,7 +279,7 @@ def main() -> None:
     kinds = Kinds(classes, nouns)
     weight, _ = classifier(asked.base)
     parts = Ingredients.of([nouns[place] for place in classes], kinds, texts, weight)
-    target = photo_bases.ASSETS / asked.base / photo_bases.TABLE
+    target = ASSETS / asked.base / photo_bases.TABLE
     write_tensors(target, {"center": center.half(), "table": parts.mixed(CHOSEN[asked.base]).half()})
     print(f"{target}: {target.stat().st_size:,} bytes")
     for name, recipe in photo_bases.RECIPES.items():
@@ -288,7 +289,7 @@ def main() -> None:
 
 def record_fingerprint(name: str) -> None:
     """Put a base together anew, and write its fingerprint where it is checked from now on."""
-    file = photo_bases.ASSETS / name / OWN_CONFIG
+    file = ASSETS / name / OWN_CONFIG
     config = read_table(file)
     write_json(file, {**config, "fingerprint": None})
     with tempfile.TemporaryDirectory() as folder:

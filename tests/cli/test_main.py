@@ -40,6 +40,11 @@ def test_version(here: Here) -> None:
     assert here("--version")[0].strip() == __version__
 
 
+def test_the_package_runs_as_the_command_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "glotclip", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glotclip.errors import CheckpointError
-from glotclip.models import hub
+from glotclip.models import built_in, hub
 
 
 def test_paths_that_exist_are_taken(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_mistyped_name_names_the_built_in_one() -> None:
 
 
 def test_an_absent_built_in_base_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(hub.BUILT_IN, "emoji-clip", tmp_path / "emoji-clip")
+    monkeypatch.setitem(built_in.BUILT_IN, "emoji-clip", tmp_path / "emoji-clip")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match="not part of this installation"):
         hub.locate("emoji-clip")

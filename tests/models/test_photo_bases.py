@@ -19,6 +19,7 @@ import glotclip
 from glotclip import api
 from glotclip.errors import CheckpointError, ConfigError, MissingExtraError
 from glotclip.models import photo_bases
+from glotclip.models.built_in import ASSETS
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.own_tokenizer import OwnTokenizer
 from glotclip.models.photo_bases import MINILM, RECIPES, Source, folder_of, located
@@ -146,7 +147,7 @@ def test_wordpiece_is_the_files_own(photo_clip: Polyglot) -> None:
 def test_made_twice_it_has_the_fingerprint_that_ships(name: str, tmp_path: Path) -> None:
     photo_bases.make(name, tmp_path / "made")
     made = load_base(tmp_path / "made")
-    stated = json.loads((photo_bases.ASSETS / name / "glotclip.json").read_text(encoding="utf-8"))["fingerprint"]
+    stated = json.loads((ASSETS / name / "glotclip.json").read_text(encoding="utf-8"))["fingerprint"]
     assert made.fingerprint == stated
     assert made.name == name
     assert made.languages == ("en",)

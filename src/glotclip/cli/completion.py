@@ -19,7 +19,7 @@ _REGISTERED = re.compile(r'^@register_method\(\s*"([\w-]+)",\s*"[^"]', re.MULTIL
 
 def models(incomplete: str) -> list[str]:
     """Built-in names, and folders below what is written so far; those that hold a model end the completion."""
-    from glotclip.models.hub import BUILT_IN
+    from glotclip.models.built_in import BUILT_IN
 
     return [*_beginning(BUILT_IN, incomplete), *_folders(incomplete)]
 
@@ -69,7 +69,7 @@ BY_FIELD: dict[str, Callable[..., list[str]]] = {
 
 def languages_of(model: str) -> list[str]:
     """The languages of an exported model, of a folder of ``extend``, or of a base with a ``glotclip.json``."""
-    from glotclip.models.hub import BUILT_IN
+    from glotclip.models.built_in import BUILT_IN
 
     folder = BUILT_IN.get(model) or Path(model).expanduser()
     exported = _table(folder / "export.json")

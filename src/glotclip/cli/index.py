@@ -60,9 +60,8 @@ def index(
     if share.rank:
         share.wait()  # until the first has made the library
     with Library(library, create=True) as opened:
-        known = opened.models
-        chosen = model or (known[0].source if known else api.DEFAULT_MODEL)
-        encoder = api.encoder_of(chosen, device=device, base=base)
+        known = [each.source for each in opened.models]
+        encoder = api.encoder_of(model or (known or [api.DEFAULT_MODEL])[0], device=device, base=base)
         if not share.rank:
             share.wait()
 

@@ -104,7 +104,7 @@ def _search_folder(
 ) -> None:  # fmt: skip
     from glotclip import api
     from glotclip.errors import ConfigError
-    from glotclip.models.hub import BUILT_IN
+    from glotclip.models.built_in import BUILT_IN
     from glotclip.models.windows import check_long
 
     if query is None:  # the one argument is the query, unless it can only be a model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glotclip.doctor.check import Case, Finding, check
 from glotclip.errors import GlotclipError
-from glotclip.models.hub import BUILT_IN, PHOTO_BASES
+from glotclip.models.built_in import BUILT_IN, PHOTO_BASES
 from glotclip.onnx.encoder import OnnxEncoder, open_session
 from glotclip.onnx.manifest import is_export
 from glotclip.packs.manifest import RECORD, read_manifest

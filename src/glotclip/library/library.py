@@ -206,16 +206,15 @@ class Library:
             brought = shards.bring_all(folders, Workplace(self.path, KIND), PICTURES)
             places = self._places(folders, brought, exclude)
             model = self.use(encoder)
-            with disk_errors(self.path, "--library"):
-                with self.changing_store(model, create=True) as store, sharing.parts(self, model) as parts:
-                    upkeep.reconcile(self.catalogue, model, store)
-                    indexer = Indexer(
-                        self.catalogue, store, model, encoder, batch=batch, threads=threads, progress=progress,
-                        finished=parts.get,
-                    )  # fmt: skip
-                    report = indexer.run(scanning.scan(self.catalogue, places))
-                    parts.remove(None if scanning.cover(places, self.roots) else indexer.contents)
-                upkeep.purge(self.catalogue, self.changing_store)
+            with self.changing_store(model, create=True) as store, sharing.parts(self, model) as parts:
+                upkeep.reconcile(self.catalogue, model, store)
+                indexer = Indexer(
+                    self.catalogue, store, model, encoder, batch=batch, threads=threads, progress=progress,
+                    finished=parts.get,
+                )  # fmt: skip
+                report = indexer.run(scanning.scan(self.catalogue, places))
+                parts.remove(None if scanning.cover(places, self.roots) else indexer.contents)
+            upkeep.purge(self.catalogue, self.changing_store)
             report.skipped += [item for each in brought for item in each.skipped]
             report.items = len(self)
             return report

@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 
 from glotclip.errors import CheckpointError, did_you_mean, nearest
-
-ASSETS = Path(__file__).parent.parent / "assets"
-PHOTO_BASES = ("photo-clip", "photo-clip-lite2", "photo-e5")  # put together on the user's machine
-BUILT_IN = {name: ASSETS / name for name in ("emoji-clip", *PHOTO_BASES)}
+from glotclip.models.built_in import BUILT_IN, PHOTO_BASES
 
 _ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 # Weights in either form, configurations and tokenizers; no ONNX, Flax or TensorFlow copies of the same weights.

@@ -20,10 +20,10 @@ from glotclip import storage
 from glotclip.errors import CheckpointError, MissingExtraError, StorageError
 from glotclip.models import weights
 from glotclip.models.bert import bert_tensors
+from glotclip.models.built_in import ASSETS
 from glotclip.models.classifier_tower import ClassifierConfig, ClassifierTower
 from glotclip.models.e5_file import CONTEXT, read_e5
 from glotclip.models.efficientnet import renamed
-from glotclip.models.hub import ASSETS as ASSETS
 from glotclip.models.known_keys import read_table
 from glotclip.models.layouts import OWN_CONFIG
 from glotclip.models.text_tower import TextConfig
