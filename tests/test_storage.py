@@ -28,6 +28,26 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_many_files_are_flushed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    flushed: list[str] = []
+    if at_once:
+        monkeypatch.setattr(os, "sync", lambda: flushed.append("all"), raising=False)
+    else:
+        monkeypatch.delattr(os, "sync", raising=False)
+    monkeypatch.setattr(storage, "flush", lambda path: flushed.append(path.name))
+    for name in ("a", "b"):
+        with storage.writing(tmp_path / "in" / name, durable=False) as aside:
+            aside.write_text(name, encoding="utf-8")
+    assert flushed == []
+    storage.flush_below(tmp_path)
+    assert sorted(flushed) == (["all"] if at_once else ["a", "b"])
+    assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "in").iterdir()} == {
+        "a": "a",
+        "b": "b",
+    }
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), storage.writing_folder(tmp_path / "f") as aside:
         (aside / "x").write_text("1")

@@ -20,7 +20,7 @@ from glotclip.data.schema import SkippedItem
 from glotclip.errors import DataError
 from glotclip.library.shards import tar, urls
 from glotclip.ownership import Workplace
-from glotclip.storage import read_json, shown, write_json
+from glotclip.storage import flush_below, read_json, shown, write_json
 
 KINDS = (tar, urls)
 SUFFIXES = tuple(suffix for kind in KINDS for suffix in kind.SUFFIXES)
@@ -121,6 +121,7 @@ def bring(shard: Path, home: Path) -> Brought:
         for path in folder.rglob("*"):
             if path.is_file() and path.relative_to(folder) not in read.present:
                 path.unlink()
+        flush_below(folder)
         write_json(record, {**now, "skipped": [[each.where, each.reason] for each in read.skipped]})
     return Brought(folder, read.new, tuple(read.skipped))
 

@@ -23,3 +23,13 @@ class Reading:
     new: int = 0
     skipped: list[SkippedItem] = field(default_factory=list)
     whole: bool = True
+    _folders: set[Path] = field(default_factory=set)
+
+    def add(self, path: Path) -> None:
+        """Say that a picture is there."""
+        self.present.add(path)
+        self._folders.update(path.parents)
+
+    def is_taken(self, path: Path) -> bool:
+        """Whether a picture is there by this path, or one that a folder would have to be a file for, or reversely."""
+        return path in self._folders or not self.present.isdisjoint((path, *path.parents))

@@ -75,11 +75,11 @@ def _take(found: Reading, packed: tarfile.TarFile, member: tarfile.TarInfo, shar
     if path is None:
         found.skipped.append(_passed(shard, member, OUTSIDE))
         return
-    if not found.present.isdisjoint((path, *path.parents)) or any(path in each.parents for each in found.present):
+    if found.is_taken(path):
         found.skipped.append(_passed(shard, member, TWICE))
         return
     found.new += _written(packed, member, folder, path)
-    found.present.add(path)
+    found.add(path)
 
 
 def _written(packed: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: Path) -> bool:
@@ -94,7 +94,7 @@ def _written(packed: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, pat
             return False
         _make_room(folder, path)
         content.seek(0)
-        with writing(place) as aside, aside.open("wb") as out:
+        with writing(place, durable=False) as aside, aside.open("wb") as out:
             shutil.copyfileobj(content, out)
         with contextlib.suppress(OSError, OverflowError, ValueError):  # a time that no file can have
             os.utime(place, (member.mtime, member.mtime))

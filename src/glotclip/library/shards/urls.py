@@ -44,11 +44,13 @@ def bring(table: Path, folder: Path) -> Reading:
         addresses = iter(dict.fromkeys(_addresses(table)))
         while part := list(islice(addresses, _ROWS)):
             known = [before.get(_name(url)) for url in part]
-            found.present.update(path for path in known if path is not None)
+            for path in known:
+                if path is not None:
+                    found.add(path)
             lacking = [url for url, path in zip(part, known, strict=True) if path is None]
             for url, had in zip(lacking, threads.map(lambda url: _fetched(pool, url, folder), lacking), strict=True):
                 if isinstance(had, Path):
-                    found.present.add(had)
+                    found.add(had)
                     found.new += 1
                 else:
                     found.skipped.append(SkippedItem(url, None, had))
