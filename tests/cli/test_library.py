@@ -34,6 +34,14 @@ def test_list_hide_and_forget(here: Here, place: Path) -> None:
     assert "10 pictures and videos" in out and "1 hidden" in out and "11 vectors" in out
 
 
+def test_a_model_as_an_option(here: Here, place: Path) -> None:
+    model = here.json("library", "list", "--library", place)["models"][0]["name"]
+    asked = ("--library", place, "--min-probability", "0")
+    expected = here.json("search", "a red circle", *asked)
+    assert here.json("search", "a red circle", "--model", model, *asked) == expected
+    assert here.json("search", model, "a red circle", *asked) == expected
+
+
 def test_move(here: Here, place: Path, tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite")
     asked = ("search", "a red circle", "--library", place, "--min-probability", "0")

@@ -84,6 +84,15 @@ def test_without_a_model_photographs_are_searched(world: World, here: Here, monk
     assert here("search", *asked, code=2)
 
 
+def test_the_model_may_be_an_option(world: World, here: Here) -> None:
+    asked = ("--images", world.pictures)
+    expected = here.json("search", world.base, "a red circle", *asked)
+    assert here.json("search", "a red circle", "--model", world.base, *asked) == expected
+    assert "named twice" in here.error("search", world.base, "a circle", "--model", world.base, *asked, code=2)
+    for model in ("owner/name", str(world.base)):
+        assert "what to look for" in here.error("search", "--model", model, *asked, code=2)
+
+
 def test_a_single_language_is_not_guessed(world: World, here: Here) -> None:
     out, _ = here("search", world.base, "a red circle", "--images", world.pictures)
     assert "guessed" not in out

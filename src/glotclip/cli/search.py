@@ -39,6 +39,10 @@ def search(
     images: Annotated[
         Path | None, typer.Option(help="A folder of images to search instead of a library.", show_default=False)
     ] = None,
+    named: Annotated[
+        str | None,
+        typer.Option("--model", help="Another way to write MODEL.", autocompletion=completion.models),
+    ] = None,
     library: LibraryOption = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture that hits shall be like, with or without a QUERY.")
@@ -79,11 +83,13 @@ def search(
     from glotclip.errors import ConfigError
 
     console = Console(as_json)
+    if named is not None and query is not None:
+        raise ConfigError("the model is named twice", hint="as the first argument, or with --model")
+    if named is not None:
+        model, query = named, model
+    elif query is None and images is None and not (image and model is not None and Path(model).exists()):
+        model, query = None, model  # the one argument is the query
     if images is None:
-        if query is None and not image:
-            model, query = None, model  # the one argument is the query
-        elif query is None and model is not None and not Path(model).exists():
-            model, query = None, model
         search_library(
             console, library, query, image or [], model=model, lang=lang or None, limit=top, offset=offset,
             folder=folder, after=after, before=before, near=near, camera=camera, kind=kind, min_score=min_score,
@@ -94,13 +100,14 @@ def search(
     if any(value not in (None, 0, []) for value in given):
         raise ConfigError("a folder of images has no filters: they are a library's", hint="leave out --images")
     _search_folder(
-        console, images, model, query, lang=lang, translator=translator, long=long, top=top, base=base, device=device
-    )
+        console, images, model, query, named=named is not None, lang=lang, translator=translator, long=long, top=top,
+        base=base, device=device,
+    )  # fmt: skip
 
 
 def _search_folder(
-    console: Console, images: Path, model: str | None, query: str | None, *, lang: str, translator: str | None,
-    long: str, top: int, base: str | None, device: str,
+    console: Console, images: Path, model: str | None, query: str | None, *, named: bool, lang: str,
+    translator: str | None, long: str, top: int, base: str | None, device: str,
 ) -> None:  # fmt: skip
     from glotclip import api
     from glotclip.errors import ConfigError
@@ -108,7 +115,7 @@ def _search_folder(
     from glotclip.models.windows import check_long
 
     if query is None:  # the one argument is the query, unless it can only be a model
-        if model is None or model in BUILT_IN or Path(model).exists():
+        if named or model is None or model in BUILT_IN or Path(model).exists():
             said = f"glotclip search {model or DEFAULT_MODEL}"
             raise ConfigError(f"what to look for in {images} is not said", hint=f'{said} "a dog" …')
         model, query = DEFAULT_MODEL, model
