@@ -22,7 +22,7 @@ def test_probabilities_grow_with_the_score_and_an_outlier_is_a_match(
     assert all(0 <= value <= 1 for value in each)
 
 
-@pytest.mark.parametrize(("count", "most"), [(FEWEST, 0.05), (100, 0.01), (2_000, 0.002), (20_000, 0.002)])
+@pytest.mark.parametrize(("count", "most"), [(FEWEST, 0.06), (100, 0.01), (2_000, 0.002), (20_000, 0.002)])
 def test_the_best_of_pure_chance_is_hardly_ever_a_match(count: int, most: float) -> None:
     """A spread that is measured on few vectors is sometimes too small, so this is a share and not never."""
     runs, matches = 500, 0
