@@ -71,8 +71,9 @@ def results() -> dict[str, Rows]:
         "starts": starts(),
         **pect("few"),
         **pect("full"),
-        "photos scores": pect("photos")["photos scores"],
-        "sequence": sequence(),
+        **{f"{scenario} scores": pect(scenario)[f"{scenario} scores"] for scenario in ("photos", "photos_full")},
+        "sequence": sequence("sequence"),
+        "stages": sequence("mla"),
     }
 
 
@@ -114,9 +115,9 @@ def pect(scenario: str) -> dict[str, Rows]:
     return {**made, f"{scenario} costs": [["module", *head], *costs]}
 
 
-def sequence() -> Rows:
-    """One table for ten languages in sequence: what is learnt, and what English loses."""
-    runs = json.loads((RESULTS / "compare_sequence_photos.json").read_text(encoding="utf-8"))["runs"]
+def sequence(recipe: str) -> Rows:
+    """Ten languages in sequence on photographs: what is learnt, and what English loses."""
+    runs = json.loads((RESULTS / f"compare_{recipe}_photos.json").read_text(encoding="utf-8"))["runs"]
     columns = {"learnt": "learnt", "en before": "English before", "en after": "English after", "MB a language": "MB"}
     rows = [[run["name"], *(_spread(run["numbers"][key]) for key in columns)] for run in runs]
     return [["", *columns.values()], *rows]
