@@ -48,8 +48,11 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measured(asked.one[0], int(asked.one[1]))))
         return
+    counts = [int(count) for count in asked.counts.split(",")]
+    file = asked.out / "search.json"
+    before = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
     rows: list[dict[str, Any]] = []
-    for count in map(int, asked.counts.split(",")):
+    for count in counts:
         for engine in asked.engines.split(","):
             if count > 200_000 and engine in ("milvus", "postgres"):
                 continue  # an hour and more of building on two cores
@@ -57,8 +60,9 @@ def main() -> None:
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             rows.append(json.loads(done.stdout.splitlines()[-1]))
             print(rows[-1], flush=True)
-    results = {"command": "python benchmarks/search.py", "rows": rows, "environment": environment()}
-    write_json(asked.out / "search.json", results)
+    # Engines are compared within one run of a count; other counts keep theirs.
+    rows = sorted([*rows, *(row for row in before if row["vectors"] not in counts)], key=lambda row: row["vectors"])
+    write_json(file, {"command": "python benchmarks/search.py", "rows": rows, "environment": environment()})
     write_text(asked.out / "search.md", markdown(Table.of(rows, note=NOTE, digits=2)) + "\n")
 
 
