@@ -45,7 +45,7 @@ from glotclip.models.text_tower import TextConfig, TextTower
 from glotclip.models.tokens import Tokens
 from glotclip.packs.folder import PolyglotFolder
 from glotclip.packs.polyglot import Polyglot
-from glotclip.storage import write_json, write_text
+from glotclip.storage import read_json, write_json, write_text
 from glotclip.training.callbacks import Callbacks
 from text_tower import CAPTIONS, TrainingRows, captions_as_tokens, rival_tower
 
@@ -53,6 +53,7 @@ LESSON = {"steps": 20, "batch_size": 128}
 BATCH = 512
 ROUNDS = 7
 BASES = ("photo-clip", "photo-e5")
+DIGITS = {"features": 6, "photographs": 4}
 
 
 def main() -> None:
@@ -83,23 +84,23 @@ def main() -> None:
         ("repeated", "The same lesson again", lambda: repeated(device)),
     ]
     file = arguments.out / "accelerator.json"
-    before = json.loads(file.read_text(encoding="utf-8"))["measured"] if arguments.only and file.exists() else {}
-    measured: dict[str, dict[str, Any]] = before
+    page, kept = "", arguments.only and file.exists()
+    measured: dict[str, dict[str, Any]] = read_json(file)["measured"] if kept else {}
     for name, title, measure in sections:
         if arguments.only and name not in arguments.only:
             continue
         measured[name] = {"title": title, "rows": measure(), "on": device_name(device), "environment": environment()}
         write_json(file, {"command": "python benchmarks/accelerator.py", "measured": measured})
-        write_text(arguments.out / "accelerator.md", page_of(measured, [name for name, _, _ in sections]))
-    print(page_of(measured, [name for name, _, _ in sections]))
+        page = page_of({name: measured[name] for name, _, _ in sections if name in measured})
+        write_text(arguments.out / "accelerator.md", page)
+    print(page)
 
 
-def page_of(measured: dict[str, dict[str, Any]], order: list[str]) -> str:
+def page_of(measured: dict[str, dict[str, Any]]) -> str:
     """The tables, each with what it was measured on."""
     parts = []
-    for name in (name for name in order if name in measured):
-        digits = 6 if name == "features" else 4 if name == "photographs" else 1
-        each = measured[name]
+    for name, each in measured.items():
+        digits = DIGITS.get(name, 1)
         on = f"{each['on']}, torch {each['environment']['torch']}"
         parts.append(f"## {each['title']}\n\n{on}\n\n{markdown(Table.of(each['rows'], digits=digits))}")
     return "\n".join(parts)

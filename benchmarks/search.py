@@ -28,7 +28,7 @@ from glotclip.evaluation.tables import Table, markdown
 from glotclip.library.stores import open_store
 from glotclip.library.stores.exact import as_kept
 from glotclip.library.stores.file import find_numkong
-from glotclip.storage import write_json, write_text
+from glotclip.storage import read_json, write_json, write_text
 
 DIM, CLUSTERS, QUERIES, K, BATCH = 512, 1000, 50, 10, 20_000
 ENGINES = ("numpy", "file", "file without numkong", "milvus", "postgres")
@@ -50,7 +50,7 @@ def main() -> None:
         return
     counts = [int(count) for count in asked.counts.split(",")]
     file = asked.out / "search.json"
-    before = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
+    before = read_json(file)["rows"] if file.exists() else []
     rows: list[dict[str, Any]] = []
     for count in counts:
         for engine in asked.engines.split(","):

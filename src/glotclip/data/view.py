@@ -127,8 +127,9 @@ class ViewedDataset(Dataset):
         """The dataset's benchmark; of a mere test set that is divided, the rows that stay for testing."""
         if self.view.divides:  # only then are the rows worth reading for it
             corpus = self.dataset.corpus(list(servers(langs, self.dataset.languages())))
-            if self.view.train_share is not None or not has_training(corpus):
-                return held_out_of(self.view.divided(corpus), langs)
+            divided = self.view.divided(corpus)
+            if divided is not corpus:
+                return held_out_of(divided, langs)
         return self.dataset.held_out(langs)
 
     def _divided(self, langs: Sequence[str]) -> Corpus:

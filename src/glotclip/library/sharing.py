@@ -148,22 +148,24 @@ class _Part:
 
     def get(self, digest: bytes) -> Decoded | None:
         """A content with its vectors, or None."""
-        for item, kind, by, width, height, duration, look, taken, tz, *about in self.library.catalogue.rows(
-            "SELECT id, kind, dated_by, w, h, duration, dhash, taken, tz, lat, lon, camera, lens FROM item "
+        rows = self.library.catalogue.rows
+        found = rows(
+            "SELECT row, t FROM vec WHERE item = (SELECT id FROM item WHERE digest = ?) AND model = ? ORDER BY row",
+            (digest, self.model.id),
+        )
+        if not found:
+            return None
+        kind, by, width, height, duration, look, taken, tz, *about = rows(
+            "SELECT kind, dated_by, w, h, duration, dhash, taken, tz, lat, lon, camera, lens FROM item "
             "WHERE digest = ?",
             (digest,),
-        ):
-            found = self.library.catalogue.rows(
-                "SELECT row, t FROM vec WHERE item = ? AND model = ? ORDER BY row", (item, self.model.id)
-            )
-            if not found:
-                return None
-            metadata = Metadata(None, None, None, *about)
-            if by == EXIF:  # else the date is of the file that was read here: its name, or its time
-                metadata = replace(metadata, taken=taken, tz=tz, dated_by=by)
-            rows, times = np.array([row for row, _ in found], np.int64), [moment for _, moment in found]
-            return Decoded(kind, [], times, metadata, width, height, duration, look, self.store.get(rows))
-        return None
+        )[0]
+        metadata = Metadata(None, None, None, *about)
+        if by == EXIF:  # else the date is of the file that was read here: its name, or its time
+            metadata = replace(metadata, taken=taken, tz=tz, dated_by=by)
+        vectors = self.store.get(np.array([row for row, _ in found], np.int64))
+        times = [moment for _, moment in found]
+        return Decoded(kind, [], times, metadata, width, height, duration, look, vectors)
 
 
 class Parts:
