@@ -83,12 +83,7 @@ def search(
     from glotclip.errors import ConfigError
 
     console = Console(as_json)
-    if named is not None and query is not None:
-        raise ConfigError("the model is named twice", hint="as the first argument, or with --model")
-    if named is not None:
-        model, query = named, model
-    elif query is None and images is None and not (image and model is not None and Path(model).exists()):
-        model, query = None, model  # the one argument is the query
+    model, query = _model_and_query(model, query, named, query_needed=images is None and not image)
     if images is None:
         search_library(
             console, library, query, image or [], model=model, lang=lang or None, limit=top, offset=offset,
@@ -99,27 +94,42 @@ def search(
     given = (library, image, offset, folder, after, before, near, camera, kind, min_score, min_probability)
     if any(value not in (None, 0, []) for value in given):
         raise ConfigError("a folder of images has no filters: they are a library's", hint="leave out --images")
+    model = model or DEFAULT_MODEL
+    if query is None:
+        said = f'glotclip search {model} "a dog" …'
+        raise ConfigError(f"what to look for in {images} is not said", hint=said)
     _search_folder(
-        console, images, model, query, named=named is not None, lang=lang, translator=translator, long=long, top=top,
-        base=base, device=device,
-    )  # fmt: skip
+        console, images, model, query, lang=lang, translator=translator, long=long, top=top, base=base, device=device
+    )
+
+
+def _model_and_query(
+    first: str | None, second: str | None, named: str | None, *, query_needed: bool
+) -> tuple[str | None, str | None]:
+    """Tell the model from the query: one argument alone is the query, unless it can only be a model.
+
+    Raises:
+        ConfigError: if the model is named twice.
+    """
+    from glotclip.errors import ConfigError
+    from glotclip.models.built_in import BUILT_IN
+
+    if named is not None and second is not None:
+        raise ConfigError("the model is named twice", hint="as the first argument, or with --model")
+    if named is not None:
+        return named, first
+    if second is None and first is not None and (query_needed or not (first in BUILT_IN or Path(first).exists())):
+        return None, first
+    return first, second
 
 
 def _search_folder(
-    console: Console, images: Path, model: str | None, query: str | None, *, named: bool, lang: str,
-    translator: str | None, long: str, top: int, base: str | None, device: str,
+    console: Console, images: Path, model: str, query: str, *, lang: str, translator: str | None, long: str, top: int,
+    base: str | None, device: str,
 ) -> None:  # fmt: skip
     from glotclip import api
-    from glotclip.errors import ConfigError
-    from glotclip.models.built_in import BUILT_IN
     from glotclip.models.windows import check_long
 
-    if query is None:  # the one argument is the query, unless it can only be a model
-        if named or model is None or model in BUILT_IN or Path(model).exists():
-            said = f"glotclip search {model or DEFAULT_MODEL}"
-            raise ConfigError(f"what to look for in {images} is not said", hint=f'{said} "a dog" …')
-        model, query = DEFAULT_MODEL, model
-    model = model or DEFAULT_MODEL
     with Progress() as progress:
         found = api.search(
             model, images, query, lang or None, top=top, long=check_long(long), translator=translator, device=device,

@@ -151,6 +151,7 @@ class Indexer:
         self._waiting: dict[bytes, list[_Seen]] = {}  # further files of a content that is not committed yet
         self._failed: dict[bytes, str] = {}  # contents that cannot be used, and why
         self._full: list[_Seen] = []
+        self._pictures = 0  # in the full batch, frames of videos included
         self._known: list[_Seen] = []
         self._gained: Counter[tuple[int, bool]] = Counter()
         self._lost: Counter[tuple[int, bool]] = Counter()  # by files that are gone
@@ -266,15 +267,14 @@ class Indexer:
             self.report.skipped.append(SkippedItem(str(seen.candidate.path), None, FORGOTTEN))
         elif seen.decoded is not None:
             self._full.append(seen)
+            self._pictures += len(seen.decoded.pixels)
         elif seen.digest in self._failed:
             self._fail(replace(seen, fault=self._failed[seen.digest]))
         elif seen.digest in self._items:
             self._known.append(seen)
         else:
             self._waiting.setdefault(seen.digest, []).append(seen)
-        pictures = sum(len(each.decoded.pixels) for each in self._full if each.decoded)
-        ready = sum(each.decoded is not None and each.decoded.vectors is not None for each in self._full)
-        if pictures >= self.batch or ready + len(self._known) >= _ATTACHED:
+        if self._pictures >= self.batch or len(self._full) + len(self._known) >= _ATTACHED:
             self._commit()
 
     def _fail(self, seen: _Seen) -> None:
@@ -310,7 +310,7 @@ class Indexer:
     def _commit(self) -> None:
         """Encode the full batch, and enter it and the files of known contents."""
         full, known = self._full, self._known
-        self._full, self._known = [], []
+        self._full, self._known, self._pictures = [], [], 0
         if not full and not known:
             return
         pixels = [each for seen in full if seen.decoded for each in seen.decoded.pixels]

@@ -23,7 +23,7 @@ from glotclip.library.records import Model, Numbers
 from glotclip.library.stores import engine_of, open_store
 from glotclip.library.stores.protocol import VectorStore
 
-_BATCH = 2048
+_BATCH, _FLUSHED = 2048, 50  # vectors copied at once, and after how many times they are flushed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def move(
         catalogue: of the library, which nobody else changes meanwhile.
         folder: the library's.
         url: the engine: ``file:`` is the library's own folder, ``postgresql://user@host/database``,
-            ``milvus:PATH.db``, ``milvus://host:19530``.
+            ``milvus:PATH.db``, ``milvus://host:19530``, the latter two maybe with ``?index=hnsw``.
         address: where a model's vectors are now.
         progress: called with (done, total) vectors.
 
@@ -131,7 +131,8 @@ def _put(
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
         target.add(part, source.get(part))
-        target.flush()
+        if (start // _BATCH + 1) % _FLUSHED == 0 or start + _BATCH >= len(rows):
+            target.flush()
         told(start + len(part))
 
 

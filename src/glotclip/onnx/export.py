@@ -10,7 +10,7 @@ Shapes: V rows of the table, W width, M texts, N images.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -32,6 +32,7 @@ from glotclip.onnx.rows import Floats, Rows, TokenTable, quantised, write_rows
 from glotclip.packs.glossary import ENGLISH, Glossary
 from glotclip.packs.glossary import FILE as GLOSSARY
 from glotclip.packs.language_profile import write_profiles
+from glotclip.packs.pack import LanguagePack
 from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import file_sha256, write_json, writing_folder
 
@@ -258,8 +259,8 @@ def export(
     with writing_folder(Path(out)) as aside, tempfile.TemporaryDirectory(prefix="glotclip-export-") as scratch:
         exporter = Exporter(polyglot, aside, Path(scratch), wish, limit)
         packs = {code: pack for code in chosen if (pack := polyglot.pack_of(code)) is not None}
-        glossaries = {code: pack.glossary for code, pack in packs.items() if pack.glossary is not None}
-        told_in = [ENGLISH] if glossaries and ENGLISH in polyglot.languages else []  # what texts mean
+        glossed = any(pack.glossary is not None for pack in packs.values())
+        told_in = [ENGLISH] if glossed and ENGLISH in polyglot.languages else []  # what texts mean
         steps = len(chosen) + 2
         image = exporter.add_images(images)
         for done, code in enumerate(dict.fromkeys([*chosen, *told_in]), start=1):
@@ -270,27 +271,29 @@ def export(
             raise ConfigError(f"no language can be exported; {first[0]}: {first[1]}", hint="export the base alone")
         progress("exporting", steps - 1, steps)
         texts = exporter.finish_texts()
-        profiles = {
-            code: pack.profiles[code]
-            for code, pack in packs.items()
-            if code in exporter.languages and code in pack.profiles
-        }
-        if profiles:
-            write_profiles(aside / PROFILES, profiles)
-        looked_up = [code for code in glossaries if code in exporter.languages]
-        if looked_up:
-            reduce(Glossary.joined, glossaries.values()).only(looked_up).write(aside / GLOSSARY)
+        looked_up = _write_beside(aside, {code: packs[code] for code in exporter.languages if code in packs})
         near = all(graph.parity[graph.precision].cosine >= limit for graph in (image, *texts.values()))
         record = Export(
             name=base.name, base=base.fingerprint, fingerprint=base.fingerprint + ("" if near else "-int8"),
             dim=base.embed_dim, context_length=base.text.config.context_length, trims=base.text.trims, limit=limit,
             precision=wish, preprocess=base.preprocess.record(), image=image, texts=texts,
-            languages=exporter.languages, looked_up=tuple(looked_up), refused=exporter.refused, glotclip=__version__,
+            languages=exporter.languages, looked_up=looked_up, refused=exporter.refused, glotclip=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         write_json(aside / FILE, record.model_dump(mode="json"))
         progress("exporting", steps, steps)
     return record
+
+
+def _write_beside(folder: Path, packs: Mapping[str, LanguagePack]) -> tuple[str, ...]:
+    """Write what texts of exported languages are guessed and looked up by, and return which are looked up."""
+    profiles = {code: pack.profiles[code] for code, pack in packs.items() if code in pack.profiles}
+    if profiles:
+        write_profiles(folder / PROFILES, profiles)
+    glossaries = {code: pack.glossary for code, pack in packs.items() if pack.glossary is not None}
+    if glossaries:
+        reduce(Glossary.joined, glossaries.values()).only(list(glossaries)).write(folder / GLOSSARY)
+    return tuple(glossaries)
 
 
 def check_tools(precision: str) -> None:

@@ -1,7 +1,8 @@
 """Vectors in Milvus: ``milvus:PATH.db#COLLECTION`` is a file (Milvus Lite), ``milvus://host:19530/database#COLLECTION``
 a server or a cluster.
 
-The index compares every vector, so that answers are exact.
+The index compares every vector, so that answers are exact; with ``?index=hnsw`` a new collection has an approximate
+one, and answers are as good as the candidates that it finds.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from glotclip.errors import ConfigError, StorageError, require
+from glotclip.library.stores.address import address_of
 from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines, for_each
 from glotclip.library.stores.protocol import Floats, Numbers
 
 _BATCH = 1000  # vectors that are sent or fetched at once
 _MOST = 16_384  # hits that Milvus gives at most
 _NAMED = 4096  # rows that a filter names at once
+_GRAPH = {"M": 16, "efConstruction": 128}
+_EFFORT = 128  # candidates of the index, at least
 _SECONDS, _SECONDS_OF_A_FILE = 10.0, 60.0  # Milvus Lite starts a process of its own, which a busy machine delays
 # pymilvus asks every ten seconds whether the engine is there, and grpc's servers, Milvus Lite's among them, end a
 # connection on which more than one such question comes within five minutes.
@@ -41,11 +45,13 @@ class MilvusStore:
 
     def __init__(self, url: str, dim: int, *, create: bool = False) -> None:
         self.url, self.dim = url, dim
-        address, _, self.collection = url.partition("#")
-        address = address.removeprefix("milvus:")
+        self._address = address_of(url)
+        self.collection = self._address.name
+        address = self._address.engine.removeprefix("milvus:")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,200}", self.collection):
             raise ConfigError(
-                f"{url!r} names no collection", hint="milvus:vectors.db#photos, milvus://host:19530#photos"
+                f"{self._address.shown!r} names no collection",
+                hint="milvus:vectors.db#photos, milvus://host:19530#photos",
             )
         pymilvus: Any = require("pymilvus", extra="milvus", purpose="vectors in Milvus")
         self._types = pymilvus.DataType
@@ -57,7 +63,9 @@ class MilvusStore:
             self._client: Any = pymilvus.MilvusClient(**given)
             there = self._client.has_collection(self.collection)
             if not there and not create:
-                raise StorageError(f"there are no vectors in {url}", hint="make them: `glotclip index`")
+                raise StorageError(
+                    f"there are no vectors in {self._address.shown}", hint="make them: `glotclip index`"
+                )
             if not there:
                 self._make()
             self._check_width()
@@ -68,14 +76,19 @@ class MilvusStore:
         schema.add_field("row", self._types.INT64, is_primary=True)
         schema.add_field("v", self._types.FLOAT_VECTOR, dim=self.dim)
         index = self._client.prepare_index_params()
-        index.add_index(field_name="v", index_type="FLAT", metric_type="IP")
+        if self._address.approximate:
+            index.add_index(field_name="v", index_type="HNSW", metric_type="IP", params=_GRAPH)
+        else:
+            index.add_index(field_name="v", index_type="FLAT", metric_type="IP")
         self._client.create_collection(self.collection, schema=schema, index_params=index, consistency_level="Strong")
 
     def _check_width(self) -> None:
         fields = self._client.describe_collection(self.collection)["fields"]
         width = next((int(each["params"]["dim"]) for each in fields if each["name"] == "v"), 0)
         if width != self.dim:
-            raise StorageError(f"{self.url} has vectors of {width} numbers, not {self.dim}", hint="name another one")
+            raise StorageError(
+                f"{self._address.shown} has vectors of {width} numbers, not {self.dim}", hint="name another one"
+            )
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -86,7 +99,7 @@ class MilvusStore:
         except Exception as error:  # pymilvus, grpc and the file engine have no base class in common
             first = str(error).strip().splitlines()
             raise StorageError(
-                f"{self.url} does not answer: {first[0] if first else type(error).__name__}",
+                f"{self._address.shown} does not answer: {first[0] if first else type(error).__name__}",
                 hint="check that the engine runs; what was written before is kept",
             ) from error
 
@@ -136,7 +149,7 @@ class MilvusStore:
                     found[int(each["row"])] = each["v"]
         if missing := [row for row in rows.tolist() if row not in found]:
             raise StorageError(
-                f"{self.url} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
+                f"{self._address.shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
             )
         listed = [found[row] for row in rows.tolist()]
         return np.array(listed, np.float32).reshape(len(listed), self.dim)
@@ -151,13 +164,16 @@ class MilvusStore:
             return best(np.zeros(0, np.int64), np.zeros(0, np.float32), k)
         parts = [None] if among is None else [among[start : start + _NAMED] for start in range(0, len(among), _NAMED)]
         rows = np.concatenate([self._candidates(query, min(k + ENOUGH, _MOST), part) for part in parts])
+        if self._address.approximate and len(rows) < min(k, len(self) if among is None else len(among)):
+            rows = self.rows() if among is None else among  # an index may miss some, but must not run out
         return best(rows, cosines(self.get(rows), query), k)
 
     def _candidates(self, query: Floats, count: int, among: Numbers | None) -> Numbers:
+        effort = {"params": {"ef": max(count, _EFFORT)}} if self._address.approximate else None
         with self._errors():
             told = self._client.search(
                 self.collection, data=[query.tolist()], limit=count, filter="" if among is None else _named(among),
-                output_fields=["row"],
+                output_fields=["row"], search_params=effort,
             )  # fmt: skip
         return np.array([int(each["entity"]["row"]) for each in told[0]], np.int64)
 

@@ -1,7 +1,7 @@
 """Vectors in PostgreSQL with pgvector: ``postgresql://user@host/database#TABLE``.
 
-The table has a row's number and its vector; every vector is compared, so that answers are exact. Who wants an
-approximate index makes one in the database: then answers are as good as the index finds candidates.
+The table has a row's number and its vector; every vector is compared, so that answers are exact. With ``?index=hnsw``
+the database has an approximate index in half precision: answers are then as good as the candidates that it finds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from glotclip.errors import ConfigError, StorageError, require
+from glotclip.library.stores.address import address_of
 from glotclip.library.stores.exact import ENOUGH, as_kept, best, cosines, for_each
 from glotclip.library.stores.protocol import Floats, Numbers
 
@@ -22,6 +23,9 @@ _BATCH = 2000  # vectors that are sent or fetched at once
 _INLINE = 1900  # numbers of a vector that fits into a page, where it is read ten times as fast as from beside it
 _SECONDS = 10  # in which a connection has to come about
 _ITERATIVE = "SET hnsw.iterative_scan = strict_order"  # or an index with a filter finds too few
+_EFFORT, _MOST_EFFORT = 128, 1000  # candidates of the index: at least, and the most that pgvector allows
+_INDEXABLE = 4000  # numbers of a vector in half precision that pgvector can index
+_BUILDING = "SET LOCAL maintenance_work_mem = '512MB'"  # or a graph that outgrows 64 MB is built very slowly
 
 
 def open_url(url: str, dim: int, *, create: bool = False) -> PostgresStore:
@@ -39,12 +43,18 @@ class PostgresStore:
 
     def __init__(self, url: str, dim: int, *, create: bool = False) -> None:
         self.url, self.dim = url, dim
-        self._address, _, self.table = url.partition("#")
+        self._address = address_of(url)
+        self.table = self._address.name
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", self.table):
-            raise ConfigError(f"{url!r} names no table", hint="postgresql://user@host/database#vectors")
+            raise ConfigError(
+                f"{self._address.shown!r} names no table", hint="postgresql://user@host/database#vectors"
+            )
         self._psycopg: Any = require("psycopg", extra="postgres", purpose="vectors in PostgreSQL")
         self._local = threading.local()
         self._all: list[Any] = []
+        if self._address.approximate and dim > _INDEXABLE:
+            raise ConfigError(f"vectors of {dim} numbers have no index in PostgreSQL", hint="leave out index=hnsw")
+        self._indexed = False  # as far as is known
         if create:
             self._run("CREATE EXTENSION IF NOT EXISTS vector")
             self._run(
@@ -56,23 +66,18 @@ class PostgresStore:
             "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'v'", [self.table]
         )
         if not found:
-            raise StorageError(f"there are no vectors in {self._shown}", hint="make them: `glotclip index`")
+            raise StorageError(f"there are no vectors in {self._address.shown}", hint="make them: `glotclip index`")
         if found[0][0] != dim:
             raise StorageError(
-                f"{self._shown} has vectors of {found[0][0]} numbers, not {dim}", hint="name another table"
+                f"{self._address.shown} has vectors of {found[0][0]} numbers, not {dim}", hint="name another table"
             )
-
-    @property
-    def _shown(self) -> str:
-        """The address without a password."""
-        return re.sub(r"//([^:@/]*):[^@/]*@", r"//\1:…@", self.url)
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:
         """A cursor in a transaction; a connection that broke is made anew for the next call."""
         try:
             if getattr(self._local, "connection", None) is None or self._local.connection.closed:
-                made = self._psycopg.connect(self._address, connect_timeout=_SECONDS)
+                made = self._psycopg.connect(self._address.engine, connect_timeout=_SECONDS)
                 self._local.connection = made
                 self._all.append(made)
             with self._local.connection.transaction(), self._local.connection.cursor() as cursor:
@@ -80,7 +85,7 @@ class PostgresStore:
         except self._psycopg.Error as error:
             first = str(error).strip().splitlines()
             raise StorageError(
-                f"{self._shown} does not answer: {first[0] if first else type(error).__name__}",
+                f"{self._address.shown} does not answer: {first[0] if first else type(error).__name__}",
                 hint="check that the database runs and has pgvector; what was written before is kept",
             ) from error
 
@@ -127,7 +132,7 @@ class PostgresStore:
             found |= {row: _read(text) for row, text in told}
         if missing := [row for row in rows.tolist() if row not in found]:
             raise StorageError(
-                f"{self._shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
+                f"{self._address.shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
             )
         return np.stack([found[row] for row in rows.tolist()]) if len(rows) else np.zeros((0, self.dim), np.float32)
 
@@ -140,15 +145,28 @@ class PostgresStore:
         where, values = "", [_written(query), k + ENOUGH]
         if among is not None:
             where, values = "WHERE row = ANY(%s) ", [among.tolist(), *values]
-        statement = f"SELECT row, v::text FROM {self.table} {where}ORDER BY v <#> %s::vector LIMIT %s"
-        with self._cursor() as cursor:
-            with contextlib.suppress(self._psycopg.Error), self._local.connection.transaction():
-                cursor.execute(_ITERATIVE)  # pgvector before 0.8 has no such setting
-            cursor.execute(statement, values)
-            told = cursor.fetchall()
+        order = "v <#> %s::vector"
+        if self._address.approximate:
+            order = f"v::halfvec({self.dim}) <#> %s::halfvec({self.dim})"
+        statement = f"SELECT row, v::text FROM {self.table} {where}ORDER BY {order} LIMIT %s"
+        told = self._found(statement, values)
+        if self._address.approximate and len(told) < min(k + ENOUGH, len(self) if among is None else len(among)):
+            told = self._found(statement, values, exact=True)  # an index may miss some, but must not run out
         rows = np.array([row for row, _ in told], np.int64)
         vectors = np.stack([_read(text) for _, text in told]) if told else np.zeros((0, self.dim), np.float32)
         return best(rows, cosines(vectors, query), k)
+
+    def _found(self, statement: str, values: Sequence[Any], *, exact: bool = False) -> list[Any]:
+        """The candidates of a query, with the help of an index unless that is not wanted."""
+        with self._cursor() as cursor:
+            with contextlib.suppress(self._psycopg.Error), self._local.connection.transaction():
+                cursor.execute(_ITERATIVE)  # pgvector before 0.8 has no such setting
+            if self._address.approximate:
+                cursor.execute(f"SET LOCAL hnsw.ef_search = {min(max(_EFFORT, values[-1]), _MOST_EFFORT)}")
+            if exact:
+                cursor.execute("SET LOCAL enable_indexscan = off")
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
 
     def scores(self, query: Floats, rows: Numbers) -> Floats:
         """Cosines with some rows."""
@@ -162,12 +180,23 @@ class PostgresStore:
             self._local.connection.autocommit = True
             self._local.connection.execute(f"VACUUM {self.table}")
         except self._psycopg.Error as error:
-            raise StorageError(f"{self._shown} cannot be compacted: {error}", hint="run VACUUM yourself") from error
+            raise StorageError(
+                f"{self._address.shown} cannot be compacted: {error}", hint="run VACUUM yourself"
+            ) from error
         finally:
             self._local.connection.autocommit = False
 
     def flush(self) -> None:
-        """Nothing waits: every change is committed."""
+        """Every change is committed; an index that is wanted is made after the first vectors, which is faster."""
+        if not self._address.approximate or self._indexed:
+            return
+        with self._cursor() as cursor:
+            cursor.execute(_BUILDING)
+            cursor.execute(
+                f"CREATE INDEX IF NOT EXISTS {self.table[:58]}_hnsw ON {self.table} "
+                f"USING hnsw ((v::halfvec({self.dim})) halfvec_ip_ops)"
+            )
+        self._indexed = True
 
     def close(self) -> None:
         """Close the connections."""
