@@ -124,7 +124,7 @@ def test_the_python_example_runs() -> None:
     """The first lines of the README's example, as they stand there; the rest needs a run of minutes."""
     block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert block
-    head = block[1].split("made = ")[0]
+    head = block[1].split("model = glotclip.extend")[0]
     scope: dict[str, object] = {}
     exec(head, scope)
     assert "model" in scope
@@ -133,8 +133,9 @@ def test_the_python_example_runs() -> None:
 @pytest.mark.slow
 def test_the_first_command_prints_the_first_numbers(tmp_path: Path) -> None:
     """Precision and processor move a score a little; seconds are left out."""
-    command = next(line for line in README.splitlines() if line.startswith("glotclip extend")).split("#")[0]
-    arguments = [str(tmp_path / "out") if word == "my-clip" else word for word in shlex.split(command)[1:]]
+    line = next(line for line in README.splitlines() if line.startswith("glotclip extend emoji-clip"))
+    words = shlex.split(line, comments=True)[1:]
+    arguments = [str(tmp_path / "out") if word == "my-clip" else word for word in words]
     done = subprocess.run(
         [sys.executable, "-c", "from glotclip.cli.main import main; main()", *arguments], timeout=280, check=True,
         capture_output=True, text=True, env={**os.environ, "GLOTCLIP_CACHE": str(tmp_path / "cache")},
@@ -181,7 +182,7 @@ def test_the_readmes_commands_need_no_more_than_the_readme_installs(
     from glotclip.models.checkpoints import save_base
 
     save_base(base, tmp_path / "base")  # type: ignore[arg-type]
-    shown = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("glotclip ")]
+    shown = [line.split("#")[0].strip() for line in README.splitlines() if re.match(r"glotclip .*\bmy-clip\b", line)]
     assert len(shown) == 2
     stand_in = {
         "emoji-clip": str(tmp_path / "base"), "emoji": str(drawn), "my-clip": str(tmp_path / "my-clip"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import numpy as np
 import pytest
 
 from glotclip.errors import ConfigError, StorageError
@@ -28,3 +29,31 @@ def test_a_server_that_is_not_there() -> None:
         port = sock.getsockname()[1]
     with pytest.raises(StorageError, match="does not answer"):
         MilvusStore(f"milvus://127.0.0.1:{port}#photos", 8)
+
+
+def test_many_rows_are_found_among_the_best_of_all(lite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is that of naming the rows, in one search for each query."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store = MilvusStore(f"{lite}#thinned", 8, create=True)
+    store.add(np.arange(3000, dtype=np.int64), vectors)
+    many = np.sort(rng.choice(3000, 600, replace=False)).astype(np.int64)
+    named = store.search(vectors[:5], 7, many)
+    monkeypatch.setattr("glotclip.library.stores.milvus._NAMED", 50)
+    searches = []
+    ask = store._client.search
+
+    def counted(*given: object, **more: object) -> object:
+        searches.append(given)
+        return ask(*given, **more)
+
+    monkeypatch.setattr(store._client, "search", counted)
+    thinned = store.search(vectors[:5], 7, many)
+    np.testing.assert_array_equal(named[0], thinned[0])
+    np.testing.assert_array_equal(named[1], thinned[1])
+    assert len(searches) == 5
+    # Where the best of all are none of the rows, these are named.
+    far = np.sort(np.argsort(vectors @ vectors[0])[:600]).astype(np.int64)
+    assert np.isin(store.search(vectors[:1], 7, far)[0], far).all() and len(searches) > 6
+    store.close()

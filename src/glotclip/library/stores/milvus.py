@@ -162,11 +162,24 @@ class MilvusStore:
     def _best(self, query: Floats, k: int, among: Numbers | None) -> tuple[Numbers, Floats]:
         if among is not None and not len(among):
             return best(np.zeros(0, np.int64), np.zeros(0, np.float32), k)
-        parts = [None] if among is None else [among[start : start + _NAMED] for start in range(0, len(among), _NAMED)]
-        rows = np.concatenate([self._candidates(query, min(k + ENOUGH, _MOST), part) for part in parts])
+        rows = self._thinned(query, k + ENOUGH, among)
+        if rows is None:
+            some = [None] if among is None else [among[at : at + _NAMED] for at in range(0, len(among), _NAMED)]
+            rows = np.concatenate([self._candidates(query, min(k + ENOUGH, _MOST), part) for part in some])
         if self._address.approximate and len(rows) < min(k, len(self) if among is None else len(among)):
             rows = self.rows() if among is None else among  # an index may miss some, but must not run out
         return best(rows, cosines(self.get(rows), query), k)
+
+    def _thinned(self, query: Floats, count: int, among: Numbers | None) -> Numbers | None:
+        """Candidates among many rows, of the best of all: one search, where naming the rows would take several."""
+        if among is None or len(among) <= _NAMED:
+            return None
+        depth = 2 * count * len(self) // len(among)
+        if depth > _MOST:
+            return None
+        best_of_all = self._candidates(query, depth, None)
+        found = best_of_all[np.isin(best_of_all, among)]
+        return found if len(found) >= count else None
 
     def _candidates(self, query: Floats, count: int, among: Numbers | None) -> Numbers:
         effort = {"params": {"ef": max(count, _EFFORT)}} if self._address.approximate else None
