@@ -166,7 +166,7 @@ class MilvusStore:
         if rows is None:
             some = [None] if among is None else [among[at : at + _NAMED] for at in range(0, len(among), _NAMED)]
             rows = np.concatenate([self._candidates(query, min(k + ENOUGH, _MOST), part) for part in some])
-        if self._address.approximate and len(rows) < min(k, len(self) if among is None else len(among)):
+        if self._address.approximate and len(rows) < k and len(rows) < len(self if among is None else among):
             rows = self.rows() if among is None else among  # an index may miss some, but must not run out
         return best(rows, cosines(self.get(rows), query), k)
 

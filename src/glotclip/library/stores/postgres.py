@@ -25,7 +25,8 @@ _SECONDS = 10  # in which a connection has to come about
 _ITERATIVE = "SET hnsw.iterative_scan = strict_order"  # or an index with a filter finds too few
 _EFFORT, _MOST_EFFORT = 128, 1000  # candidates of the index: at least, and the most that pgvector allows
 _INDEXABLE = 4000  # numbers of a vector in half precision that pgvector can index
-_BUILDING = "SET LOCAL maintenance_work_mem = '512MB'"  # or a graph that outgrows 64 MB is built very slowly
+_GRAPH_BYTES = 400  # of a row in a graph besides its vector, roughly
+_MOST_MEMORY = 8192  # MB that building a graph may take; one that outgrows its memory is built very slowly
 
 
 def open_url(url: str, dim: int, *, create: bool = False) -> PostgresStore:
@@ -89,9 +90,9 @@ class PostgresStore:
                 hint="check that the database runs and has pgvector; what was written before is kept",
             ) from error
 
-    def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _run(self, statement: str, values: Sequence[Any] = (), *, binary: bool = False) -> list[Any]:
         with self._cursor() as cursor:
-            cursor.execute(statement, values or None)
+            cursor.execute(statement, values or None, binary=binary)
             return list(cursor.fetchall()) if cursor.description else []
 
     def __len__(self) -> int:
@@ -102,9 +103,10 @@ class PostgresStore:
         kept = as_kept(np.asarray(vectors, np.float32))
         with self._cursor() as cursor:
             cursor.execute(f"CREATE TEMP TABLE incoming (row bigint, v vector({self.dim})) ON COMMIT DROP")
-            with cursor.copy("COPY incoming (row, v) FROM STDIN") as copy:
+            with cursor.copy("COPY incoming (row, v) FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(["int8", "bytea"])
                 for row, vector in zip(rows.tolist(), kept, strict=True):
-                    copy.write_row((row, _written(vector)))
+                    copy.write_row((row, _sent(vector)))
             cursor.execute(
                 f"INSERT INTO {self.table} SELECT DISTINCT ON (row) row, v FROM incoming "
                 "ON CONFLICT (row) DO UPDATE SET v = excluded.v"
@@ -128,8 +130,8 @@ class PostgresStore:
         found: dict[int, Floats] = {}
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH].tolist()
-            told = self._run(f"SELECT row, v::text FROM {self.table} WHERE row = ANY(%s)", [part])
-            found |= {row: _read(text) for row, text in told}
+            told = self._run(f"SELECT row, v FROM {self.table} WHERE row = ANY(%s)", [part], binary=True)
+            found |= {row: _received(content) for row, content in told}
         if missing := [row for row in rows.tolist() if row not in found]:
             raise StorageError(
                 f"{self._address.shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
@@ -148,12 +150,14 @@ class PostgresStore:
         order = "v <#> %s::vector"
         if self._address.approximate:
             order = f"v::halfvec({self.dim}) <#> %s::halfvec({self.dim})"
-        statement = f"SELECT row, v::text FROM {self.table} {where}ORDER BY {order} LIMIT %s"
+        statement = f"SELECT row, v FROM {self.table} {where}ORDER BY {order} LIMIT %s"
         told = self._found(statement, values)
-        if self._address.approximate and len(told) < min(k + ENOUGH, len(self) if among is None else len(among)):
+        if self._address.approximate and len(told) < k + ENOUGH and len(told) < len(self if among is None else among):
             told = self._found(statement, values, exact=True)  # an index may miss some, but must not run out
         rows = np.array([row for row, _ in told], np.int64)
-        vectors = np.stack([_read(text) for _, text in told]) if told else np.zeros((0, self.dim), np.float32)
+        vectors = (
+            np.stack([_received(content) for _, content in told]) if told else np.zeros((0, self.dim), np.float32)
+        )
         return best(rows, cosines(vectors, query), k)
 
     def _found(self, statement: str, values: Sequence[Any], *, exact: bool = False) -> list[Any]:
@@ -165,7 +169,7 @@ class PostgresStore:
                 cursor.execute(f"SET LOCAL hnsw.ef_search = {min(max(_EFFORT, values[-1]), _MOST_EFFORT)}")
             if exact:
                 cursor.execute("SET LOCAL enable_indexscan = off")
-            cursor.execute(statement, values)
+            cursor.execute(statement, values, binary=True)
             return list(cursor.fetchall())
 
     def scores(self, query: Floats, rows: Numbers) -> Floats:
@@ -190,13 +194,21 @@ class PostgresStore:
         """Every change is committed; an index that is wanted is made after the first vectors, which is faster."""
         if not self._address.approximate or self._indexed:
             return
+        needed = len(self) * (2 * self.dim + _GRAPH_BYTES) // 2**20 + 64
+        try:
+            self._index(f"SET LOCAL maintenance_work_mem = '{min(needed, _MOST_MEMORY)}MB'")
+        except StorageError:  # workers that build together share memory, of which containers have little
+            self._index("SET LOCAL max_parallel_maintenance_workers = 0")
+        self._indexed = True
+
+    def _index(self, setting: str) -> None:
+        """Make the index if it is not there."""
         with self._cursor() as cursor:
-            cursor.execute(_BUILDING)
+            cursor.execute(setting)
             cursor.execute(
                 f"CREATE INDEX IF NOT EXISTS {self.table[:58]}_hnsw ON {self.table} "
                 f"USING hnsw ((v::halfvec({self.dim})) halfvec_ip_ops)"
             )
-        self._indexed = True
 
     def close(self) -> None:
         """Close the connections."""
@@ -205,8 +217,15 @@ class PostgresStore:
 
 
 def _written(vector: Floats) -> str:
+    """A vector as SQL text has it."""
     return "[" + ",".join(map(repr, vector.tolist())) + "]"
 
 
-def _read(text: str) -> Floats:
-    return np.array(text[1:-1].split(","), np.float32)
+def _sent(vector: Floats) -> bytes:
+    """A vector as pgvector receives it in binary: how many numbers in two bytes, two bytes unused, the numbers."""
+    return len(vector).to_bytes(2, "big") + b"\0\0" + vector.astype(">f4").tobytes()
+
+
+def _received(content: bytes) -> Floats:
+    """A vector of what pgvector sends in binary."""
+    return np.frombuffer(content, ">f4", offset=4).astype(np.float32)
