@@ -128,6 +128,32 @@ def test_what_is_hidden_or_forgotten_appears_nowhere(full: Library, photos: Path
     assert len(full.search("a", limit=40, **ALL).hits) == 39
 
 
+@pytest.mark.parametrize("hidden", [0, 1, 3, 5, 20, 39])
+def test_however_many_are_hidden_the_others_answer_in_order(full: Library, hidden: int) -> None:
+    """Few are passed over when they are met, many are left out of the search: the answer is the same."""
+    whole = [hit.item for hit in full.search("a red circle", limit=40, **ALL).hits]
+    full.hide(whole[1 : 1 + hidden])
+    kept = [whole[0], *whole[1 + hidden :]]
+    found = full.search("a red circle", limit=5, **ALL)
+    assert [hit.item for hit in found.hits] == kept[:5]
+    assert (found.more, found.searched) == (len(kept) > 5, len(kept))
+    assert full.search("a red circle", limit=40, **ALL).total == len(kept)
+
+
+def test_rows_that_another_process_adds_meanwhile_wait_for_the_next_look(
+    full: Library, photos: Path, encoder: CountingEncoder
+) -> None:
+    """A store has a batch's vectors a moment before the catalogue has their items."""
+    before = full.search("a red circle", limit=40, **ALL)
+    model = full.model()
+    _, store = full.view(model)
+    rows = np.arange(90_000, 90_020, dtype=np.int64)
+    store.add(rows, np.repeat(encoder.encode_texts(["a red circle"], ["en"]), 20, axis=0))
+    store.flush()
+    after = full.search("a red circle", limit=40, **ALL)
+    assert [hit.item for hit in after.hits] == [hit.item for hit in before.hits]
+
+
 def test_filters_and_cutoffs(full: Library, photos: Path) -> None:
     inside = full.search("a", folder=photos / "trip", limit=40, **ALL)
     assert (len(inside.hits), inside.searched) == (10, 10)

@@ -5,6 +5,9 @@ Shapes: L readings of a query in its possible languages, T terms of a query, n v
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +28,15 @@ from glotclip.library.hashes import NEAR, distances
 from glotclip.library.query import Picture, Term
 from glotclip.library.ranking import FIRST, ranked
 from glotclip.library.records import Model, Numbers
+from glotclip.library.stores import engine_of
 from glotclip.library.stores.protocol import VectorStore
 
 AUTO = "auto"
 #: Cosine from which items whose hashes are near are one.
 SAME = 0.95
 DEEPEST = 10_000  # hits that can be listed
+#: Where this process ranks, more threads than processors only take the interpreter's lock from one another.
+_TURNS = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class View:
         moments: the second of each row in a video, else NaN.
         sample: vectors of the background (n, E).
         shown: how many items the library shows.
+        others: rows of the store that are not among them, such as those of hidden items.
     """
 
     generation: int
@@ -52,6 +59,7 @@ class View:
     moments: Floats
     sample: Floats
     shown: int
+    others: int
 
     @classmethod
     def of(cls, catalogue: Catalogue, store: VectorStore, model: Model) -> View:
@@ -62,7 +70,8 @@ class View:
             (model.id, records.SHOWN),
         )
         rows = np.asarray([row for row, _, _ in found], np.int64)
-        present = np.isin(rows, store.rows(), assume_unique=True)  # all, unless a store lost some
+        stored = store.rows()
+        present = np.isin(rows, stored, assume_unique=True)  # all, unless a store lost some
         rows, found = rows[present], [each for each, there in zip(found, present, strict=True) if there]
         places = np.unique(np.linspace(0, max(0, len(rows) - 1), min(len(rows), calibration.SAMPLE)).astype(np.int64))
         sample = store.get(rows[places]) if len(rows) else np.zeros((0, model.dim), np.float32)
@@ -74,6 +83,7 @@ class View:
             np.asarray([np.nan if moment is None else moment for _, _, moment in found], np.float32),
             sample,
             int(shown),
+            len(stored) - len(rows),
         )
 
     def vector(self, store: VectorStore, item: int) -> Floats:
@@ -88,9 +98,10 @@ class View:
         mean = store.get(rows).mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
-    def place(self, row: int) -> int:
-        """Where a row is in :attr:`rows`."""
-        return int(np.searchsorted(self.rows, row))
+    def places(self, rows: Sequence[int]) -> Numbers:
+        """Where rows are in :attr:`rows`, −1 for those that are not there."""
+        found = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.where(self.rows[found] == rows, found, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +214,17 @@ def answer(
     if filters.given:
         passing = np.isin(view.items, items_among(catalogue, filters))
         among, items = view.rows[passing], view.items[passing]
-    elif len(view.rows) != len(store):  # what is hidden has vectors, too
+    elif view.others > len(view.rows) // 10:  # what is hidden has vectors, too; few are passed over when they are met
         among = view.rows
     known = all(each is not None for each in question.backgrounds)
     cutoff = (calibration.CUTOFF if min_probability is None else min_probability) if known else None
-    groups, complete = (
-        _folded(catalogue, store, view, question, among, cutoff, min_score, fold, offset + limit, without)
-        if len(items)
-        else ([], True)
-    )
+    groups: list[_Group] = []
+    complete = True
+    with _TURNS if engine_of(store.url) == "file" else contextlib.nullcontext():
+        if len(items):
+            groups, complete = _folded(
+                catalogue, store, view, question, among, cutoff, min_score, fold, offset + limit, without
+            )
     page = groups[offset : offset + limit]
     indexed = len(np.unique(view.items))
     return Answer(
@@ -253,9 +266,11 @@ def _folded(
     for batch in _batches(
         ranked(store, question.vectors, question.weights, view.sample, among, max(FIRST, 2 * wanted)), FIRST
     ):
-        numbers = [int(view.items[view.place(each.row)]) for each in batch]
+        places = view.places([each.row for each in batch])
+        batch, places = [each for each, place in zip(batch, places, strict=True) if place >= 0], places[places >= 0]
+        numbers = view.items[places].tolist()
         looks = dict(catalogue.rows_of("SELECT id, dhash FROM item WHERE id IN ({})", numbers))
-        vectors = store.get(np.asarray([each.row for each in batch], np.int64))
+        vectors = store.get(view.rows[places])
         for each, item, vector in zip(batch, numbers, vectors, strict=True):
             background = question.backgrounds[each.reading]
             if cutoff is not None and background is not None:
@@ -310,12 +325,12 @@ def _batches(source: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 def _hits(catalogue: Catalogue, view: View, groups: Sequence[_Group]) -> tuple[Hit, ...]:
     about = records.items(catalogue, [group.item for group in groups])
+    moments = view.moments[view.places([group.row for group in groups])].tolist() if groups else []
     found = []
-    for group in groups:
+    for group, moment in zip(groups, moments, strict=True):
         item = about.get(group.item)
         if item is None:  # it went away while the query was answered
             continue
-        moment = float(view.moments[view.place(group.row)])
         found.append(
             Hit(
                 item, group.score, group.probability, None if np.isnan(moment) else round(moment, 3),
