@@ -37,6 +37,8 @@ GAP = "…"  # stands for a placeholder
 FOREIGN_OPTIONS = {"--force-reinstall": "pip install", "--no-deps": "pip install", "--copy_files": "converter"}
 #: Environment variables that other software reads.
 FOREIGN_VARIABLES = {"HF_HUB_OFFLINE", "LC_ALL"}
+#: Options of an engine's address (:mod:`glotclip.library.stores.address`).
+OF_ADDRESSES = {"index"}
 #: Where errors are about calls from other code, not about data, settings or models that a user brings.
 INSIDE = tuple(f"glotclip/{name}" for name in ("models/", "evaluation/", "methods/", "data/features.py"))
 
@@ -184,7 +186,7 @@ def faults(text: str, where: str = "") -> list[str]:
         wrong += [f"setting {name}"] if name not in settings() else []
     for name in re.findall(r"--method ([a-z-]+)", text):
         wrong += [f"method {name}"] if name not in methods() else []
-    assigned = settings() | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
+    assigned = settings() | OF_ADDRESSES | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
     for name in re.findall(r"(?<![\w.])([a-z_]+)=(?=[\w'…{(])", text):
         wrong += [f"{name}="] if name not in assigned | _torch(text) else []
     named = assigned | _literals(where.partition(":")[0])

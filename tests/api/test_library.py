@@ -94,3 +94,8 @@ def test_without_torch(exported: Path, taught: Polyglot, drawn: Path, tmp_path: 
     assert {path: float(score) for path, score in scores.items()} == pytest.approx(
         {str(hit.path): hit.score for hit in found.hits}, abs=2e-3
     )
+
+
+def test_an_exported_model_has_its_own_precision(exported: Path) -> None:
+    with pytest.raises(ConfigError, match="precision of its own"):
+        glotclip.api.encoder_of(exported, precision="bf16")

@@ -67,6 +67,7 @@ def test_the_library_is_where_the_variable_says(
         (["search", "a dog", "--library", "nowhere"], 1, "there is no library"),
         (["index", "nowhere"], 1, "not a folder"),
         (["index"], 1, "has no folder yet"),
+        (["index", "pictures", "--precision", "half"], 2, "unknown precision 'half'"),
         (["search", "a dog", "--near", "here", "--library", "LIB"], 2, "no place"),
         (["search", "a dog", "--after", "soon", "--library", "LIB"], 2, "no date"),
         (["search", "--library", "LIB"], 2, "empty"),

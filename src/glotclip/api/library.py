@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glotclip.errors import ConfigError
 from glotclip.library.encoder import Encoder
 from glotclip.library.indexing import BATCH, Report
 from glotclip.library.library import Library
@@ -42,6 +43,7 @@ def index(
     model: str | Path | Polyglot | Encoder | None = None,
     exclude: Sequence[str] | None = None,
     device: str = "auto",
+    precision: str = "auto",
     base: Base | None = None,
     batch: int = BATCH,
     threads: int | None = None,
@@ -55,6 +57,7 @@ def index(
         model: what encodes; by default the model that indexed last, and ``photo-clip`` for a new library.
         exclude: patterns of names that are left out; see :meth:`glotclip.library.library.Library.index`.
         device: where the model computes.
+        precision: that pictures are encoded in; see :func:`encoder_of`.
         base: as :func:`glotclip.load` takes it.
         batch: pictures that are encoded at once.
         threads: that decode; as many as there are cores if not given.
@@ -70,25 +73,40 @@ def index(
         known = opened.models
         chosen = model if model is not None else known[0].source if known else DEFAULT_MODEL
         return opened.index(
-            listed, encoder=encoder_of(chosen, device=device, base=base), exclude=exclude, batch=batch,
-            threads=threads, progress=progress,
+            listed, encoder=encoder_of(chosen, device=device, precision=precision, base=base),
+            exclude=exclude, batch=batch, threads=threads, progress=progress,
         )  # fmt: skip
     finally:
         if opened is not library:
             opened.close()
 
 
-def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", base: Base | None = None) -> Encoder:
-    """The encoder that a model is: a folder that ``glotclip export`` wrote, which runs without torch; a polyglot, or
-    what :func:`glotclip.load` takes; or an encoder itself.
+def encoder_of(
+    model: str | Path | Polyglot | Encoder, *, device: str = "auto", precision: str = "auto", base: Base | None = None
+) -> Encoder:
+    """The encoder that a model is.
+
+    Args:
+        model: a folder that ``glotclip export`` wrote, which runs without torch; a polyglot, or what
+            :func:`glotclip.load` takes; or an encoder itself.
+        device: where the model computes.
+        precision: that pictures are encoded in: fp32, bf16, fp16, or auto, which is bf16 where the hardware has
+            it. Towers of convolutions ignore it.
+        base: as :func:`glotclip.load` takes it.
+
+    Raises:
+        ConfigError: if there is no such precision, or the model has its own.
     """
     from glotclip.onnx.encoder import OnnxEncoder
     from glotclip.onnx.manifest import is_export
 
-    if isinstance(model, OnnxEncoder):
-        return model
-    if isinstance(model, str | Path) and is_export(model):
-        return OnnxEncoder(model)
+    if isinstance(model, OnnxEncoder) or (isinstance(model, str | Path) and is_export(model)):
+        if precision != "auto":
+            raise ConfigError(
+                "a model that was exported has a precision of its own",
+                hint="leave out precision (--precision), or export the model again with another one",
+            )
+        return model if isinstance(model, OnnxEncoder) else OnnxEncoder(model)
     from glotclip.library.torch_encoder import TorchEncoder
     from glotclip.packs.folder import PolyglotFolder
     from glotclip.packs.polyglot import Polyglot
@@ -97,8 +115,8 @@ def encoder_of(model: str | Path | Polyglot | Encoder, *, device: str = "auto", 
         from glotclip.api.bases import load
 
         taught = str(Path(model).resolve()) if PolyglotFolder.is_one(model) else None
-        return TorchEncoder(load(model, device=device, base=base), taught)
-    return TorchEncoder(model) if isinstance(model, Polyglot) else model
+        return TorchEncoder(load(model, device=device, base=base), taught, precision)
+    return TorchEncoder(model, precision=precision) if isinstance(model, Polyglot) else model
 
 
 def share_of_processes() -> Share:

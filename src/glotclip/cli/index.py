@@ -44,6 +44,9 @@ def index(
     batch: Annotated[int, typer.Option(min=1, help="Pictures encoded at once.")] = 32,
     base: BaseOption = None,
     device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Pictures are encoded in: fp32, bf16, fp16; auto is bf16 where that is fast.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Bring a library up to date: what is new is encoded, what has moved is followed, what is gone is forgotten."""
@@ -61,7 +64,8 @@ def index(
         share.wait()  # until the first has made the library
     with Library(library, create=True) as opened:
         known = [each.source for each in opened.models]
-        encoder = api.encoder_of(model or (known or [api.DEFAULT_MODEL])[0], device=device, base=base)
+        source = model or (known or [api.DEFAULT_MODEL])[0]
+        encoder = api.encoder_of(source, device=device, precision=precision, base=base)
         if not share.rank:
             share.wait()
 

@@ -94,12 +94,11 @@ def search(
     given = (library, image, offset, folder, after, before, near, camera, kind, min_score, min_probability)
     if any(value not in (None, 0, []) for value in given):
         raise ConfigError("a folder of images has no filters: they are a library's", hint="leave out --images")
-    model = model or DEFAULT_MODEL
+    chosen = model or DEFAULT_MODEL
     if query is None:
-        said = f'glotclip search {model} "a dog" …'
-        raise ConfigError(f"what to look for in {images} is not said", hint=said)
+        raise ConfigError(f"what to look for in {images} is not said", hint=f'glotclip search {chosen} "a dog" …')
     _search_folder(
-        console, images, model, query, lang=lang, translator=translator, long=long, top=top, base=base, device=device
+        console, images, chosen, query, lang=lang, translator=translator, long=long, top=top, base=base, device=device
     )
 
 

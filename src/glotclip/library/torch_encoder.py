@@ -23,10 +23,15 @@ class TorchEncoder:
     Args:
         polyglot: the model.
         source: how it is found again with all its languages, where that is not the base's source.
+        precision: that pictures are encoded in: fp32, bf16, fp16, or auto, which is bf16 where the hardware has
+            it.
     """
 
-    def __init__(self, polyglot: Polyglot, source: str | None = None) -> None:
+    def __init__(self, polyglot: Polyglot, source: str | None = None, precision: str = "auto") -> None:
+        from glotclip.models.device import choose_precision
+
         self.polyglot = polyglot
+        self.precision = choose_precision(precision, polyglot.base.device)
         self.name = polyglot.base.name
         self.source = source or polyglot.source
         self.fingerprint = polyglot.base.fingerprint
@@ -50,7 +55,7 @@ class TorchEncoder:
         """Normalised vectors (N, E)."""
         if not len(batch):
             return np.zeros((0, self.dim), np.float32)
-        return normalised(self.polyglot.image_features(np.stack(batch)))
+        return normalised(self.polyglot.image_features(np.stack(batch), self.precision))
 
     def encode_texts(self, texts: Sequence[str], langs: Sequence[str]) -> Floats:
         """Normalised vectors (M, E).

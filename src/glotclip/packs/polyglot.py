@@ -21,7 +21,7 @@ from PIL import Image
 from glotclip.data.video import Mode, Sampling, pool_clips, sample
 from glotclip.errors import LanguageError, PackError, TruncationWarning
 from glotclip.languages import resolve
-from glotclip.models.device import choose_precision
+from glotclip.models.device import Precision, choose_precision
 from glotclip.models.dual_encoder import DualEncoder, normalised
 from glotclip.models.hooks import TextHooks
 from glotclip.models.windows import Long, check_long, windows
@@ -354,14 +354,18 @@ class Polyglot:
         """:meth:`encode_text` as an array on the processor."""
         return self.encode_text(texts, langs, long=long).cpu().numpy()
 
-    def image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Raw features (N, E) of preprocessed pixels (N, 3, H, W): what a feature cache stores."""
+    def image_features(
+        self, pixels: npt.NDArray[np.float32], precision: Precision = "fp32"
+    ) -> npt.NDArray[np.float32]:
+        """Raw features (N, E) of preprocessed pixels (N, 3, H, W): in full precision what a feature cache stores."""
         with self._moving.shared():
-            return self._image_features(pixels)
+            return self._image_features(pixels, precision)
 
-    def _image_features(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _image_features(
+        self, pixels: npt.NDArray[np.float32], precision: Precision = "fp32"
+    ) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            return self.base.encode_pixels(torch.from_numpy(pixels)).cpu().numpy()
+            return self.base.encode_pixels(torch.from_numpy(pixels), precision).cpu().numpy()
 
     def _install(self, packs: Mapping[str, LanguagePack]) -> None:
         self._installed = Installed(packs, self.base.languages, self._installed)
