@@ -186,7 +186,9 @@ def faults(text: str, where: str = "") -> list[str]:
         wrong += [f"setting {name}"] if name not in settings() else []
     for name in re.findall(r"--method ([a-z-]+)", text):
         wrong += [f"method {name}"] if name not in methods() else []
-    assigned = settings() | OF_ADDRESSES | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
+    assigned = (
+        settings() | OF_ADDRESSES | arguments() | columns() | (defined() if where.startswith(INSIDE) else set())
+    )
     for name in re.findall(r"(?<![\w.])([a-z_]+)=(?=[\w'…{(])", text):
         wrong += [f"{name}="] if name not in assigned | _torch(text) else []
     named = assigned | _literals(where.partition(":")[0])

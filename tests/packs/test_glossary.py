@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,7 +13,10 @@ from hypothesis import strategies as st
 
 from glotclip.data.dictionary import Dictionary
 from glotclip.errors import PackError
-from glotclip.packs.glossary import FILE, MOST_PIECES, Glossary, fused
+from glotclip.packs.glossary import FILE, MOST_PIECES, Glossary, fused, known_words
+
+if TYPE_CHECKING:
+    from glotclip.models.dual_encoder import DualEncoder
 
 GERMAN = [("Hahn", "cock"), ("Hahn", "faucet"), ("rot", "red"), ("arm", "poor"), ("Arm", "arm")]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -52,6 +57,33 @@ def test_the_shortest_entries_are_kept_and_no_sentences() -> None:
 def test_what_a_language_had_is_replaced() -> None:
     one, two = Glossary.of("de", GERMAN, 9), Glossary.of("de", [("rot", "crimson")], 9)
     assert one.joined(two).block == two.block
+
+
+def test_how_much_of_a_text_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    glossary = Glossary.of("de", GERMAN, 9).joined(Glossary.of("fr", [("chat", "cat")], 9))
+    assert math.isnan(glossary.share("rot", "de"))  # too few entries to say anything
+    monkeypatch.setattr("glotclip.packs.glossary._TELLING", 4)
+    texts = ["rot", "ROT", "roter Hahn", "chat", "", "!"]
+    assert [glossary.share(text, "de") for text in texts] == [1, 1, 0.5, 0, 0, 0]
+    assert math.isnan(glossary.share("chat", "fr")) and math.isnan(glossary.share("chat", "es"))
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=12), TEXT)
+def test_as_much_is_known_as_the_dictionary_says(pairs: list[tuple[str, str]], asked: str) -> None:
+    few = [(text, english) for text, english in pairs if len(english.split()) <= 5]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glotclip.packs.glossary._TELLING", 0)
+        for text in (asked, *(text for text, _ in pairs)):
+            assert Glossary.of("de", pairs, 100).share(text, "de") == Dictionary(few).share(text)
+
+
+def test_the_words_of_english_are_its_tokens(base: DualEncoder) -> None:
+    known = known_words({"de": lambda text: 0.5}, ("en", "de"), base.tokenizer.encode)
+    vocabulary = [base.tokenizer.encode([word]) for word in ("", "a", "xqzj")]
+    empty, one, many = (int(tokens.lengths[0]) for tokens in vocabulary)
+    assert (one, many > empty + 1) == (empty + 1, True)
+    assert [known["en"](text) for text in ("a", "a xqzj", "xqzj", "")] == [1, 0.5, 0, 0]
+    assert known["de"]("") == 0.5 and not known_words({}, ("en", "de"), base.tokenizer.encode)
 
 
 def test_files_come_back_and_damage_is_told(tmp_path: Path) -> None:

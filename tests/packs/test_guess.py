@@ -132,3 +132,32 @@ def test_a_long_text_is_guessed_from_its_beginning() -> None:
     (guess,) = Guesser(PROFILES).guess(["der schwarze Hund " * 2000])
     assert guess.lang == "de"
     assert np.isfinite(list(guess.probabilities.values())).all()
+
+
+LISTED = {"de": lambda text: float("hund" in text.lower()), "en": lambda text: float(text in ("dog", "gift"))}
+
+
+def test_words_that_a_language_is_known_to_have_decide_where_spelling_does_not() -> None:
+    profiles = {code: PROFILES[code] for code in ("en", "de", "fr")}
+    plain, telling = Guesser(profiles), Guesser(profiles, listed=LISTED)
+    for text, lang in (("Hund", "de"), ("Bluthund", "de"), ("dog", "en")):
+        before, after = (guesser.guess([text])[0].probabilities[lang] for guesser in (plain, telling))
+        assert after > before and telling.guess([text])[0].lang == lang
+    # What is in nobody's words is guessed as before.
+    assert telling.guess(["xyzzy"]) == plain.guess(["xyzzy"])
+
+
+def test_where_the_letters_decide_no_glossary_is_read() -> None:
+    def unread(text: str) -> float:
+        raise AssertionError(text)
+
+    profiles = {code: PROFILES[code] for code in ("de", "zh")}
+    assert Guesser(profiles, listed=dict.fromkeys(profiles, unread)).guess(["狗"])[0].lang == "zh"
+
+
+@given(st.text(max_size=30), st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=3, max_size=3))
+def test_probabilities_add_up_whatever_is_known(text: str, known: list[float]) -> None:
+    profiles = {code: PROFILES[code] for code in ("en", "de", "fr")}
+    listed = {code: (lambda _, share=share: share) for code, share in zip(profiles, known, strict=True)}
+    shares = Guesser(profiles, listed=listed).probabilities(text)
+    assert np.isfinite(shares).all() and shares.sum() == pytest.approx(1)

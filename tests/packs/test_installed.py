@@ -187,7 +187,7 @@ def test_a_language_is_merged_once_however_many_ask(
 def test_the_languages_asked_for_last_are_kept_and_only_merged_ones_count(
     base: DualEncoder, packs: dict[str, LanguagePack]
 ) -> None:
-    now = Installed(packs, base.languages)
+    now = Installed(packs, base.languages, base.tokenizer)
     kept = {code: now.hooks(code, base.text) for code in MERGING[:MERGED_LANGUAGES]}
     for code in (*CONDITIONED, "en"):  # nothing of theirs is merged, so they put nothing out
         now.hooks(code, base.text)

@@ -92,6 +92,13 @@ class Dictionary:
         readings = (" ".join(english[min(k, len(english) - 1)] for english in told) for k in range(count))
         return list(dict.fromkeys(readings))
 
+    def share(self, text: str) -> float:
+        """How much of a text is in entries: 1 for an entry, else the share of the pieces that it is cut into."""
+        if self._whole(text):
+            return 1.0
+        pieces = self._pieces(text, None)
+        return sum(bool(english) for _, english in pieces) / max(1, len(pieces))
+
     def _pieces(self, text: str, most: int | None) -> list[tuple[str, list[str]]]:
         """Cut a text into the longest entries, each with its translations; words that are in none have none.
 

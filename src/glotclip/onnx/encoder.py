@@ -9,7 +9,7 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from glotclip.models.tokens import Tokens, batch_end
 from glotclip.models.windows import Long, check_long, windows
 from glotclip.onnx.manifest import PROFILES, TABLE, Graph, read_export
 from glotclip.onnx.rows import Rows, TokenTable, read_rows
-from glotclip.packs.glossary import ENGLISH, Glossary, fused
+from glotclip.packs.glossary import ENGLISH, Glossary, fused, known_words
 from glotclip.packs.glossary import FILE as GLOSSARY
 from glotclip.packs.guess import Guess, Guesser, shares_of
 from glotclip.packs.language_profile import built_in, read_profiles
@@ -150,7 +150,15 @@ class OnnxEncoder:
     def _guesser(self) -> Guesser:
         path = self.folder / PROFILES
         taught = read_profiles(path) if path.exists() else {}
-        return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
+        profiles = {code: taught[code] if code in taught else built_in(code) for code in self.languages}
+        shares = {code: partial(self._share, code) for code in self.export.looked_up}
+        return Guesser(profiles, listed=known_words(shares, self.languages, self._english_tokens))
+
+    def _share(self, code: str, text: str) -> float:
+        return self._glossary.share(text, code)
+
+    def _english_tokens(self, texts: Sequence[str]) -> Tokens:
+        return self._tokenizer(self.export.languages[ENGLISH].tokenizer).encode(texts)
 
     @cached_property
     def _glossary(self) -> Glossary:

@@ -14,9 +14,10 @@ Shapes: M texts, E embedding.
 from __future__ import annotations
 
 import lzma
-from collections.abc import Callable, Collection, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ import regex  # type: ignore[import-untyped]
 from glotclip.data.dictionary import Dictionary, mean_of_readings
 from glotclip.data.similarity import normalised
 from glotclip.errors import PackError
+from glotclip.models.tokens import Tokens
 from glotclip.storage import writing
 
 FILE = "glossary.txt.xz"
@@ -34,6 +36,7 @@ MOST_PIECES = 6  # of a query that is looked up: a sentence of single words in a
 _ENGLISH_WORDS = 5  # of an entry's English: what has more is a sentence or an explanation
 _NEWLINE = 10
 _LATIN = regex.compile(r"\p{Latin}")
+_TELLING = 2000  # entries from which it says something that a word is in none
 _PRESET = 1  # for a fifth of the time of the best one, a fifth more bytes
 
 
@@ -90,15 +93,21 @@ class Glossary:
 
     def get(self, key: str) -> str | None:
         """The rest of the line that begins with a key, or ``None``."""
-        sought, low, high = key.encode(errors="replace"), 0, len(self._ends)
+        sought = key.encode(errors="replace")
+        place = self._place(sought)
+        found, _, rest = self._line(place).partition(b"\t") if place < len(self) else (b"", b"", b"")
+        return rest.decode() if found == sought else None
+
+    def _place(self, sought: bytes) -> int:
+        """The first line whose key is not before a key."""
+        low, high = 0, len(self._ends)
         while low < high:
             middle = (low + high) // 2
-            line = self.block[self._ends[middle - 1] + 1 if middle else 0 : self._ends[middle]]
-            found, _, rest = line.partition(b"\t")
-            if found == sought:
-                return rest.decode()
-            low, high = (middle + 1, high) if found < sought else (low, middle)
-        return None
+            low, high = (middle + 1, high) if self._line(middle).partition(b"\t")[0] < sought else (low, middle)
+        return low
+
+    def _line(self, place: int) -> bytes:
+        return self.block[self._ends[place - 1] + 1 if place else 0 : self._ends[place]]
 
     def readings(self, texts: Sequence[str], code: str) -> list[list[str]]:
         """The English of each text in a language, or nothing.
@@ -107,8 +116,20 @@ class Glossary:
         languages.
         Texts of more than :data:`MOST_PIECES` entries or words have no English.
         """
-        book = Dictionary.of_entries(_Prefixed(self, f"{code} "))
+        book = self._book(code)
         return [book.readings(text, MOST_PIECES) or ([text] if _may_be_a_loan(text) else []) for text in texts]
+
+    def share(self, text: str, code: str) -> float:
+        """How much of a text is in entries of a language; see :meth:`glotclip.data.dictionary.Dictionary.share`.
+
+        NaN where the language has too few entries for that to say anything.
+        """
+        prefix = f"{code} ".encode()
+        entries = self._place(prefix[:-1] + b"!") - self._place(prefix)  # "!" follows the space
+        return self._book(code).share(text) if entries >= _TELLING else math.nan
+
+    def _book(self, code: str) -> Dictionary:
+        return Dictionary.of_entries(_Prefixed(self, f"{code} "))
 
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
@@ -175,6 +196,33 @@ def fused(
     found = features.copy()
     found[rows] = normalised(normalised(features[rows]) + normalised(looked_up))
     return found
+
+
+def known_words(
+    shares: Mapping[str, Callable[[str], float]],
+    languages: Collection[str],
+    tokenized: Callable[[Sequence[str]], Tokens],
+) -> dict[str, Callable[[str], float]]:
+    """How much of a text is in words that a language is known to have, for a guess of its language.
+
+    Those of its glossary; of English, whose words the base knows, those that are one token. None without a glossary.
+
+    Args:
+        shares: of languages with a glossary, :meth:`Glossary.share`.
+        languages: all that may be guessed.
+        tokenized: brings texts into the base's tokens.
+    """
+    if not shares or ENGLISH not in languages:
+        return dict(shares)
+    return {ENGLISH: partial(_one_token, tokenized), **shares}
+
+
+def _one_token(tokenized: Callable[[Sequence[str]], Tokens], text: str) -> float:
+    """The share of a text's words that are one token."""
+    words = text.split()
+    none, *lengths = tokenized(["", *words]).lengths.tolist()
+    whole: int = sum(length == none + 1 for length in lengths)
+    return whole / max(1, len(words))
 
 
 def _may_be_a_loan(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 The script decides first: only languages stay that write the text's letters. Among those decide the texts that the
 packs were taught on (:mod:`glotclip.packs.language_profile`), and for Chinese characters, in which country's
-character set each is. A language without such a profile keeps the share that py3langid gives it, if that is
-installed, or else an equal share. Where nothing speaks for any language, all are equally likely, and the guess is
-not sure.
+character set each is. Where that leaves several, it counts how much of the text is in words that each is known to
+have, such as those of a pack's glossary. A language without a profile keeps the share that py3langid gives it, if
+that is installed, or else an equal share. Where nothing speaks for any language, all are equally likely, and the
+guess is not sure.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class GuessSettings:
         temperature: factor of the n-gram model's log-likelihoods, which are too certain of themselves.
         outside: nats against a language for each Chinese character that its countries' character set lacks.
         detector: factor of py3langid's scores, which are too certain of themselves as well.
+        listed: nats for a language, all words of which a text is made are known to be its own
+            (``benchmarks/guess_glossary.py``).
         margin: a guess at least this probable is sure.
         likely: where it is not, languages at least this probable are encoded along,
         fused: but no more than so many.
@@ -65,6 +68,7 @@ class GuessSettings:
     temperature: float = 0.3
     outside: float = 4.0
     detector: float = 0.2
+    listed: float = 6.0
     margin: float = 0.7
     likely: float = 0.05
     fused: int = 4
@@ -105,10 +109,17 @@ class Guesser:
         profiles: the candidates, each with its profile, or None where there is none. Of equally probable ones the
             first is taken.
         settings: how evidence is weighed.
+        listed: of some candidates, how much of a text is in words that the language is known to have, from 0 to 1.
     """
 
-    def __init__(self, profiles: Mapping[str, Profile | None], settings: GuessSettings = GuessSettings()) -> None:
+    def __init__(
+        self,
+        profiles: Mapping[str, Profile | None],
+        settings: GuessSettings = GuessSettings(),
+        listed: Mapping[str, Callable[[str], float]] | None = None,
+    ) -> None:
         self.settings = settings
+        self._listed = dict(listed or {})
         self.codes = tuple(profiles)
         known = [profile for profile in profiles.values() if profile is not None]
         self._profiled = np.array([profile is not None for profile in profiles.values()], dtype=bool)
@@ -132,6 +143,21 @@ class Guesser:
 
     def probabilities(self, text: str) -> NDArray[np.float64]:
         """The probability of each candidate (L,)."""
+        shares = self._by_letters(text)
+        # Glossaries are read only where they can change which language is the best.
+        rivals = np.flatnonzero(shares >= shares.max() * np.exp(-self.settings.listed))
+        if len(rivals) < 2 or not any(self.codes[place] in self._listed for place in rivals):
+            return shares
+        told = [self._listed.get(self.codes[place]) for place in rivals]
+        known = np.array([np.nan if share is None else share(text[:_READ]) for share in told])
+        if np.isnan(known).all():
+            return shares
+        known = np.where(np.isnan(known), np.nanmean(known), known)
+        shares[rivals] *= np.exp(self.settings.listed * (known - known.max()))
+        return np.asarray(shares / shares.sum())
+
+    def _by_letters(self, text: str) -> NDArray[np.float64]:
+        """The probabilities by script and spelling (L,)."""
         seen = plain(text)[:_READ]
         # What the text's letters count for each candidate, and how many are outside its character set (L,).
         counts, outside = sum((self._letter(letter) for letter in seen), start=np.zeros((2, len(self.codes))))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from glotclip.methods.stack import ModuleStack
 from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextTower
+from glotclip.models.tokenizer import Tokenizer
+from glotclip.packs.glossary import known_words
 from glotclip.packs.guess import Guesser
 from glotclip.packs.language_profile import built_in
 from glotclip.packs.pack import LanguagePack
@@ -27,12 +29,18 @@ class Installed:
     Args:
         packs: by name, in the order of installation.
         own: the base's own languages.
+        tokenizer: the base's.
         before: what was installed until now: of packs that stay, stacks and merged weights are taken over.
     """
 
     def __init__(
-        self, packs: Mapping[str, LanguagePack], own: tuple[str, ...], before: Installed | None = None
+        self,
+        packs: Mapping[str, LanguagePack],
+        own: tuple[str, ...],
+        tokenizer: Tokenizer,
+        before: Installed | None = None,
     ) -> None:
+        self._tokenizer = tokenizer
         self.packs = dict(packs)
         self.by_language = {code: pack for pack in self.packs.values() for code in pack.languages}
         self.stacks: dict[str, ModuleStack] = {
@@ -48,7 +56,13 @@ class Installed:
     def guesser(self) -> Guesser:
         """Guesses a text's language among those installed; threads may make it twice, alike."""
         taught = {code: profile for pack in self.packs.values() for code, profile in pack.profiles.items()}
-        return Guesser({code: taught[code] if code in taught else built_in(code) for code in self.languages})
+        profiles = {code: taught[code] if code in taught else built_in(code) for code in self.languages}
+        shares = {
+            code: partial(pack.glossary.share, code=code)
+            for code, pack in self.by_language.items()
+            if pack.glossary is not None
+        }
+        return Guesser(profiles, listed=known_words(shares, self.languages, self._tokenizer.encode))
 
     def hooks(self, lang: str, text: TextTower) -> TextHooks | None:
         """The hooks of a language for serving, on the tower ``text``; None for the base itself."""

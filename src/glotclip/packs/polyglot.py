@@ -50,7 +50,7 @@ class Polyglot:
     def __init__(self, base: DualEncoder, packs: Sequence[LanguagePack] = (), *, source: str | None = None) -> None:
         self.base = base
         self.source = source or base.name
-        self._installed = Installed({}, base.languages)
+        self._installed = Installed({}, base.languages, base.tokenizer)
         self._changing = SharedLock()  # held alone by whoever replaces what is installed
         self._moving = SharedLock()  # shared by whoever computes, held alone by whoever moves the weights
         for pack in packs:
@@ -81,7 +81,9 @@ class Polyglot:
             self.base.to(device)
             for pack in packs.values():
                 _move(pack, device)
-            self._installed = Installed(packs, self.base.languages)  # nothing that was merged elsewhere is kept
+            self._installed = Installed(
+                packs, self.base.languages, self.base.tokenizer
+            )  # nothing that was merged elsewhere is kept
         return self
 
     def add_pack(self, pack: LanguagePack | Path | str) -> LanguagePack:
@@ -368,7 +370,7 @@ class Polyglot:
             return self.base.encode_pixels(torch.from_numpy(pixels), precision).cpu().numpy()
 
     def _install(self, packs: Mapping[str, LanguagePack]) -> None:
-        self._installed = Installed(packs, self.base.languages, self._installed)
+        self._installed = Installed(packs, self.base.languages, self.base.tokenizer, self._installed)
 
 
 def _move(pack: LanguagePack, device: torch.device | str) -> None:
