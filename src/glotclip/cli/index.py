@@ -14,6 +14,7 @@ from glotclip.cli.options import AsJson, Device, LibraryOption
 if TYPE_CHECKING:
     from glotclip.library.indexing import Report
     from glotclip.library.library import Library
+    from glotclip.library.sharing import Share
 
 _SHOWN = 5  # skipped files that are named
 
@@ -52,19 +53,15 @@ def index(
     """Bring a library up to date: what is new is encoded, what has moved is followed, what is gone is forgotten."""
     from glotclip import api
     from glotclip.allocation import keep_memory
-    from glotclip.errors import ConfigError
     from glotclip.library.library import Library
     from glotclip.library.sharing import index as shared
 
     keep_memory()
-    share, console = api.share_of_processes(), Console(as_json)
-    if watch and share.world > 1:
-        raise ConfigError("several processes cannot follow changes", hint="leave --watch out under torchrun")
+    share, console = _share(watch), Console(as_json)
     if share.rank:
         share.wait()  # until the first has made the library
     with Library(library, create=True) as opened:
-        known = [each.source for each in opened.models]
-        source = model or (known or [api.DEFAULT_MODEL])[0]
+        source = model or next((each.source for each in opened.models), api.DEFAULT_MODEL)
         encoder = api.encoder_of(source, device=device, precision=precision, base=base)
         if not share.rank:
             share.wait()
@@ -82,6 +79,17 @@ def index(
             console.result(record_of(report, opened))
         if watch:
             _follow(opened, lambda: update([], None), console)
+
+
+def _share(watch: bool) -> Share:
+    """Which of torchrun's processes this is."""
+    from glotclip import api
+    from glotclip.errors import ConfigError
+
+    share = api.share_of_processes()
+    if watch and share.world > 1:
+        raise ConfigError("several processes cannot follow changes", hint="leave --watch out under torchrun")
+    return share
 
 
 def _follow(library: Library, update: Callable[[], Report], console: Console) -> None:

@@ -253,22 +253,20 @@ def export(
         StorageError: if ``out`` holds anything.
     """
     wish = check_precision(precision)
-    polyglot.to("cpu")
-    base = polyglot.base
+    base = polyglot.to("cpu").base
     chosen = [check_installed(code, polyglot.languages) for code in languages or polyglot.languages]
     with writing_folder(Path(out)) as aside, tempfile.TemporaryDirectory(prefix="glotclip-export-") as scratch:
         exporter = Exporter(polyglot, aside, Path(scratch), wish, limit)
         packs = {code: pack for code in chosen if (pack := polyglot.pack_of(code)) is not None}
-        glossed = any(pack.glossary is not None for pack in packs.values())
-        told_in = [ENGLISH] if glossed and ENGLISH in polyglot.languages else []  # what texts mean
+        glossed = ENGLISH in polyglot.languages and any(pack.glossary is not None for pack in packs.values())
         steps = len(chosen) + 2
         image = exporter.add_images(images)
-        for done, code in enumerate(dict.fromkeys([*chosen, *told_in]), start=1):
+        for done, code in enumerate(dict.fromkeys([*chosen, *([ENGLISH] if glossed else [])]), start=1):
             progress("exporting", done, steps)
             exporter.add_language(code)
         if not set(chosen) & set(exporter.languages):
-            first = next(iter(exporter.refused.items()))
-            raise ConfigError(f"no language can be exported; {first[0]}: {first[1]}", hint="export the base alone")
+            code, reason = next(iter(exporter.refused.items()))
+            raise ConfigError(f"no language can be exported; {code}: {reason}", hint="export the base alone")
         progress("exporting", steps - 1, steps)
         texts = exporter.finish_texts()
         looked_up = _write_beside(aside, {code: packs[code] for code in exporter.languages if code in packs})
