@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 STRATEGIES = ("baseline 1", "method 1", "method 2", "baseline 2", "method 3")
+PHOTOGRAPHED = ("photos", "photos_full", "captions")
 LEAST = 20  # labels that a language must have to count in a mean
 NAMED = 9  # languages that a cell lists; of more it gives the number
 
@@ -71,7 +72,7 @@ def results() -> dict[str, Rows]:
         "starts": starts(),
         **pect("few"),
         **pect("full"),
-        **{f"{scenario} scores": pect(scenario)[f"{scenario} scores"] for scenario in ("photos", "photos_full")},
+        **{f"{scenario} scores": pect(scenario)[f"{scenario} scores"] for scenario in PHOTOGRAPHED},
         "sequence": sequence("sequence"),
         "stages": sequence("mla"),
     }
