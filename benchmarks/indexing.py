@@ -143,7 +143,7 @@ def towers(folder: Path) -> tuple[Any, Any, TorchEncoder]:
     processor: Any = transformers.CLIPImageProcessor()
     processor.save_pretrained(folder)
     tokenizer.save(folder)
-    return model, processor, TorchEncoder(glotclip.load(folder))
+    return model, processor, TorchEncoder(glotclip.load(folder), precision="auto")
 
 
 def decoded(paths: Sequence[Path], encoder: TorchEncoder) -> list[Any]:

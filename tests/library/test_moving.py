@@ -16,10 +16,12 @@ from glotclip.library.library import Library
 from glotclip.library.stores import open_store
 
 
-@pytest.fixture(params=["milvus", "postgres"])
+@pytest.fixture(params=["milvus", "postgres", "milvus hnsw", "postgres hnsw"])
 def engine(request: pytest.FixtureRequest) -> str:
-    base: str = request.getfixturevalue("lite" if request.param == "milvus" else "postgres")
-    return f"{base}#moved"
+    """An engine's address; an approximate index finds all of so few vectors."""
+    kind, _, index = request.param.partition(" ")
+    base: str = request.getfixturevalue("lite" if kind == "milvus" else "postgres")
+    return base + (f"{'&' if '?' in base else '?'}index={index}" if index else "") + "#moved"
 
 
 def asked(library: Library, folder: Path) -> list[list[tuple[int, float]]]:
@@ -50,6 +52,24 @@ def test_there_and_back(library: Library, encoder: CountingEncoder, photos: Path
         after = asked(again, photos)
     assert {name: moved.vectors for name, moved in library.move("file:").items()} == {encoder.name: 38}
     assert asked(library, photos) == after
+
+
+def test_an_index_is_made_and_given_up_by_moving(
+    library: Library,
+    encoder: CountingEncoder,
+    photos: Path,
+    postgres: str,  # noqa: F811
+) -> None:
+    library.index([photos], encoder=encoder)
+    before, between = asked(library, photos), "&" if "?" in postgres else "?"
+    exact, approximate = f"{postgres}#plain", f"{postgres}{between}index=hnsw#plain"
+    for url in (exact, approximate, exact):
+        (moved,) = library.move(url).values()
+        assert library.models[0].store_url == moved.url
+        with library.changing_store(library.models[0]) as store:
+            found = store._run("SELECT indexdef FROM pg_indexes WHERE tablename = %s", [store.table])  # type: ignore[attr-defined]
+        assert any("hnsw" in definition for (definition,) in found) == (url == approximate)
+        assert asked(library, photos) == before
 
 
 def test_a_move_that_is_stopped_changes_nothing(

@@ -128,9 +128,13 @@ def test_what_is_hidden_or_forgotten_appears_nowhere(full: Library, photos: Path
     assert len(full.search("a", limit=40, **ALL).hits) == 39
 
 
-@pytest.mark.parametrize("hidden", [0, 1, 3, 5, 20, 39])
-def test_however_many_are_hidden_the_others_answer_in_order(full: Library, hidden: int) -> None:
+@pytest.mark.parametrize("passed_over", [1000, 4])
+@pytest.mark.parametrize("hidden", [0, 1, 5, 20, 39])
+def test_however_many_are_hidden_the_others_answer_in_order(
+    full: Library, hidden: int, passed_over: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Few are passed over when they are met, many are left out of the search: the answer is the same."""
+    monkeypatch.setattr("glotclip.library.searching._PASSED_OVER", passed_over)
     whole = [hit.item for hit in full.search("a red circle", limit=40, **ALL).hits]
     full.hide(whole[1 : 1 + hidden])
     kept = [whole[0], *whole[1 + hidden :]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_vectors_are_those_of_the_polyglot(polyglot: Polyglot, tmp_path: Path) -> None:
-    encoder: Encoder = TorchEncoder(polyglot, precision="fp32")
+    encoder: Encoder = TorchEncoder(polyglot)
     paths = [picture(tmp_path / f"{number}.jpg", number, "JPEG", size=(400, 300)) for number in range(5)]
     vectors = encoder.encode_images([decode_image(path, encoder).pixels[0] for path in paths])
     np.testing.assert_allclose(vectors, polyglot.encode_image(paths).numpy(), atol=1e-5)
@@ -37,6 +37,7 @@ def test_pictures_are_encoded_in_the_precision_asked_for(polyglot: Polyglot, tmp
     exact, rounded = full.encode_images(pixels), low.encode_images(pixels)
     assert not np.array_equal(exact, rounded)
     assert (exact * rounded).sum(axis=1).min() > 0.999
-    assert TorchEncoder(polyglot).precision in ("fp32", "bf16")
+    assert TorchEncoder(polyglot).precision == "fp32"
+    assert TorchEncoder(polyglot, precision="auto").precision in ("fp32", "bf16")
     with pytest.raises(ConfigError, match="unknown precision 'fp8'"):
         TorchEncoder(polyglot, precision="fp8")

@@ -57,7 +57,7 @@ def index(
         model: what encodes; by default the model that indexed last, and ``photo-clip`` for a new library.
         exclude: patterns of names that are left out; see :meth:`glotclip.library.library.Library.index`.
         device: where the model computes.
-        precision: that pictures are encoded in; see :func:`encoder_of`.
+        precision: that pictures are encoded in; see :func:`encoder_of`. Pictures as queries are encoded in fp32.
         base: as :func:`glotclip.load` takes it.
         batch: pictures that are encoded at once.
         threads: that decode; as many as there are cores if not given.
@@ -82,7 +82,7 @@ def index(
 
 
 def encoder_of(
-    model: str | Path | Polyglot | Encoder, *, device: str = "auto", precision: str = "auto", base: Base | None = None
+    model: str | Path | Polyglot | Encoder, *, device: str = "auto", precision: str = "fp32", base: Base | None = None
 ) -> Encoder:
     """The encoder that a model is.
 
@@ -101,7 +101,7 @@ def encoder_of(
     from glotclip.onnx.manifest import is_export
 
     if isinstance(model, OnnxEncoder) or (isinstance(model, str | Path) and is_export(model)):
-        if precision != "auto":
+        if precision not in ("auto", "fp32"):
             raise ConfigError(
                 "a model that was exported has a precision of its own",
                 hint="leave out precision (--precision), or export the model again with another one",

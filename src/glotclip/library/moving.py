@@ -21,6 +21,7 @@ from glotclip.library import records
 from glotclip.library.catalogue import Catalogue
 from glotclip.library.records import Model, Numbers
 from glotclip.library.stores import engine_of, open_store
+from glotclip.library.stores.address import address_of
 from glotclip.library.stores.protocol import VectorStore
 
 _BATCH, _FLUSHED = 2048, 50  # vectors copied at once, and after how many times they are flushed
@@ -96,6 +97,7 @@ def _told(progress: Callable[[int, int], None], before: int, total: int, count: 
 def target_of(url: str, model: Model, folder: Path) -> str:
     """The store of a model at an engine; a file's is relative to the library."""
     name = "vectors_" + re.sub(r"[^a-z0-9]+", "_", model.fingerprint.lower()).strip("_")[:24]
+    name += "_hnsw" if address_of(url).approximate else ""  # made with an index, or without
     engine = engine_of(url)
     if engine == "file":
         return f"file:{name}"

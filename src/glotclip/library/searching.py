@@ -35,6 +35,7 @@ AUTO = "auto"
 #: Cosine from which items whose hashes are near are one.
 SAME = 0.95
 DEEPEST = 10_000  # hits that can be listed
+_PASSED_OVER = 1000  # hidden rows at most that are passed over when they are met; of more, all others are named
 #: Where this process ranks, more threads than processors only take the interpreter's lock from one another.
 _TURNS = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -214,7 +215,7 @@ def answer(
     if filters.given:
         passing = np.isin(view.items, items_among(catalogue, filters))
         among, items = view.rows[passing], view.items[passing]
-    elif view.others > len(view.rows) // 10:  # what is hidden has vectors, too; few are passed over when they are met
+    elif view.others > _PASSED_OVER:  # what is hidden has vectors, too
         among = view.rows
     known = all(each is not None for each in question.backgrounds)
     cutoff = (calibration.CUTOFF if min_probability is None else min_probability) if known else None

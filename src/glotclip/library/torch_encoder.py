@@ -27,7 +27,7 @@ class TorchEncoder:
             it.
     """
 
-    def __init__(self, polyglot: Polyglot, source: str | None = None, precision: str = "auto") -> None:
+    def __init__(self, polyglot: Polyglot, source: str | None = None, precision: str = "fp32") -> None:
         from glotclip.models.device import choose_precision
 
         self.polyglot = polyglot
