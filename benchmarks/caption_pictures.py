@@ -41,7 +41,7 @@ def main() -> None:
     places = {path: place for place, path in enumerate(captions)}
 
     def place_of(path: Path) -> npt.NDArray[np.float32]:
-        return np.float32([places[path]])
+        return np.array([places[path]], np.float32)
 
     def encode(chosen: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.asarray(model.encode_text([texts[int(place)] for place in chosen[:, 0]], lang="en"), np.float32)

@@ -39,7 +39,7 @@ class ColourModel(Polyglot):
         colours = [COLOURS[WORDS[code][text]] for text, code in zip(texts, langs, strict=True)]
         return F.normalize(torch.tensor(colours).float(), dim=-1)
 
-    def image_features(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def image_features(self, pixels: NDArray[np.float32], precision: str = "fp32") -> NDArray[np.float32]:
         self.encoded += len(pixels)
         means: NDArray[np.float32] = pixels.mean(axis=(2, 3))
         return means

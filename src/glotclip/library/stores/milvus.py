@@ -23,7 +23,7 @@ _BATCH = 1000  # vectors that are sent or fetched at once
 _MOST = 16_384  # hits that Milvus gives at most
 _NAMED = 4096  # rows that a filter names at once
 _GRAPH = {"M": 16, "efConstruction": 128}
-_EFFORT = 128  # candidates of the index, at least
+_EFFORT = 400  # candidates of the index, at least
 _SECONDS, _SECONDS_OF_A_FILE = 10.0, 60.0  # Milvus Lite starts a process of its own, which a busy machine delays
 # pymilvus asks every ten seconds whether the engine is there, and grpc's servers, Milvus Lite's among them, end a
 # connection on which more than one such question comes within five minutes.

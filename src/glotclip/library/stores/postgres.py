@@ -23,7 +23,7 @@ _BATCH = 2000  # vectors that are sent or fetched at once
 _INLINE = 1900  # numbers of a vector that fits into a page, where it is read ten times as fast as from beside it
 _SECONDS = 10  # in which a connection has to come about
 _ITERATIVE = "SET hnsw.iterative_scan = strict_order"  # or an index with a filter finds too few
-_EFFORT, _MOST_EFFORT = 128, 1000  # candidates of the index: at least, and the most that pgvector allows
+_EFFORT, _MOST_EFFORT = 400, 1000  # candidates of the index: at least, and the most that pgvector allows
 _INDEXABLE = 4000  # numbers of a vector in half precision that pgvector can index
 _GRAPH_BYTES = 400  # of a row in a graph besides its vector, roughly
 _MOST_MEMORY = 8192  # MB that building a graph may take; one that outgrows its memory is built very slowly
