@@ -8,6 +8,7 @@ one, and answers are as good as the candidates that it finds.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,7 @@ class MilvusStore:
                 hint="milvus:vectors.db#photos, milvus://host:19530#photos",
             )
         pymilvus: Any = require("pymilvus", extra="milvus", purpose="vectors in Milvus")
+        logging.getLogger("pymilvus").setLevel(logging.ERROR)  # Milvus Lite lacks what its iterators ask for first
         self._types = pymilvus.DataType
         given: dict[str, Any] = {"uri": address, "timeout": _SECONDS_OF_A_FILE, "grpc_options": _QUIET}
         if address.startswith("//"):
