@@ -190,7 +190,7 @@ def test_two_processes_of_torchrun(photos: Path, encoder: CountingEncoder, tmp_p
     save_base(encoder.polyglot.base, tmp_path / "base")
     (tmp_path / "run.py").write_text("from glotclip.cli.main import main\nmain()\n", encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "run.py"]
-    command += ["index", str(photos), "--library", "shared", "--model", "base", "--json"]
+    command += ["index", str(photos), "--library", "shared", "--model", "base", "--precision", "fp32", "--json"]
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )

