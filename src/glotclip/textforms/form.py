@@ -6,7 +6,7 @@ whenever the function does; packs of an older name keep their function.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -45,14 +45,14 @@ class TextForm:
         if kind == NONE:
             return text
         primary = "en" if ENGLISH in options else lang.split("-")[0]
-        if not _is_plain(text, primary):
-            text = _settled(well_formed(text), primary)
-        for option in options:
-            if option == CURLY:
-                text = curled(text)
-            elif option in FOLDS:
-                text = fold(text, option, primary)
-        return text
+        formed = _formed(text, primary, options)
+        for _ in range(
+            _PASSES if CURLY in options else 0
+        ):  # with a curled sign letters may be a fault that is mended
+            before, formed = formed, _formed(formed, primary, options)
+            if formed == before:
+                break
+        return formed
 
 
 def form_named(name: str) -> TextForm:
@@ -89,6 +89,18 @@ def folds_any(folds: Folds, languages: Iterable[str]) -> bool:
 def _concerning(folds: Folds, lang: str) -> list[str]:
     wanted = FOLDS if folds == "all" else (folds,)
     return [name for name in wanted if name in FOLDS and lang.split("-")[0] in FOLDS[name]]
+
+
+def _formed(text: str, primary: str, options: Sequence[str]) -> str:
+    """The form of a text without a look at whether it stays so."""
+    if not _is_plain(text, primary):
+        text = _settled(well_formed(text), primary)
+    for option in options:
+        if option == CURLY:
+            text = curled(text)
+        elif option in FOLDS:
+            text = fold(text, option, primary)
+    return text
 
 
 def _is_plain(text: str, primary: str) -> bool:
