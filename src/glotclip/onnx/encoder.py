@@ -26,10 +26,10 @@ from glotclip.models.tokens import Tokens, batch_end
 from glotclip.models.windows import Long, check_long, windows
 from glotclip.onnx.manifest import PROFILES, TABLE, Graph, read_export
 from glotclip.onnx.rows import Rows, TokenTable, read_rows
-from glotclip.packs.glossary import ENGLISH, Glossary, fused, known_words
+from glotclip.packs.glossary import ENGLISH, Glossary, fused
 from glotclip.packs.glossary import FILE as GLOSSARY
-from glotclip.packs.guess import Guess, Guesser, shares_of
-from glotclip.packs.language_profile import built_in, read_profiles
+from glotclip.packs.guess import Guess, Guesser, guesser_among, shares_of
+from glotclip.packs.language_profile import read_profiles
 from glotclip.textforms import TextForm
 from glotclip.threads import usable_cores
 
@@ -150,9 +150,8 @@ class OnnxEncoder:
     def _guesser(self) -> Guesser:
         path = self.folder / PROFILES
         taught = read_profiles(path) if path.exists() else {}
-        profiles = {code: taught[code] if code in taught else built_in(code) for code in self.languages}
         shares = {code: partial(self._share, code) for code in self.export.looked_up}
-        return Guesser(profiles, listed=known_words(shares, self.languages, self._english_tokens))
+        return guesser_among(self.languages, taught, shares, self._english_tokens)
 
     def _share(self, code: str, text: str) -> float:
         return self._glossary.share(text, code)

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from glotclip.errors import ConfigError, require
 from glotclip.languages import check_installed
-from glotclip.packs.language_profile import NgramModel, Profile, plain
+from glotclip.models.tokens import Tokens
+from glotclip.packs.glossary import known_words
+from glotclip.packs.language_profile import NgramModel, Profile, built_in, plain
 
 AUTO = "auto"  # the language that is guessed
 
@@ -187,6 +189,24 @@ class Guesser:
                 self._letters = {}
             self._letters[letter] = found
         return found
+
+
+def guesser_among(
+    languages: Sequence[str],
+    taught: Mapping[str, Profile],
+    shares: Mapping[str, Callable[[str], float]],
+    tokenized: Callable[[Sequence[str]], Tokens],
+) -> Guesser:
+    """The guesser among the languages of a model.
+
+    Args:
+        languages: the candidates.
+        taught: the profiles that packs brought; of other languages the built-in ones are taken.
+        shares: as :func:`glotclip.packs.glossary.known_words` takes them, and
+        tokenized: likewise.
+    """
+    profiles = {code: taught[code] if code in taught else built_in(code) for code in languages}
+    return Guesser(profiles, listed=known_words(shares, languages, tokenized))
 
 
 def shares_of(

@@ -12,9 +12,7 @@ from glotclip.methods.stack import ModuleStack
 from glotclip.models.hooks import TextHooks
 from glotclip.models.text_tower import TextTower
 from glotclip.models.tokenizer import Tokenizer
-from glotclip.packs.glossary import known_words
-from glotclip.packs.guess import Guesser
-from glotclip.packs.language_profile import built_in
+from glotclip.packs.guess import Guesser, guesser_among
 from glotclip.packs.pack import LanguagePack
 
 MERGED_LANGUAGES = 8  # merged weights are kept for so many: for a ViT-B/32's text tower 38 MB a language
@@ -56,13 +54,12 @@ class Installed:
     def guesser(self) -> Guesser:
         """Guesses a text's language among those installed; threads may make it twice, alike."""
         taught = {code: profile for pack in self.packs.values() for code, profile in pack.profiles.items()}
-        profiles = {code: taught[code] if code in taught else built_in(code) for code in self.languages}
         shares = {
             code: partial(pack.glossary.share, code=code)
             for code, pack in self.by_language.items()
             if pack.glossary is not None
         }
-        return Guesser(profiles, listed=known_words(shares, self.languages, self._tokenizer.encode))
+        return guesser_among(self.languages, taught, shares, self._tokenizer.encode)
 
     def hooks(self, lang: str, text: TextTower) -> TextHooks | None:
         """The hooks of a language for serving, on the tower ``text``; None for the base itself."""

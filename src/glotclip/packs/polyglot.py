@@ -81,9 +81,8 @@ class Polyglot:
             self.base.to(device)
             for pack in packs.values():
                 _move(pack, device)
-            self._installed = Installed(
-                packs, self.base.languages, self.base.tokenizer
-            )  # nothing that was merged elsewhere is kept
+            # Nothing that was merged elsewhere is kept.
+            self._installed = Installed(packs, self.base.languages, self.base.tokenizer)
         return self
 
     def add_pack(self, pack: LanguagePack | Path | str) -> LanguagePack:

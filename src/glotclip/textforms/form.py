@@ -46,9 +46,8 @@ class TextForm:
             return text
         primary = "en" if ENGLISH in options else lang.split("-")[0]
         formed = _formed(text, primary, options)
-        for _ in range(
-            _PASSES if CURLY in options else 0
-        ):  # with a curled sign letters may be a fault that is mended
+        # With a curled sign letters may look like a fault that is mended.
+        for _ in range(_PASSES if CURLY in options else 0):
             before, formed = formed, _formed(formed, primary, options)
             if formed == before:
                 break

@@ -136,7 +136,7 @@ class PostgresStore:
             raise StorageError(
                 f"{self._address.shown} lacks {len(missing)} vectors that were asked for", hint="`glotclip index`"
             )
-        return np.stack([found[row] for row in rows.tolist()]) if len(rows) else np.zeros((0, self.dim), np.float32)
+        return self._stacked([found[row] for row in rows.tolist()])
 
     def search(self, queries: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
         """The database finds candidates, whose exact cosines decide."""
@@ -155,10 +155,12 @@ class PostgresStore:
         if self._address.approximate and len(told) < k + ENOUGH and len(told) < len(self if among is None else among):
             told = self._found(statement, values, exact=True)  # an index may miss some, but must not run out
         rows = np.array([row for row, _ in told], np.int64)
-        vectors = (
-            np.stack([_received(content) for _, content in told]) if told else np.zeros((0, self.dim), np.float32)
-        )
+        vectors = self._stacked([_received(content) for _, content in told])
         return best(rows, cosines(vectors, query), k)
+
+    def _stacked(self, vectors: Sequence[Floats]) -> Floats:
+        """Vectors as rows (N, E), of none, too."""
+        return np.array(vectors, np.float32).reshape(len(vectors), self.dim)
 
     def _found(self, statement: str, values: Sequence[Any], *, exact: bool = False) -> list[Any]:
         """The candidates of a query, with the help of an index unless that is not wanted."""
