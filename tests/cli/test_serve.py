@@ -32,3 +32,8 @@ def test_an_empty_library(world: World, here: Here, tmp_path: Path) -> None:
     here("index", tmp_path / "album", "--library", tmp_path / "library", "--model", world.base)
     said = here.error("serve", tmp_path / "library", "--model", "emoji-clip", "--port", "0", code=2)
     assert "no vectors of the model" in said
+
+
+def test_the_library_is_an_argument_or_an_option(here: Here, tmp_path: Path) -> None:
+    assert "no library" in here.error("serve", "--library", tmp_path / "nowhere")
+    assert "named twice" in here.error("serve", tmp_path / "one", "--library", tmp_path / "two", code=2)

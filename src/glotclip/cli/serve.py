@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from glotclip.cli.console import BaseOption, Console
-from glotclip.cli.options import Device
+from glotclip.cli.options import Device, LibraryOption
 from glotclip.server.settings import HOST, PORT
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
@@ -27,6 +27,7 @@ def serve(
         Path | None,
         typer.Argument(help="The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder."),
     ] = None,
+    named: LibraryOption = None,
     host: Annotated[str, typer.Option(help="Address to listen at; any but localhost needs a token.")] = HOST,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,
     token: Annotated[
@@ -48,7 +49,10 @@ def serve(
     """Serve a library: a page to search it with, and an HTTP API (/openapi.json)."""
     from glotclip import api
     from glotclip.allocation import keep_memory
+    from glotclip.errors import ConfigError
 
+    if library is not None and named is not None:
+        raise ConfigError("the library is named twice", hint="as the argument, or with --library")
     check_packages()
     from glotclip.server.run import serve as run
     from glotclip.server.settings import ServerSettings
@@ -58,7 +62,7 @@ def serve(
         host, port, token, tuple(allow_host or ()), model=model, changes=not read_only
     ).checked()  # fmt: skip
     console = Console()
-    with api.open_library(library, device=device, base=base) as opened:
+    with api.open_library(library or named, device=device, base=base) as opened:
 
         def told(address: str) -> None:
             console.say(f"{len(opened):,} pictures and videos at {address}  (Ctrl-C stops)")
