@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.library.conftest import CountingEncoder
 from tests.library.stores.conftest import lite, postgres  # noqa: F401 -- fixtures
 
@@ -14,6 +16,7 @@ from glotclip.errors import ConfigError, StorageError
 from glotclip.library import moving
 from glotclip.library.library import Library
 from glotclip.library.stores import open_store
+from glotclip.library.stores.postgres import PostgresStore
 
 
 @pytest.fixture(params=["milvus", "postgres", "milvus hnsw", "postgres hnsw"])
@@ -50,7 +53,9 @@ def test_there_and_back(library: Library, encoder: CountingEncoder, photos: Path
         with again.changing_store(model) as store:
             assert len(store) == 38
         after = asked(again, photos)
+    left = library.models[0].store_url
     assert {name: moved.vectors for name, moved in library.move("file:").items()} == {encoder.name: 38}
+    assert _gone(left, encoder.dim)
     assert asked(library, photos) == after
 
 
@@ -92,18 +97,94 @@ def test_a_move_that_is_stopped_changes_nothing(
     assert asked(library, photos) == before
 
 
-def test_others_vectors_are_not_mixed_in(
-    library: Library, encoder: CountingEncoder, photos: Path, engine: str
+def _gone(url: str, dim: int) -> bool:
+    try:
+        open_store(url, dim).close()
+    except StorageError:
+        return True
+    return False
+
+
+MOVES = st.tuples(st.integers(0, 1), st.sampled_from(["postgres", "postgres hnsw", "milvus", "file:"]))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.one_of(MOVES, st.tuples(st.integers(0, 1), st.integers(1, 40))), min_size=2, max_size=7))
+def test_libraries_share_engines_and_leave_nothing_behind(
+    tmp_path_factory: pytest.TempPathFactory,
+    encoder: CountingEncoder,
+    photos: Path,
+    lite: str,  # noqa: F811
+    postgres: str,  # noqa: F811
+    steps: list[tuple[int, str | int]],
+) -> None:
+    """Two libraries move to and fro between the same addresses, and forget items meanwhile (a number is an item)."""
+    between = "&" if "?" in postgres else "?"
+    urls = {"postgres": postgres, "postgres hnsw": f"{postgres}{between}index=hnsw", "milvus": lite, "file:": "file:"}
+    folder, with_both = tmp_path_factory.mktemp("two"), contextlib.ExitStack()
+    with with_both:
+        two = [with_both.enter_context(Library(folder / name, create=True)) for name in ("one", "other")]
+        for each in two:
+            each.index([photos], encoder=encoder)
+        forgotten: list[set[int]] = [set(), set()]
+        for which, step in steps:
+            library = two[which]
+            if isinstance(step, int):
+                library.forget([step])
+                forgotten[which].add(step)
+            else:
+                left = library._address(library.models[0])
+                moved = library.move(urls[step])
+                assert all(not each.left for each in moved.values())
+                assert _gone(left, encoder.dim) == bool(moved)
+            for one, gone in zip(two, forgotten, strict=True):
+                with one.changing_store(one.models[0]) as store:
+                    assert len(store) == 40 - len(gone)
+                hits = one.search("a dog", lang="en", limit=40, fold=False, min_probability=0).hits
+                assert {hit.item for hit in hits} == set(range(1, 41)) - gone
+        for one in two:  # sessions' databases are shared with other tests
+            one.move("file:")
+
+
+def test_what_cannot_be_removed_is_told(
+    library: Library,
+    encoder: CountingEncoder,
+    photos: Path,
+    postgres: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     library.index([photos], encoder=encoder)
-    target = moving.target_of(f"{engine}_other", library.models[0], library.path)
-    store = open_store(target, encoder.dim, create=True)
-    store.add(np.array([10**6], np.int64), np.ones((1, encoder.dim), np.float32))
-    store.flush()
-    store.close()
-    with pytest.raises(StorageError, match="not this library's"):
-        library.move(f"{engine}_other")
-    assert library.search("a dog", lang="en", min_probability=0).hits
+    library.move(postgres)
+
+    def refuse(store: PostgresStore) -> None:
+        raise StorageError("no permission", hint="ask whoever has it")
+
+    monkeypatch.setattr(PostgresStore, "remove", refuse)
+    there = library.models[0].store_url
+    (moved,) = library.move("file:").values()
+    assert moved.left == there and library.search("a dog", lang="en", min_probability=0).hits
+    (again,) = library.move(postgres).values()
+    assert again.url != there  # what stayed is not touched
+
+
+def test_names_that_were_not_drawn_may_be_anothers(
+    library: Library,
+    encoder: CountingEncoder,
+    photos: Path,
+    postgres: str,  # noqa: F811
+) -> None:
+    """An older glotclip named tables by the model alone, so that two libraries could share one."""
+    library.index([photos], encoder=encoder)
+    model, shared = library.models[0], f"{postgres}#vectors_sha256_0123456789abcdef0"
+    with (
+        library.changing_store(model) as own,
+        contextlib.closing(open_store(shared, model.dim, create=True)) as store,
+    ):
+        store.add(own.rows(), own.get(own.rows()))
+    with library.catalogue.changing() as db:
+        db.execute("UPDATE model SET store_url = ?", (shared,))
+    (moved,) = library.move("file:").values()
+    assert moved.left == shared and not _gone(shared, model.dim)
 
 
 @pytest.mark.parametrize("url", ["redis://x", "postgres", "milvus"])

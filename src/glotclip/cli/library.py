@@ -41,6 +41,7 @@ def list_(library: LibraryOption = None, as_json: AsJson = False) -> None:
 
 def _record(opened: Library) -> dict[str, Any]:
     from glotclip.library import records
+    from glotclip.library.stores.address import address_of
 
     hidden = opened.catalogue.value("SELECT count(*) FROM item WHERE state = ?", (records.HIDDEN,))
     return {
@@ -51,7 +52,7 @@ def _record(opened: Library) -> dict[str, Any]:
         "models": [
             {
                 "source": model.source, "name": model.name, "fingerprint": model.fingerprint, "dim": model.dim,
-                "store": model.store_url, "vectors": len(records.rows_of(opened.catalogue, model)),
+                "store": address_of(model.store_url).shown, "vectors": len(records.rows_of(opened.catalogue, model)),
             }
             for model in opened.models
         ],
@@ -72,15 +73,20 @@ def move(
 ) -> None:
     """Move the vectors to another engine: copied, read back, compared; until then everything stays where it is."""
     from glotclip import api
+    from glotclip.library.stores.address import address_of
 
-    console = Console(as_json)
+    console, told = Console(as_json), {}
     with api.open_library(library) as opened, Progress() as progress:
         moved = opened.move(url, lambda done, total: progress("vectors", done, total))
         for name, each in moved.items():
-            console.say(f"{name}: {each.vectors:,} vectors are in {each.url} now (SHA-256 {each.digest[:16]}…)")
+            where, left = address_of(each.url).shown, address_of(each.left).shown
+            console.say(f"{name}: {each.vectors:,} vectors are in {where} now (SHA-256 {each.digest[:16]}…)")
+            if left:
+                console.say(f"  they stay in {left}, too: remove them there unless another library uses them")
+            told[name] = {"url": where, "vectors": each.vectors, "sha256": each.digest, "left": left}
         if not moved:
             console.say("they are there already")
-        console.result({name: {"url": e.url, "vectors": e.vectors, "sha256": e.digest} for name, e in moved.items()})
+        console.result(told)
 
 
 @app.command("export")

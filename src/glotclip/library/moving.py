@@ -1,7 +1,8 @@
 """Moving a library's vectors from one engine to another.
 
 Vectors are copied, read back and compared before the catalogue says in one transaction that they are elsewhere.
-Whatever stops a move leaves the library where it was, and the next one goes on with what was copied.
+Whatever stops a move leaves the library where it was, and the next one goes on with what was copied. What was left is
+removed from where it lay.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -35,11 +37,14 @@ class Moved:
         url: the store.
         vectors: how many.
         digest: SHA-256 of rows and vectors, the same in both stores.
+        left: the store where they stay, too, because it could not be emptied, or another library may use it; else
+            empty.
     """
 
     url: str
     vectors: int
     digest: str
+    left: str = ""
 
 
 def move(
@@ -61,14 +66,15 @@ def move(
 
     Raises:
         ConfigError: if no engine is called so.
-        StorageError: if the engine cannot be reached, holds other vectors under these names, or gives back others
-            than were copied. The library is as it was.
+        StorageError: if the engine cannot be reached, or gives back other vectors than were copied. The library is as
+            it was.
     """
-    models = records.models(catalogue)
+    models, place = records.models(catalogue), place_of(url)
     total = sum(len(records.rows_of(catalogue, model)) for model in models)
-    done, found, left = 0, {}, []
+    name = "" if engine_of(url) == "file" else _name(catalogue, place)
+    done, found, before = 0, {}, {}
     for model in models:
-        target = target_of(url, model, folder)
+        target = _target(place, name, model)
         resolved = f"file:{folder / target.removeprefix('file:')}" if engine_of(target) == "file" else target
         if resolved == address(model):
             continue
@@ -77,52 +83,79 @@ def move(
             contextlib.closing(open_store(resolved, model.dim, create=True)) as store,
         ):
             moved = _copied(source, store, partial(_told, progress, done, total))
-        found[model.name] = Moved(target, *moved)
-        left.append(address(model))
+        found[model.name], before[model.name] = Moved(target, *moved), (address(model), model.dim)
         done += moved[0]
+    own = {each for (each,) in catalogue.rows("SELECT name FROM engine")}
     with catalogue.changing() as db:
         for model in models:
             if model.name in found:
                 db.execute("UPDATE model SET store_url = ? WHERE id = ?", (found[model.name].url, model.id))
-    for each in left:
-        if engine_of(each) == "file":
-            Path(each.removeprefix("file:")).unlink(missing_ok=True)
+        given_up = [(_name_in(left), place) for left, _ in before.values()]
+        db.executemany("DELETE FROM engine WHERE name = ? AND place != ?", given_up)
+    for model_name, (left, dim) in before.items():
+        ours = engine_of(left) == "file" or _name_in(left) in own
+        if not (ours and _removed(left, dim)):
+            found[model_name] = replace(found[model_name], left=left)
     return found
+
+
+def _removed(url: str, dim: int) -> bool:
+    """Whether a store could be removed; the move has succeeded in any case."""
+    try:
+        with contextlib.closing(open_store(url, dim)) as store:
+            store.remove()
+    except StorageError:
+        return False
+    return True
 
 
 def _told(progress: Callable[[int, int], None], before: int, total: int, count: int) -> None:
     progress(before + count, total)
 
 
-def target_of(url: str, model: Model, folder: Path) -> str:
-    """The store of a model at an engine; a file's is relative to the library."""
-    name = "vectors_" + re.sub(r"[^a-z0-9]+", "_", model.fingerprint.lower()).strip("_")[:24]
-    name += "_hnsw" if address_of(url).approximate else ""  # made with an index, or without
-    engine = engine_of(url)
-    if engine == "file":
-        return f"file:{name}"
+def place_of(url: str) -> str:
+    """An engine's URL with a whole path, and behind ``#`` what names of tables and collections begin with."""
+    if engine_of(url) == "file":
+        return "file:"
     before, _, prefix = url.partition("#")
-    if engine == "milvus" and not before.startswith("milvus://"):
-        place = Path(before.removeprefix("milvus:")).expanduser()
-        before = f"milvus:{place if place.is_absolute() else Path.cwd() / place}"
-    return f"{before}#{prefix + '_' if prefix else ''}{name}"
+    if engine_of(url) == "milvus" and not before.startswith("milvus://"):
+        path = Path(before.removeprefix("milvus:")).expanduser()
+        before = f"milvus:{path if path.is_absolute() else Path.cwd() / path}"
+    address_of(before)  # an index that there is not is told before anything is made
+    return f"{before}#{prefix + '_' if prefix else ''}"
+
+
+def _name(catalogue: Catalogue, place: str) -> str:
+    """The library's own name at an engine, the same until its vectors have left."""
+    with catalogue.changing() as db:
+        db.execute("INSERT OR IGNORE INTO engine (place, name) VALUES (?, ?)", (place, secrets.token_hex(4)))
+    return str(catalogue.value("SELECT name FROM engine WHERE place = ?", (place,)))
+
+
+def _target(place: str, name: str, model: Model) -> str:
+    """The store of a model at an engine; a file's is relative to the library."""
+    fingerprint = re.sub(r"[^a-z0-9]+", "_", model.fingerprint.lower()).strip("_")[:24]
+    return place + "_".join(each for each in ("vectors", name, fingerprint) if each)
+
+
+def _name_in(url: str) -> str:
+    """The library's name in a store's URL; empty where it has none."""
+    found = re.search(r"vectors_([0-9a-f]{8})_[a-z0-9_]+$", address_of(url).name)
+    return found[1] if found else ""
 
 
 def _copied(source: VectorStore, target: VectorStore, progress: Callable[[int], None]) -> tuple[int, str]:
     """Copy what the target lacks, and compare; how many vectors there are, and their digest."""
     rows = source.rows()
-    if len(foreign := np.setdiff1d(target.rows(), rows)):
-        raise StorageError(
-            f"{target.url} holds {len(foreign):,} vectors that are not this library's",
-            hint="name another place, or empty it",
-        )
+    target.delete(np.setdiff1d(target.rows(), rows))  # of a move that was stopped, and removed here since
     missing = np.setdiff1d(rows, target.rows())
     _put(source, target, missing, lambda count: progress(len(rows) - len(missing) + count))
     digest = _digest(source, rows)
     if len(target) != len(rows) or _digest(target, rows) != digest:
         _put(source, target, rows)  # what an interrupted move left may be of an earlier state: once more, all of it
         if len(target) != len(rows) or _digest(target, rows) != digest:
-            raise StorageError(f"{target.url} gives back other vectors than it was given", hint="try another engine")
+            where = address_of(target.url).shown
+            raise StorageError(f"{where} gives back other vectors than it was given", hint="try another engine")
     return len(rows), digest
 
 

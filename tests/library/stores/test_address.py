@@ -29,6 +29,14 @@ def test_what_is_the_engines_own_is_left_as_it_is(
     assert (found.engine, found.name, found.approximate) == (own, name, index == "hnsw")
 
 
+@given(word=st.from_regex(r"[A-Za-z0-9]{6,12}", fullmatch=True), other=st.lists(OPTION, max_size=2))
+def test_no_password_is_shown(word: str, other: list[str]) -> None:
+    word = f"s3cret{word}"
+    asked = "&".join([*other, f"password={word}", *other])
+    for url in (f"postgresql://me:{word}@host/photos#vectors", f"postgresql://me@host/photos?{asked}#vectors"):
+        assert word not in address_of(url).shown and address_of(url).shown.endswith("#vectors")
+
+
 def test_an_index_that_there_is_not() -> None:
     with pytest.raises(ConfigError) as caught:
         address_of("milvus://host:19530?index=hsnw#photos")

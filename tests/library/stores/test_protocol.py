@@ -99,3 +99,13 @@ def test_many(opened: Open) -> None:
     found, _ = store.search(made[:1], 5, among=rows[500:5500])
     expected = np.lexsort((rows[500:5500], -np.einsum("ne,e->n", as_kept(made[500:5500]), made[0])))[:5] + 500
     assert found[0].tolist() == expected.tolist()
+
+
+def test_what_is_removed_leaves_nothing(opened: Open) -> None:
+    store = opened("removed")
+    store.add(np.arange(5, dtype=np.int64), vectors(5, 1))
+    store.flush()
+    store.remove()
+    with pytest.raises(StorageError, match="no vectors"):
+        opened("removed", create=False)
+    assert len(opened("removed")) == 0

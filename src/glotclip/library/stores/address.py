@@ -30,7 +30,8 @@ class Address:
     @property
     def shown(self) -> str:
         """The URL without a password."""
-        return re.sub(r"//([^:@/]*):[^@/]*@", r"//\1:…@", self.url)
+        hidden = re.sub(r"//([^:@/]*):[^@/]*@", r"//\1:…@", self.url)
+        return re.sub(r"([?&]password=)[^&#]*", r"\1…", hidden)
 
 
 def address_of(url: str) -> Address:

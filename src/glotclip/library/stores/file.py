@@ -168,6 +168,12 @@ class FileStore:
             os.fsync(stream.fileno())
         self._open()
 
+    def remove(self) -> None:
+        """Remove the file; who reads it still has it."""
+        self._pending = []
+        with disk_errors(self.path, "--library"):
+            self.path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Write what is pending. The map closes itself when nobody reads it any more."""
         self.flush()

@@ -201,6 +201,11 @@ class MilvusStore:
         with contextlib.suppress(Exception):  # Milvus Lite has no such call
             self._client.compact(self.collection)
 
+    def remove(self) -> None:
+        """Drop the collection."""
+        with self._errors():
+            self._client.drop_collection(self.collection)
+
     def flush(self) -> None:
         """Have all that was changed on the disk."""
         with self._errors():

@@ -192,6 +192,10 @@ class PostgresStore:
         finally:
             self._local.connection.autocommit = False
 
+    def remove(self) -> None:
+        """Drop the table."""
+        self._run(f"DROP TABLE IF EXISTS {self.table}")
+
     def flush(self) -> None:
         """Every change is committed; an index that is wanted is made after the first vectors, which is faster."""
         if not self._address.approximate or self._indexed:

@@ -57,6 +57,10 @@ class VectorStore(Protocol):
         """Remove from the disk what was deleted."""
         ...
 
+    def remove(self) -> None:
+        """Remove all of it from where it lies; it cannot be used any more."""
+        ...
+
     def flush(self) -> None:
         """Have all that was changed on the disk."""
         ...
