@@ -59,6 +59,35 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "f" / "x").read_text() == "1"
 
 
+@given(names=st.lists(st.sampled_from("abc"), max_size=2), shared=st.booleans(), late=st.booleans())
+def test_the_first_to_finish_a_shared_folder_has_made_it(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], shared: bool, late: bool
+) -> None:
+    """Another process puts ``names`` into the same folder, before ours begins or while it writes."""
+    folder = tmp_path_factory.mktemp("place") / "f"
+
+    def other() -> None:
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("other")
+
+    def ours() -> None:
+        with storage.writing_folder(folder, shared=shared) as aside:
+            (aside / "own").write_text("own")
+            if late:
+                other()
+
+    if not late:
+        other()
+    if names and not shared:
+        with pytest.raises(StorageError):
+            ours()
+    else:
+        ours()
+    assert sorted(each.name for each in folder.iterdir()) == (sorted(set(names)) or ["own"])
+    assert [each.name for each in folder.parent.iterdir()] == ["f"]
+
+
 FULL = """
 import resource, signal, sys, torch
 from pathlib import Path

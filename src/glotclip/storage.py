@@ -109,17 +109,26 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
+def _holds_anything(path: Path) -> bool:
+    """Whether a folder could not be put there: something is, and no empty folder."""
+    return os.path.lexists(path) and (not path.is_dir() or path.is_symlink() or any(path.iterdir()))
+
+
 @contextmanager
-def writing_folder(path: Path) -> Iterator[Path]:
+def writing_folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success flush its files and rename it into place.
 
     ``path`` must not exist yet: a folder that changes is written under a new name, and whoever points at
     it is switched over with :func:`write_json` afterwards.
 
+    Args:
+        path: the folder.
+        shared: whether other processes may be making the same folder: the first to finish has made it.
+
     Raises:
         StorageError: if ``path`` is anything but an empty folder, or the disk refused.
     """
-    if os.path.lexists(path) and (not path.is_dir() or path.is_symlink() or any(path.iterdir())):
+    if not shared and _holds_anything(path):
         raise StorageError(f"{path} is there already", hint="choose another name, or remove it first")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +139,11 @@ def writing_folder(path: Path) -> Iterator[Path]:
                 if file.is_file():
                     flush(file)
             aside.chmod(0o755)
-            aside.rename(path)
+            try:
+                aside.rename(path)
+            except OSError:
+                if not (shared and path.is_dir() and _holds_anything(path)):
+                    raise
             flush(path.parent)
         finally:
             if aside.exists():

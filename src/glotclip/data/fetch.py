@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from glotclip.data.catalog import dataset
-from glotclip.errors import DataError, StorageError
+from glotclip.errors import DataError
 from glotclip.ownership import check_new
 from glotclip.storage import cache_root, writing_folder
 
@@ -79,7 +79,7 @@ def unpack(archive: Path, target: Path) -> None:
     if target.is_dir():
         return
     try:
-        with writing_folder(target) as aside, tarfile.open(archive, "r:gz") as packed:
+        with writing_folder(target, shared=True) as aside, tarfile.open(archive, "r:gz") as packed:
             for member in packed:
                 # npm puts everything under one folder, usually called `package`.
                 inside = member.name.partition("/")[2]
@@ -87,6 +87,3 @@ def unpack(archive: Path, target: Path) -> None:
                     packed.extract(member.replace(name=inside, deep=False), aside, filter="data")
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}", hint="fetch it anew") from error
-    except (OSError, StorageError):
-        if not target.is_dir():  # else another process put it there first, which is as good
-            raise

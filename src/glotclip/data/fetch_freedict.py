@@ -182,7 +182,7 @@ def _by_address(name: str, release: dict[str, Any], place: Path) -> Fetched:
 def _unpack(content: IO[bytes], made: Fetched) -> None:
     """Take the files of a dictionary and its terms out of an archive, and nothing else."""
     try:
-        with writing_folder(made.folder) as aside, tarfile.open(fileobj=content) as packed:
+        with writing_folder(made.folder, shared=True) as aside, tarfile.open(fileobj=content) as packed:
             for member in packed:
                 file = Path(member.name).name
                 if not member.isfile():

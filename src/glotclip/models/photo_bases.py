@@ -99,16 +99,14 @@ def folder_of(name: str) -> Path:
     Raises:
         MissingExtraError: a package is not installed.
         CheckpointError: a package holds something else than the weights.
-        StorageError: there is no place for it.
+        StorageError: there is no place for it, or something else is in its place.
     """
     fingerprint = read_table(ASSETS / name / OWN_CONFIG)["fingerprint"]
     folder = storage.cache_folder("bases") / f"{name}-{fingerprint.removeprefix('sha256:')[:12]}"
     if not (folder / OWN_CONFIG).exists():
-        try:
-            make(name, folder)
-        except StorageError:
-            if not (folder / OWN_CONFIG).exists():  # else another process was faster
-                raise
+        make(name, folder)
+        if not (folder / OWN_CONFIG).exists():
+            raise StorageError(f"{folder} is there already, and no base", hint="remove it")
     for file in (CARD, OWN_CONFIG):  # what is recommended may have changed since, which no fingerprint says
         shipped = (ASSETS / name / file).read_text(encoding="utf-8")
         if (folder / file).read_text(encoding="utf-8") != shipped:
@@ -126,7 +124,7 @@ def make(name: str, folder: Path) -> None:
     text["center"], image["table"] = table["center"], table["table"]
     towers = (("text", text), ("vision", image))
     state = {f"{side}.{key}": _small(tensor) for side, tensors in towers for key, tensor in tensors.items()}
-    with storage.writing_folder(folder) as aside:
+    with storage.writing_folder(folder, shared=True) as aside:
         storage.write_tensors(aside / WEIGHTS, state)
         tokenizer.save(aside)
         for source in (ASSETS / recipe.table / LICENCE, ASSETS / name / CARD, ASSETS / name / OWN_CONFIG):
