@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +32,29 @@ def test_a_server_that_is_not_there() -> None:
         port = sock.getsockname()[1]
     with pytest.raises(StorageError, match="does not answer"):
         MilvusStore(f"milvus://127.0.0.1:{port}#photos", 8)
+
+
+HOLD = """
+import sys, time
+from glotclip.library.stores.milvus import MilvusStore
+store = MilvusStore(sys.argv[1], 8, create=True)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_file_that_another_process_has_open(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("milvus_lite")
+    url = f"milvus:{tmp_path / 'held.db'}#photos"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        with pytest.raises(StorageError, match="another process has the Milvus file open"):
+            MilvusStore(url, 8)
+        other.communicate("")
+    assert "Traceback" not in capfd.readouterr().err
+    MilvusStore(url, 8).close()
 
 
 def test_many_rows_are_found_among_the_best_of_all(lite: str, monkeypatch: pytest.MonkeyPatch) -> None:

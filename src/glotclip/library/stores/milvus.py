@@ -62,7 +62,8 @@ class MilvusStore:
             host, _, database = address[2:].partition("/")
             given |= {"uri": f"http://{host}", "timeout": _SECONDS} | ({"db_name": database} if database else {})
         with self._errors():
-            self._client: Any = pymilvus.MilvusClient(**given)
+            with _causes():
+                self._client: Any = pymilvus.MilvusClient(**given)
             there = self._client.has_collection(self.collection)
             if not there and not create:
                 raise StorageError(
@@ -215,6 +216,37 @@ class MilvusStore:
         """Let go of the connection."""
         with contextlib.suppress(Exception):  # it may have gone away, which closes it, too
             self._client.close()
+
+
+@contextlib.contextmanager
+def _causes() -> Iterator[None]:
+    """Raise what kept Milvus Lite from starting, which it only logs and pymilvus does not know.
+
+    Raises:
+        StorageError: if another process has the file, which serves one at a time.
+    """
+    told: list[BaseException] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.extend(each for each in (record.exc_info or ())[1:2] if isinstance(each, BaseException))
+
+    log, ear = logging.getLogger("milvus_lite"), Ear()
+    log.addHandler(ear)
+    log.propagate, before = False, log.propagate
+    try:
+        yield
+    except Exception as error:
+        cause = told[0] if told else error
+        if type(cause).__name__ == "DataDirLockedError":
+            raise StorageError(
+                "another process has the Milvus file open, which serves one at a time",
+                hint="stop that process, maybe `glotclip serve`; `milvus-lite server` serves several",
+            ) from error
+        raise cause from error
+    finally:
+        log.propagate = before
+        log.removeHandler(ear)
 
 
 def _named(rows: Numbers) -> str:
