@@ -39,6 +39,9 @@ def test_moments_read_back_as_seconds(seconds: float) -> None:
 def test_a_guess_says_how_sure_it_is() -> None:
     sure = SimpleNamespace(lang="de", probabilities={"de": 0.97, "en": 0.03}, sure=True)
     assert guessed(sure, {"de": 1.0}) == "language guessed: de, among de, en (say it with --lang)"
+    assert guessed(sure, {"de": 0.97, "en": 0.03}).endswith(
+        "de, en together, each score is of the one that fits best"
+    )
     unsure = SimpleNamespace(lang="de", probabilities={"de": 0.6, "en": 0.4}, sure=False)
     assert "de, not surely (60%)" in guessed(unsure, {"de": 1.0})
     assert "searched under all of these: de 60%, en 40%" in guessed(unsure, {"de": 0.6, "en": 0.4})

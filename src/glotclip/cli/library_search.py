@@ -98,8 +98,10 @@ def guessed(guess: LanguageGuess, under: Mapping[str, float]) -> str:
     """What was guessed, how sure that is, and among which languages."""
     among = list(guess.probabilities)
     few = ", ".join(sorted(among[:_CANDIDATES_SHOWN])) + (" and others" if len(among) > _CANDIDATES_SHOWN else "")
+    several = f"; ranked by {', '.join(under)} together, each score is of the one that fits best"
+    fused = several if len(under) > 1 else ""
     if guess.sure or len(under) == 1:
         sure = "" if guess.sure else f", not surely ({guess.probabilities[guess.lang]:.0%})"
-        return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang)"
+        return f"language guessed: {guess.lang}{sure}, among {few} (say it with --lang){fused}"
     shares = ", ".join(f"{code} {share:.0%}" for code, share in under.items())
-    return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang)"
+    return f"language not sure, searched under all of these: {shares}; among {few} (say it with --lang){fused}"
