@@ -96,14 +96,8 @@ TranslatorOption = Annotated[
     str | None,
     typer.Option("--translator", metavar="ENGINE", help="Translates texts of languages learnt with text=to-english."),
 ]
-LibraryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--library",
-        metavar="PATH",
-        help="The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder.",
-    ),
-]
+LIBRARY_HELP = "The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder."
+LibraryOption = Annotated[Path | None, typer.Option("--library", metavar="PATH", help=LIBRARY_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

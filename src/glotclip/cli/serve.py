@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from glotclip.cli.console import BaseOption, Console
-from glotclip.cli.options import Device, LibraryOption
+from glotclip.cli.options import LIBRARY_HELP, Device, LibraryOption
 from glotclip.server.settings import HOST, PORT
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
@@ -23,10 +23,7 @@ def check_packages() -> None:
 
 
 def serve(
-    library: Annotated[
-        Path | None,
-        typer.Argument(help="The library's folder; else $GLOTCLIP_LIBRARY, else in the user's data folder."),
-    ] = None,
+    library: Annotated[Path | None, typer.Argument(help=LIBRARY_HELP)] = None,
     named: LibraryOption = None,
     host: Annotated[str, typer.Option(help="Address to listen at; any but localhost needs a token.")] = HOST,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,

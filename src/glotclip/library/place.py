@@ -7,8 +7,6 @@ from pathlib import Path
 
 from glotclip.errors import StorageError
 
-VARIABLE = "GLOTCLIP_LIBRARY"
-
 
 def library_path(given: str | Path | None = None) -> Path:
     """Return the folder of a library: ``given``, else ``$GLOTCLIP_LIBRARY``, else in the user's data folder.
