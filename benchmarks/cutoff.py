@@ -1,14 +1,16 @@
 """How well a library knows that it has nothing for a query.
 
-    python benchmarks/cutoff.py [--photos ../shared/data/photos] [--model photo-clip] [--choose] [--out DIR]
+    python benchmarks/cutoff.py [--photos ../shared/data/photos] [--models photo-clip …] [--choose] [--out DIR]
 
-500 photographs, each of one ImageNet class, are asked for by the class's English name. A query *has* a match while
-its photograph is there, and has *none* when it was removed (``removed``), or when it was removed together with all
-photographs whose class names mean nearly the same (``removed with kin``: cosine of the names' vectors from 0.5).
-``broad`` are words that many of the photographs fit, such as "animal".
+500 photographs, each of one ImageNet class, are asked for by the class's English name; of ``emoji-clip`` 500 emoji,
+as an artist drew them whom it was not trained on (``glotclip data get emoji-google``), by their English names. A
+query *has* a match while its picture is there, and has *none* when it was removed (``removed``), or when it was
+removed together with all pictures whose names mean nearly the same (``removed with kin``: cosine of the names'
+vectors from 0.5). ``broad`` are words that many of the pictures fit, such as "animal".
 ``nonsense`` are two random words of random letters. *Said* is that nothing matches: no hit is as probable as the
-cutoff. The constants of :mod:`glotclip.library.calibration` are chosen by ``--choose`` on the classes of even number,
-and measured on those of odd number, whose random words are others, too. A minute on one core.
+cutoff. The constants of a base (:class:`glotclip.models.calibration.Calibration`) are chosen by ``--choose`` on the
+classes of even number, and measured on those of odd number, whose random words are others, too. Two minutes on one
+core.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import argparse
 import json
 import random
 import string
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glotclip import api
+from glotclip.data import emoji, emoji_images
 from glotclip.data.features import FeatureCache
 from glotclip.evaluation.retrieval import environment
 from glotclip.evaluation.tables import Table, markdown
-from glotclip.library import calibration
-from glotclip.library.calibration import Background
+from glotclip.library.calibration import CUTOFF, Background
+from glotclip.models.calibration import Calibration
+from glotclip.packs.polyglot import Polyglot
 from glotclip.storage import write_json, write_text
 
 KIN = 0.5
@@ -38,8 +43,8 @@ BROAD = (
     "animal", "mammal", "dog", "bird", "insect", "reptile", "fish", "snake", "vehicle", "ship", "musical instrument",
     "furniture", "clothing", "tool", "food", "fruit", "building", "weapon", "machine", "container",
 )  # fmt: skip
+EMOJI, ARTIST, EMOJI_COUNT = "emoji-clip", "google", 500
 SLOPES = np.round(np.arange(0.2, 3.01, 0.1), 2)
-CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 LOST = 0.1  # queries with a match that may be told to have none
 MIDDLES = np.round(np.arange(-1.0, 8.01, 0.1), 2)
 Array = NDArray[np.floating]
@@ -60,14 +65,21 @@ def nonsense(seed: int) -> list[str]:
     return [f"{one} {other}" for one, other in zip(words[::2], words[1::2], strict=True)]
 
 
-def encoded(model: str, photos: Path) -> tuple[Array, Array, Array, Array, Array]:
-    """Vectors of photographs and class names (N, E), of both halves' nonsense, and of broad words."""
-    listed = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
-    polyglot = api.load(model, device="cpu")
+def named(model: str, photos: Path) -> dict[Path, str]:
+    """The pictures of a benchmark with their English names: photographs, or emoji in an order drawn at random."""
+    if model != EMOJI:
+        listed = json.loads((photos / "photos.json").read_text(encoding="utf-8"))
+        return {photos / each["file"]: each["name"] for each in listed}
+    drawn, names = emoji_images.sources(ARTIST, emoji.concepts()), emoji.texts("en")
+    chosen = random.Random(0).sample(sorted(drawn.keys() & names.keys()), EMOJI_COUNT)
+    return {drawn[concept]: names[concept].name for concept in chosen}
+
+
+def encoded(polyglot: Polyglot, photos: Path) -> tuple[Array, Array, Array, Array, Array]:
+    """Vectors of pictures and their names (N, E), of both halves' nonsense, and of broad words."""
+    pictures = named(polyglot.base.name, photos)
     cache = FeatureCache(polyglot.base.fingerprint)
-    found = cache.images(
-        [photos / each["file"] for each in listed], polyglot.base.preprocess.load, polyglot.image_features
-    )
+    found = cache.images(list(pictures), polyglot.base.preprocess.load, polyglot.image_features)
     assert not found.skipped
     images = found.array[found.rows].astype(np.float32)
     images /= np.linalg.norm(images, axis=1, keepdims=True)
@@ -78,7 +90,7 @@ def encoded(model: str, photos: Path) -> tuple[Array, Array, Array, Array, Array
 
     return (
         images,
-        texts([each["name"] for each in listed]),
+        texts(list(pictures.values())),
         texts(nonsense(0)),
         texts(nonsense(1)),
         texts(list(BROAD)),
@@ -104,7 +116,10 @@ def probabilities(values: Array, slope: float, middle: float) -> Array:
 
 
 def choose(found: dict[str, Array]) -> tuple[float, float]:
-    """The constants with the best likelihood: matches count as much as all that have none."""
+    """The constants with the best likelihood of those at which few enough matches are lost.
+
+    Matches count as much as all that have none.
+    """
     none = np.concatenate([found["removed with kin"], found["nonsense"]])
     best = min(
         (
@@ -115,16 +130,14 @@ def choose(found: dict[str, Array]) -> tuple[float, float]:
         )
         for slope in SLOPES
         for middle in MIDDLES
+        if np.mean(probabilities(found["has a match"], slope, middle) < CUTOFF) <= LOST
     )
     return float(best[1]), float(best[2])
 
 
-def measured(found: dict[str, Array]) -> dict[str, Any]:
+def measured(found: dict[str, Array], means: Calibration) -> dict[str, Any]:
     """Of each kind of query the share in % that is told to have none; and precision and recall of saying so."""
-    said = {
-        name: probabilities(values, calibration.SLOPE, calibration.MIDDLE) < calibration.CUTOFF
-        for name, values in found.items()
-    }
+    said = {name: probabilities(values, means.slope, means.middle) < CUTOFF for name, values in found.items()}
     result: dict[str, Any] = {name: round(100 * float(each.mean()), 1) for name, each in said.items()}
     wrong = float(said["has a match"].mean())
     for name in [name for name in found if name != "has a match"]:
@@ -139,12 +152,12 @@ def tables(results: dict[str, Any]) -> str:
     for model, sizes in results["measured"].items():
         for size, values in sizes.items():
             matches = {name: values.get(name) for name in ("has a match", "broad")}
-            rows.append({"model": model, "photographs": size, **matches, **values})
+            rows.append({"model": model, "pictures": size, **matches, **values})
     note = (
         "Queries in % of which the library says that nothing matches: the fewer the better for those that have a "
         f"match, and for the {len(BROAD)} broad words; the more the better for the others (that is the recall). "
         "Precision is of saying so where as many queries have a match as have none. "
-        f"Cutoff {calibration.CUTOFF:g}, classes of odd number."
+        f"Cutoff {CUTOFF:g}, classes of odd number."
     )
     return markdown(Table.of(rows, title="No good match", note=note))
 
@@ -153,29 +166,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--models", nargs="+", default=["photo-clip", "photo-e5"])
+    parser.add_argument("--models", nargs="+", default=["photo-clip", "photo-e5", EMOJI])
     parser.add_argument("--choose", action="store_true", help="only choose the constants, and print them")
     arguments = parser.parse_args()
-    if arguments.choose:
-        images, names, words, _, _ = encoded(arguments.models[0], arguments.photos)
-        found = cases(images, names, words, np.arange(0, len(names), 2, dtype=np.int64))
-        slope, middle = choose(found)
-        shares = probabilities(found["has a match"], slope, middle)
-        cutoff = max(each for each in CUTOFFS if np.mean(shares < each) <= LOST)
-        print(f"SLOPE, MIDDLE = {slope}, {middle}; CUTOFF = {cutoff}")
-        return
     results_of: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
     for model in arguments.models:
-        images, names, _, words, broad = encoded(model, arguments.photos)
-        odd = np.arange(1, len(names), 2, dtype=np.int64)
+        polyglot = api.load(model, device="cpu")
+        images, names, words, others, broad = encoded(polyglot, arguments.photos)
+        if arguments.choose:
+            found = cases(images, names, words, np.arange(0, len(names), 2, dtype=np.int64))
+            slope, middle = choose(found)
+            lost = float(np.mean(probabilities(found["has a match"], slope, middle) < CUTOFF))
+            print(f"{model}: slope {slope}, middle {middle}; {lost:.1%} of those with a match are lost")
+            continue
+        means, odd = polyglot.base.calibration, np.arange(1, len(names), 2, dtype=np.int64)
+        constants[model] = asdict(means)
         results_of[model] = {
-            str(size): measured(cases(images[:size], names, words, odd)) for size in (len(images), SMALL)
+            str(size): measured(cases(images[:size], names, others, odd), means) for size in (len(images), SMALL)
         }
         wide = np.array([excess(word, images) for word in broad])
-        results_of[model][str(len(images))] |= {"broad": measured({"has a match": wide})["has a match"]}
+        results_of[model][str(len(images))] |= {"broad": measured({"has a match": wide}, means)["has a match"]}
+    if arguments.choose:
+        return
     results = {
         "command": "python benchmarks/cutoff.py",
-        "constants": {"slope": calibration.SLOPE, "middle": calibration.MIDDLE, "cutoff": calibration.CUTOFF},
+        "constants": {**constants, "cutoff": CUTOFF},
         "measured": results_of,
         "environment": environment(),
     }

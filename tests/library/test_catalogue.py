@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sqlite3
 import threading
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from glotclip.errors import StorageError
+from glotclip.library import catalogue, records
 from glotclip.library.catalogue import FILE, Catalogue
+from glotclip.library.records import Model
+from glotclip.models.calibration import CONTRASTIVE
 
 
 def test_the_schema_is_made_once_and_a_newer_one_is_refused(tmp_path: Path) -> None:
@@ -30,6 +34,21 @@ def test_the_schema_is_made_once_and_a_newer_one_is_refused(tmp_path: Path) -> N
     again.close()
     with pytest.raises(StorageError, match="newer glotclip"):
         Catalogue(path)
+
+
+def test_a_library_of_an_older_glotclip_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = catalogue._schema()
+    monkeypatch.setattr(catalogue, "_schema", lambda: newest[:1])
+    old = Catalogue(tmp_path / FILE, create=True)
+    with old.changing() as db:
+        db.execute("INSERT INTO model VALUES (1, 'sha256:1', 'a', 'a', 8, 'file:vectors', 5)")
+    old.close()
+    monkeypatch.setattr(catalogue, "_schema", lambda: newest)
+    with contextlib.closing(Catalogue(tmp_path / FILE)) as read:
+        assert records.models(read) == [Model(1, "sha256:1", "a", "a", 8, "file:vectors", CONTRASTIVE)]
+        assert read.value("PRAGMA user_version") == len(newest)
 
 
 def test_databases_of_others_are_left_alone(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from tests.library.conftest import CountingEncoder, picture
 
 from glotclip.errors import ConfigError, ImageError, LanguageError
 from glotclip.library import searching
+from glotclip.library.calibration import Background
 from glotclip.library.library import Library
+from glotclip.models.calibration import Calibration
 
 if TYPE_CHECKING:
     from tests.conftest import School
@@ -180,9 +182,26 @@ def test_a_small_library_has_no_cutoff(library: Library, photos: Path, encoder: 
     assert {(hit.probability, hit.words) for hit in found.hits} == {(None, "not known")}
 
 
+@pytest.mark.parametrize("means", [Calibration(0.6, 3.9), Calibration(1.6, -0.3)])
+def test_what_a_score_means_is_the_bases(
+    library: Library, photos: Path, encoder: CountingEncoder, means: Calibration
+) -> None:
+    """With an encoder, and without one, when it is what the library noted."""
+    encoder.calibration = means
+    library.index([photos], encoder=encoder)
+    view, store = library.view(library.model())
+    for query in ({"query": "a red circle", "lang": "en"}, {"like": 3}):
+        hits = library.search(**query, fold=False, limit=39, min_probability=0).hits
+        asked = encoder.encode_texts(["a red circle"], ["en"])[0] if "query" in query else view.vector(store, 3)
+        background = Background.of(view.sample @ asked, 40, means)
+        assert background is not None
+        assert [hit.probability for hit in hits] == [background.probability(hit.score) for hit in hits]
+
+
 def test_a_match_stands_out(full: Library, photos: Path, encoder: CountingEncoder) -> None:
     """With vectors drawn at random but for one: it alone is a match, and without it nothing is."""
     model = full.model()
+    encoder.calibration = Calibration(0.6, 3.9)  # of a base whose matches stand out
     rng = np.random.default_rng(0)
     asked = encoder.encode_texts(["a red circle"], ["en"])[0]
     with full.changing_store(model) as store:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glotclip.errors import CheckpointError, ConfigError, StorageError
+from glotclip.models.calibration import Calibration
 from glotclip.models.checkpoints import load_base, save_base
 from glotclip.models.dual_encoder import DualEncoder
 from glotclip.models.efficientnet import EfficientNetTower
@@ -78,9 +79,10 @@ def encoder(tokenizer: ClipTokenizer) -> DualEncoder:
 
 def test_own_layout_keeps_everything(make_encoder: Make, tmp_path: Path) -> None:
     encoder = make_encoder()
-    encoder.recommended = {"lexicon": {"steps": 50}}
+    encoder.recommended, encoder.calibration = {"lexicon": {"steps": 50}}, Calibration(0.7, 2.5)
     save_base(encoder, tmp_path / "a")
     read = load_base(tmp_path / "a")
+    assert read.calibration == encoder.calibration
     assert read.fingerprint == encoder.fingerprint
     assert (read.name, read.logit_scale, read.recommended) == ("small", 100.0, encoder.recommended)
     same(encoder, read, atol=0)

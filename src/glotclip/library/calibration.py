@@ -5,10 +5,11 @@ the same query has with a sample of all vectors (the *background*), a match stan
 measured in robust deviations from the background's median, z. The best of many vectors stands out by chance, and of N
 independent normal ones by about √(2 ln N); so
 
-    p(match | z) = 1 / (1 + exp(−SLOPE · (z − √(2 ln N) − MIDDLE)))
+    p(match | z) = 1 / (1 + exp(−slope · (z − √(2 ln N) − middle)))
 
-with two constants that ``benchmarks/cutoff.py`` chose on one half of the queries and measured on the other; so is the
-cutoff, at which a tenth of the queries that have a match are told to have none.
+with two constants of the base (:class:`glotclip.models.calibration.Calibration`), which ``benchmarks/cutoff.py``
+chose on one half of the queries and measured on the other. At the cutoff at most a tenth of the queries that have a
+match are told to have none.
 
 Shapes: n vectors of the background, out of N.
 """
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-SLOPE, MIDDLE = 0.6, 3.9
+from glotclip.models.calibration import CONTRASTIVE, Calibration
+
 #: Vectors of the background; and the fewest with which anything can be said.
 SAMPLE, FEWEST = 2048, 30
 #: Hits less probable than this are no answer, unless the caller says otherwise.
@@ -39,19 +41,23 @@ class Background:
         middle: their median.
         spread: their deviation, measured below the median, where no match is.
         count: how many vectors there are, N.
+        calibration: what scores of the base mean.
     """
 
     middle: float
     spread: float
     count: int
+    calibration: Calibration
 
     @classmethod
-    def of(cls, scores: Numbers, count: int | None = None) -> Background | None:
+    def of(
+        cls, scores: Numbers, count: int | None = None, calibration: Calibration = CONTRASTIVE
+    ) -> Background | None:
         """Measure the background (n,), a sample of ``count`` vectors or all of them; None where there are too few."""
         if len(scores) < FEWEST:
             return None
         low, middle = np.quantile(np.asarray(scores, np.float64), [0.15865, 0.5])
-        return cls(float(middle), max(float(middle - low), _SMALLEST), count or len(scores))
+        return cls(float(middle), max(float(middle - low), _SMALLEST), count or len(scores), calibration)
 
     def excess(self, score: float) -> float:
         """By how many deviations a score is above what the best of all vectors has by chance."""
@@ -59,7 +65,8 @@ class Background:
 
     def probability(self, score: float) -> float:
         """That a hit of this score is a match."""
-        return float(1 / (1 + np.exp(-np.clip(SLOPE * (self.excess(score) - MIDDLE), -60, 60))))
+        slope, middle = self.calibration.slope, self.calibration.middle
+        return float(1 / (1 + np.exp(-np.clip(slope * (self.excess(score) - middle), -60, 60))))
 
 
 def in_words(probability: float | None) -> str:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from glotclip.models.calibration import Calibration
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -63,6 +65,7 @@ class Encoder(Preprocessor, Protocol):
         fingerprint: equal exactly where all image vectors are equal: vectors are kept under it.
         dim: width of the vectors, E.
         languages: codes that texts may be in.
+        calibration: what its scores mean.
     """
 
     @property
@@ -75,6 +78,8 @@ class Encoder(Preprocessor, Protocol):
     def dim(self) -> int: ...  # noqa: D102
     @property
     def languages(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def calibration(self) -> Calibration: ...  # noqa: D102
 
     def encode_images(self, batch: Sequence[Floats]) -> Floats:
         """Encode preprocessed pictures as normalised vectors float32 (N, E)."""

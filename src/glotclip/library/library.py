@@ -335,7 +335,7 @@ class Library:
         chosen = self.model(model)
         encoder = self.encoder(chosen, model) if any(term.is_text or term.is_picture for term in terms) else None
         view, store = self.view(chosen)
-        question = searching.ask(encoder, view, store, terms, lang)
+        question = searching.ask(encoder, chosen, view, store, terms, lang)
         return searching.answer(
             self.catalogue, store, chosen, view, question,
             Filters(folder, after, before, near, camera, kind),

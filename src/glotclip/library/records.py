@@ -17,6 +17,7 @@ from glotclip.errors import StorageError
 from glotclip.library.catalogue import Catalogue
 from glotclip.library.decoding import Decoded
 from glotclip.library.encoder import Encoder
+from glotclip.models.calibration import CONTRASTIVE, Calibration
 
 SHOWN, HIDDEN, FORGOTTEN = 0, 1, 2
 Numbers = npt.NDArray[np.int64]
@@ -24,7 +25,11 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that a library has vectors of."""
+    """A model that a library has vectors of.
+
+    Attributes:
+        calibration: what its scores mean, as it was when it indexed last.
+    """
 
     id: int
     fingerprint: str
@@ -32,6 +37,7 @@ class Model:
     source: str
     dim: int
     store_url: str
+    calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,9 @@ def items(catalogue: Catalogue, numbers: Sequence[int]) -> dict[int, Item]:
 def models(catalogue: Catalogue) -> list[Model]:
     """The models of a library, the one that indexed last first."""
     return [
-        Model(*values)
-        for values in catalogue.rows(
-            "SELECT id, fingerprint, name, source, dim, store_url FROM model ORDER BY used DESC, id"
+        Model(id, fingerprint, name, source, dim, url, CONTRASTIVE if slope is None else Calibration(slope, middle))
+        for id, fingerprint, name, source, dim, url, slope, middle in catalogue.rows(
+            "SELECT id, fingerprint, name, source, dim, store_url, slope, middle FROM model ORDER BY used DESC, id"
         )
     ]
 
@@ -101,13 +107,17 @@ def use_model(catalogue: Catalogue, encoder: Encoder, store_url: str) -> Model:
     Raises:
         StorageError: if the library knows it with vectors of another width.
     """
+    means = encoder.calibration
     with catalogue.changing() as db:
         db.execute(
-            "INSERT INTO model (fingerprint, name, source, dim, store_url, used) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, source = excluded.source, "
-            "used = excluded.used",
-            (encoder.fingerprint, encoder.name, encoder.source, encoder.dim, store_url, time.time_ns()),
-        )
+            "INSERT INTO model (fingerprint, name, source, dim, store_url, slope, middle, used) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, "
+            "source = excluded.source, slope = excluded.slope, middle = excluded.middle, used = excluded.used",
+            (
+                encoder.fingerprint, encoder.name, encoder.source, encoder.dim, store_url, means.slope, means.middle,
+                time.time_ns(),
+            ),
+        )  # fmt: skip
     model = next(each for each in models(catalogue) if each.fingerprint == encoder.fingerprint)
     if model.dim != encoder.dim:
         raise StorageError(

@@ -117,8 +117,10 @@ class Question:
     shares: Mapping[str, float]
 
 
-def ask(encoder: Encoder | None, view: View, store: VectorStore, terms: Sequence[Term], lang: str | None) -> Question:
-    """Encode a query, with an encoder unless it consists of items alone.
+def ask(
+    encoder: Encoder | None, model: Model, view: View, store: VectorStore, terms: Sequence[Term], lang: str | None
+) -> Question:
+    """Encode a query, with an encoder of the model unless it consists of items alone.
 
     Several terms are added so that each has an equal say: a term's vector is divided by the deviation of its scores
     with the background, since cosines with pictures spread more widely for pictures than for texts.
@@ -154,7 +156,8 @@ def ask(encoder: Encoder | None, view: View, store: VectorStore, terms: Sequence
         readings.append(np.sum(parts, axis=0))
     vectors = np.stack(readings).astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
-    backgrounds = tuple(Background.of(view.sample @ vector, len(view.rows)) for vector in vectors)
+    calibrated = model.calibration if encoder is None else encoder.calibration
+    backgrounds = tuple(Background.of(view.sample @ vector, len(view.rows), calibrated) for vector in vectors)
     told = {} if not texts else dict(shares)
     return Question(vectors, tuple(shares.values()), backgrounds, code or None, guess, told)
 

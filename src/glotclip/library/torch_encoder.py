@@ -36,6 +36,7 @@ class TorchEncoder:
         self.source = source or polyglot.source
         self.fingerprint = polyglot.base.fingerprint
         self.dim = polyglot.embed_dim
+        self.calibration = polyglot.base.calibration
 
     @property
     def languages(self) -> Sequence[str]:

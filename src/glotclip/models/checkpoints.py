@@ -19,6 +19,7 @@ from glotclip import storage
 from glotclip.errors import CheckpointError, ConfigError, StorageError
 from glotclip.languages import normalise_all
 from glotclip.models import configs, image_settings, keymaps, layouts, tokenizer_files, weights
+from glotclip.models.calibration import CONTRASTIVE, Calibration
 from glotclip.models.classifier_tower import CLASSES, ClassifierConfig, ClassifierTower
 from glotclip.models.configs import Geometry
 from glotclip.models.dual_encoder import DualEncoder
@@ -143,6 +144,7 @@ def save_base(
         "recommended": encoder.recommended,
         "languages": list(encoder.languages),
         "text_form": encoder.text_form.name,
+        "calibration": asdict(encoder.calibration),
     }
     with storage.writing_folder(folder) as aside:
         storage.write_tensors(aside / OWN_WEIGHTS, state)
@@ -199,6 +201,7 @@ def _load_own(folder: Path, _: str) -> DualEncoder:
         recommended=config.get("recommended"),
         languages=config.get("languages", ("en",)),
         text_form=config.get("text_form", DEFAULT),
+        calibration=_build(Calibration, config["calibration"], where) if "calibration" in config else CONTRASTIVE,
     )
     if config.get("fingerprint") not in (None, encoder.fingerprint):
         raise CheckpointError(

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from glotclip.errors import ConfigError
 from glotclip.fingerprint import fingerprint
+from glotclip.models.calibration import CONTRASTIVE, Calibration
 from glotclip.models.device import Precision, precision_dtype
 from glotclip.models.hooks import TextHooks
 from glotclip.models.preprocess import Preprocess
@@ -51,6 +52,7 @@ class DualEncoder:
         recommended: Mapping[str, Mapping[str, Any]] | None = None,
         languages: Sequence[str] = ("en",),
         text_form: str = DEFAULT,
+        calibration: Calibration = CONTRASTIVE,
     ) -> None:
         """Check that the parts fit together.
 
@@ -65,6 +67,7 @@ class DualEncoder:
             recommended: settings that suit this base, by the method's name; they change no feature.
             languages: those the base was trained on.
             text_form: the form its own texts are brought to; see :mod:`glotclip.textforms`.
+            calibration: what its scores mean; it changes no feature.
 
         Raises:
             ConfigError: if embedding sizes differ, or the tokenizer has more ids than the table has rows.
@@ -91,6 +94,7 @@ class DualEncoder:
         self.recommended = {method: dict(values) for method, values in (recommended or {}).items()}
         self.languages = tuple(languages)
         self.text_form = form_named(text_form)
+        self.calibration = calibration
         self._fingerprint: tuple[object, str] | None = None
 
     @property

@@ -20,6 +20,7 @@ from PIL import Image
 from glotclip.data.similarity import normalised as normalised
 from glotclip.errors import CheckpointError, ConfigError, TruncationWarning, require
 from glotclip.languages import resolve
+from glotclip.models.calibration import Calibration
 from glotclip.models.preprocess import Preprocess
 from glotclip.models.tokenizer import Tokenizer, load_tokenizer
 from glotclip.models.tokens import Tokens, batch_end
@@ -49,6 +50,7 @@ class OnnxEncoder:
         fingerprint: the base's where every graph is near enough to it, so that features of either are comparable.
         dim: E.
         languages: those that can be asked in.
+        calibration: what its scores mean.
 
     Raises:
         CheckpointError: if the folder is no export, or a file of it is missing.
@@ -61,6 +63,7 @@ class OnnxEncoder:
         self.source = str(self.folder.absolute())
         self.fingerprint: str = self.export.fingerprint
         self.dim: int = self.export.dim
+        self.calibration: Calibration = self.export.calibration
         self.languages: tuple[str, ...] = tuple(self.export.languages)
         self._preprocess = _preprocess(self.export.preprocess, self.folder)
         self._lock = threading.Lock()

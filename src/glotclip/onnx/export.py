@@ -274,9 +274,9 @@ def export(
         record = Export(
             name=base.name, base=base.fingerprint, fingerprint=base.fingerprint + ("" if near else "-int8"),
             dim=base.embed_dim, context_length=base.text.config.context_length, trims=base.text.trims, limit=limit,
-            precision=wish, preprocess=base.preprocess.record(), image=image, texts=texts,
-            languages=exporter.languages, looked_up=looked_up, refused=exporter.refused, glotclip=__version__,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            precision=wish, preprocess=base.preprocess.record(), calibration=base.calibration, image=image,
+            texts=texts, languages=exporter.languages, looked_up=looked_up, refused=exporter.refused,
+            glotclip=__version__, created=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         write_json(aside / FILE, record.model_dump(mode="json"))
         progress("exporting", steps, steps)

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from glotclip.config import Settings
 from glotclip.errors import CheckpointError, DataError
+from glotclip.models.calibration import CONTRASTIVE, Calibration
 from glotclip.storage import is_there, read_json
 
 FILE, FORMAT = "export.json", 1
@@ -67,6 +68,7 @@ class Export(Settings):
     limit: float = Field(description="the cosine that an int8 graph must reach on every sample")
     precision: str = Field(description="as it was asked for")
     preprocess: dict[str, Any]
+    calibration: Calibration = Field(CONTRASTIVE, description="what its scores mean")
     image: Graph
     texts: dict[str, Graph]
     languages: dict[str, Language]

@@ -46,7 +46,7 @@ class BatchingEncoder:
     def __init__(self, encoder: Encoder, *, most: int = MOST, remembered: int = REMEMBERED) -> None:
         self.encoder, self.most, self.remembered = encoder, most, remembered
         self.name, self.source = encoder.name, encoder.source
-        self.fingerprint, self.dim = encoder.fingerprint, encoder.dim
+        self.fingerprint, self.dim, self.calibration = encoder.fingerprint, encoder.dim, encoder.calibration
         self._kept: OrderedDict[tuple[str, str], Floats] = OrderedDict()
         self._pending: list[_Waiting] = []
         self._lock = threading.Lock()  # of what waits and what is kept

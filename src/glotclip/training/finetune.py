@@ -167,6 +167,7 @@ def finetune(
         recommended=base.recommended,
         languages=base.languages,
         text_form=base.text_form.name,
+        calibration=base.calibration,
     )
     precision = choose_precision(settings.precision, base.device)
     loader = Pairs(rows, encoder, settings)

@@ -4,3 +4,7 @@ CREATE TABLE engine (
     place TEXT PRIMARY KEY,            -- the engine's URL, without the table or collection
     name  TEXT NOT NULL UNIQUE
 );
+
+-- What a model's scores mean, for queries that need no encoder.
+ALTER TABLE model ADD COLUMN slope REAL;
+ALTER TABLE model ADD COLUMN middle REAL;
