@@ -30,7 +30,7 @@ LANGUAGES = ("ar", "ja", "de")
 PORT, WIDTH = 8543, 360
 SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
     "page.png": ("قطة", {"viewport": {"width": 1180, "height": 640}}),
-    "page-dark.png": ("野菜", {"viewport": {"width": 1180, "height": 640}, "color_scheme": "dark"}),
+    "page-dark.png": ("自転車", {"viewport": {"width": 1180, "height": 640}, "color_scheme": "dark"}),
     "page-phone.png": ("Regenschirm", {"viewport": {"width": 390, "height": 760}}),
 }
 
