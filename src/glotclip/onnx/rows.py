@@ -67,7 +67,7 @@ class TokenTable:
 def quantised(rows: Floats) -> tuple[NDArray[np.int8], Floats]:
     """Rows (K, W) as 8-bit integers with a factor for each row (K,)."""
     factors = np.abs(rows).max(axis=1, initial=0) / LEVELS
-    factors = np.where(factors > 0, factors, 1).astype(np.float32)
+    factors = np.maximum(factors, np.finfo(np.float32).smallest_normal)  # below it, factors would be rounded too much
     return np.rint(rows / factors[:, None]).astype(np.int8), factors
 
 
