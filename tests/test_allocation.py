@@ -60,9 +60,9 @@ def test_pages_are_paid_for_once() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told")
-def test_threads_share_two_pools(tmp_path: Path) -> None:
+def test_threads_share_a_few_pools(tmp_path: Path) -> None:
     pools = {}
     for word in ("keep", "plain"):
         run(word, str(tmp_path / word), code=POOLS)
         pools[word] = (tmp_path / word).read_text().count("<heap nr=")
-    assert pools["keep"] <= 2 < pools["plain"]
+    assert pools["keep"] <= 4 < pools["plain"]
