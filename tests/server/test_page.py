@@ -154,6 +154,21 @@ def test_similar_less_like_and_back(browser: Any, address: str) -> None:
     assert not wrong
 
 
+def test_going_back_before_the_answer(browser: Any, address: str) -> None:
+    """What is asked can be gone back to while the server still works on it."""
+    page, wrong = opened(browser, address)
+    page.goto(f"{address}/?q=dog&min_probability=0")
+    page.wait_for_selector(".hit")
+    page.route("**/api/search", lambda route: None)  # never answered
+    page.fill("#query", "cat")
+    page.press("#query", "Enter")
+    until(page, "location.search.includes('cat')")
+    page.unroute("**/api/search")
+    page.go_back()
+    until(page, "document.getElementById('query').value === 'dog' && document.querySelector('.hit') !== null")
+    assert not wrong
+
+
 def test_selecting_exporting_and_hiding(browser: Any, address: str, photos: Path) -> None:
     page, wrong = opened(browser, address)
     page.goto(f"{address}/?q=dog&min_probability=0")

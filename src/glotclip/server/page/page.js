@@ -94,12 +94,12 @@ async function search(offset = 0) {
     return;
   }
   const asked = ++state.asked;
+  remember(); // before it is answered, so that one can go back meanwhile
   $("grid").setAttribute("aria-busy", "true");
   try {
     const [address, options] = request(offset);
     const answer = await (await call(address, options)).json();
     if (asked !== state.asked) return; // another one was asked since
-    remember();
     tell(answer);
     show(answer.hits, offset > 0);
     state.more = answer.more;
