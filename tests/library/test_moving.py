@@ -146,6 +146,26 @@ def test_libraries_share_engines_and_leave_nothing_behind(
             one.move("file:")
 
 
+def test_models_of_one_name_are_moved_each(
+    library: Library,
+    encoder: CountingEncoder,
+    photos: Path,
+    postgres: str,  # noqa: F811
+) -> None:
+    """As an export in 8 bits has the name of its base."""
+    other = CountingEncoder(encoder.polyglot)
+    other.fingerprint = f"{encoder.fingerprint[:-4]}int8"
+    for each in (encoder, other):
+        library.index([photos], encoder=each)
+    for url in (f"{postgres}#twins", "file:"):
+        library.move(url)
+        assert len({model.store_url for model in library.models}) == 2
+        for model in library.models:
+            with library.changing_store(model) as store:
+                assert len(store) == 40
+    assert len(list(library.path.glob("vectors*"))) == 2
+
+
 def test_what_cannot_be_removed_is_told(
     library: Library,
     encoder: CountingEncoder,

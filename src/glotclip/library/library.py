@@ -253,7 +253,7 @@ class Library:
     def use(self, encoder: Encoder) -> Model:
         """Enter an encoder's model, which is asked from now on where none is named."""
         self.add_encoder(encoder)
-        return records.use_model(self.catalogue, encoder, f"file:vectors-{encoder.fingerprint[:16]}")
+        return records.use_model(self.catalogue, encoder, f"file:vectors_{records.short(encoder.fingerprint)}")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -72,7 +72,8 @@ def move(
     models, place = records.models(catalogue), place_of(url)
     total = sum(len(records.rows_of(catalogue, model)) for model in models)
     name = "" if engine_of(url) == "file" else _name(catalogue, place)
-    done, found, before = 0, {}, {}
+    done = 0
+    moves: list[tuple[Model, Moved]] = []
     for model in models:
         target = _target(place, name, model)
         resolved = f"file:{folder / target.removeprefix('file:')}" if engine_of(target) == "file" else target
@@ -83,19 +84,19 @@ def move(
             contextlib.closing(open_store(resolved, model.dim, create=True)) as store,
         ):
             moved = _copied(source, store, partial(_told, progress, done, total))
-        found[model.name], before[model.name] = Moved(target, *moved), (address(model), model.dim)
+        moves.append((model, Moved(target, *moved)))
         done += moved[0]
     own = {each for (each,) in catalogue.rows("SELECT name FROM engine")}
     with catalogue.changing() as db:
-        for model in models:
-            if model.name in found:
-                db.execute("UPDATE model SET store_url = ? WHERE id = ?", (found[model.name].url, model.id))
-        given_up = [(_name_in(left), place) for left, _ in before.values()]
-        db.executemany("DELETE FROM engine WHERE name = ? AND place != ?", given_up)
-    for model_name, (left, dim) in before.items():
-        ours = engine_of(left) == "file" or _name_in(left) in own
-        if not (ours and _removed(left, dim)):
-            found[model_name] = replace(found[model_name], left=left)
+        for model, each in moves:  # two models may have one name
+            db.execute("UPDATE model SET store_url = ? WHERE id = ?", (each.url, model.id))
+            left = _name_in(address(model))
+            db.execute("DELETE FROM engine WHERE name = ? AND place != ?", (left, place))
+    found = {}
+    for model, each in moves:
+        left = address(model)
+        gone = (engine_of(left) == "file" or _name_in(left) in own) and _removed(left, model.dim)
+        found[model.name] = each if gone else replace(each, left=left)
     return found
 
 
@@ -134,8 +135,7 @@ def _name(catalogue: Catalogue, place: str) -> str:
 
 def _target(place: str, name: str, model: Model) -> str:
     """The store of a model at an engine; a file's is relative to the library."""
-    fingerprint = re.sub(r"[^a-z0-9]+", "_", model.fingerprint.lower()).strip("_")[:24]
-    return place + "_".join(each for each in ("vectors", name, fingerprint) if each)
+    return place + "_".join(each for each in ("vectors", name, records.short(model.fingerprint)) if each)
 
 
 def _name_in(url: str) -> str:

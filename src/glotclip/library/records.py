@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import time
@@ -99,6 +100,11 @@ def models(catalogue: Catalogue) -> list[Model]:
             "SELECT id, fingerprint, name, source, dim, store_url, slope, middle FROM model ORDER BY used DESC, id"
         )
     ]
+
+
+def short(fingerprint: str) -> str:
+    """What stands for a fingerprint in names of files and tables: of all of it, since some differ at the end only."""
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
 
 def use_model(catalogue: Catalogue, encoder: Encoder, store_url: str) -> Model:
